@@ -1,0 +1,151 @@
+"""Rules between keys, which no single field can hold."""
+
+import math
+from collections import Counter
+
+from bci.config.fault import Fault
+from bci.config.session import Session
+
+
+def faults_of(session: Session) -> list[Fault]:
+    """Every rule between keys that the session breaks."""
+    return [*_ensembles(session), *_threshold(session), *_times(session), *_rig(session)]
+
+
+def _ensembles(session: Session) -> list[Fault]:
+    decoder = session.experiment.decoder
+    plus, minus = "experiment.decoder.p_plus", "experiment.decoder.p_minus"
+    faults = []
+    both = sorted(set(decoder.p_plus) & set(decoder.p_minus))
+    if both:
+        faults.append(Fault(plus, both, "no ROI in both ensembles", "take it out of one", (minus,)))
+    for key, labels in ((plus, decoder.p_plus), (minus, decoder.p_minus)):
+        twice = [label for label, count in Counter(labels).items() if count > 1]
+        if twice:
+            faults.append(Fault(key, twice, "each ROI once", "remove the repetition"))
+    return faults
+
+
+def _threshold(session: Session) -> list[Fault]:
+    experiment = session.experiment
+    key = "experiment.threshold"
+    faults = []
+    if experiment.threshold is None and experiment.baseline is None:
+        faults.append(
+            Fault(
+                key,
+                None,
+                "a baseline block or a threshold",
+                "add [baseline] with duration_s, or [threshold] with t and lo",
+                ("experiment.baseline",),
+            )
+        )
+    if experiment.threshold is not None and experiment.baseline is not None:
+        faults.append(
+            Fault(
+                key,
+                experiment.threshold.t,
+                "either a baseline block or a threshold, not both",
+                "remove [baseline] or [threshold]",
+                ("experiment.baseline",),
+            )
+        )
+    if experiment.threshold is not None and experiment.threshold.t <= experiment.threshold.lo:
+        faults.append(
+            Fault(
+                f"{key}.t",
+                experiment.threshold.t,
+                f"above {key}.lo = {experiment.threshold.lo}",
+                "raise t or lower lo",
+                (f"{key}.lo", key),
+            )
+        )
+    return faults
+
+
+def _times(session: Session) -> list[Fault]:
+    experiment = session.experiment
+    task, faults = experiment.task, []
+    if task.reward_delay_s > task.hit_s:
+        faults.append(
+            Fault(
+                "experiment.task.reward_delay_s",
+                task.reward_delay_s,
+                f"at most experiment.task.hit_s = {task.hit_s}",
+                "the reward comes while the grating is frozen: shorten the delay",
+                ("experiment.task.hit_s",),
+            )
+        )
+    if experiment.baseline is not None:
+        needed_s = experiment.decoder.f0_window_s + task.trial_s
+        if experiment.baseline.duration_s < needed_s:
+            faults.append(
+                Fault(
+                    "experiment.baseline.duration_s",
+                    experiment.baseline.duration_s,
+                    f"at least f0_window_s + trial_s = {needed_s:g} s",
+                    "record a longer baseline, or shorten the F0 window or the trial",
+                    ("experiment.decoder.f0_window_s", "experiment.task.trial_s"),
+                )
+            )
+    rate_hz = session.rig.source.rate_hz
+    if rate_hz is not None:
+        plane_rate_hz = rate_hz / session.rig.source.n_planes
+        if round(experiment.decoder.f0_window_s * plane_rate_hz) < 2:
+            faults.append(
+                Fault(
+                    "experiment.decoder.f0_window_s",
+                    experiment.decoder.f0_window_s,
+                    f"at least 2 frames at {plane_rate_hz:g} Hz a plane",
+                    f"set it to {math.ceil(2 / plane_rate_hz * 100) / 100:g} or more",
+                    ("rig.source.rate_hz",),
+                )
+            )
+        if experiment.decoder.decode_plane >= session.rig.source.n_planes:
+            faults.append(
+                Fault(
+                    "experiment.decoder.decode_plane",
+                    experiment.decoder.decode_plane,
+                    f"below rig.source.n_planes = {session.rig.source.n_planes}",
+                    "planes are counted from 0",
+                    ("rig.source.n_planes",),
+                )
+            )
+    return faults
+
+
+def _rig(session: Session) -> list[Fault]:
+    rig, faults = session.rig, []
+    if rig.board.kind == "serial" and not rig.board.port:
+        faults.append(
+            Fault(
+                "rig.board.port",
+                rig.board.port,
+                "a port, because rig.board.kind is serial",
+                'name it, or set rig.board.kind = "simulated"',
+                ("rig.board.kind",),
+            )
+        )
+    if rig.board.keep_alive_ms * 2 > rig.board.watchdog_ms:
+        faults.append(
+            Fault(
+                "rig.board.keep_alive_ms",
+                rig.board.keep_alive_ms,
+                f"at most half of rig.board.watchdog_ms = {rig.board.watchdog_ms:g}",
+                "one lost keep-alive must not shut the board: shorten it",
+                ("rig.board.watchdog_ms",),
+            )
+        )
+    open_ms = session.experiment.task.reward_ul * rig.board.valve.ms_per_ul
+    if open_ms > rig.board.valve.max_open_ms:
+        faults.append(
+            Fault(
+                "experiment.task.reward_ul",
+                session.experiment.task.reward_ul,
+                f"an opening of at most rig.board.valve.max_open_ms = "
+                f"{rig.board.valve.max_open_ms:g} ms (this asks for {open_ms:g} ms)",
+                "lower the volume, or raise the limit if the valve is that slow",
+                ("rig.board.valve.ms_per_ul", "rig.board.valve.max_open_ms"),
+            )
+        )
+    return faults

@@ -1,0 +1,119 @@
+"""The experiment: decoder, baseline, calibration, task, stimulus, faults of the stream."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from bci.config.model import Settings
+
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+
+
+class Decoder(Settings):
+    """From fluorescence to s3, the read-out that turns the grating."""
+
+    p_plus: tuple[str, ...] = Field(min_length=1)
+    """Labels of the ROIs whose activity turns the grating towards the target."""
+    p_minus: tuple[str, ...] = Field(min_length=1)
+    """Labels of the ROIs whose activity turns it away."""
+    decode_plane: NonNegativeInt = 0
+    f0_window_s: PositiveFloat = 30.0
+    f0_percentile: float = Field(default=10.0, ge=0, le=100)
+    smoothing_frames: PositiveInt = 3
+    """s3 is the mean of the last this many values of s."""
+    dff_floor_counts: PositiveFloat = 1.0
+    """Smallest F0 that dF/F divides by; an ROI below it is flagged."""
+    angle_map: Literal["steps", "continuous"] = "steps"
+    """steps: 7 angles, 0 to 90 degrees by 15."""
+
+
+class Threshold(Settings):
+    """T and lo given by hand instead of by a baseline."""
+
+    t: float
+    """Hit at s3 >= t, dF/F."""
+    lo: float
+    """s3 that shows 0 degrees, dF/F."""
+
+
+class Baseline(Settings):
+    """The block before the task that T and lo come from."""
+
+    duration_s: PositiveFloat = 780.0
+
+
+class Calibration(Settings):
+    """How T follows from the baseline."""
+
+    target_fraction: float = Field(default=0.5, gt=0, lt=1)
+    """Fraction of pseudo-trials that shall succeed."""
+    n_pseudo_trials: PositiveInt = 200
+    step_dff: PositiveFloat = 0.005
+    seed: NonNegativeInt = 1
+
+
+class Task(Settings):
+    """The trial, in seconds of frame time."""
+
+    grey_s: NonNegativeFloat = 0.5
+    trial_s: PositiveFloat = 28.0
+    """Longest closed loop of one trial."""
+    hit_s: NonNegativeFloat = 2.0
+    """The grating stays frozen at the target."""
+    reward_delay_s: NonNegativeFloat = 1.0
+    """From the hit to the reward."""
+    black_s: NonNegativeFloat = 1.0
+    miss_s: NonNegativeFloat = 3.0
+    reward_ul: PositiveFloat = 4.0
+    session_s: PositiveFloat = 2476.0
+    """No trial starts later than this after the first one could."""
+    early_hit_frames: NonNegativeInt = 3
+    """Hits within this many decoded frames of RUN are counted apart."""
+
+
+class Stimulus(Settings):
+    """The grating."""
+
+    spatial_freq: PositiveFloat = 5.0
+    spatial_freq_unit: Literal["cycles_per_screen", "cycles_per_deg"] = "cycles_per_screen"
+    """cycles_per_screen counts over the screen's width."""
+    temporal_freq_hz: NonNegativeFloat = 0.0
+    """Drift in closed loop."""
+    contrast: float = Field(default=1.0, ge=0, le=1)
+    mask: Literal["gabor", "circle", "full"] = "gabor"
+    gabor_sigma_width: PositiveFloat = 0.125
+    """Standard deviation of the Gabor over the screen's width."""
+    circle_diameter_deg: PositiveFloat = 40.0
+    position_deg: tuple[float, float] = (0.0, 0.0)
+    """Centre, degrees right of and above the centre of the screen."""
+
+
+class StreamFaults(Settings):
+    """When a frame is not what it should be."""
+
+    max_gap_s: PositiveFloat = 5.0
+    """A longer gap refills the F0 window; an id further ahead is not stepped at once."""
+    dark_fraction: float = Field(default=0.3, gt=0, lt=1)
+    """Dark below this fraction of the baseline's median fluorescence."""
+    saturated_fraction: float = Field(default=0.95, gt=0, le=1)
+    """Saturated above this fraction of the digitiser's range."""
+    pause_after_s: PositiveFloat = 1.0
+    """Dark, saturated or unchanged for longer than this pauses the task."""
+    stall_s: PositiveFloat = 1.0
+    """Without a frame for longer than this the task is paused."""
+    resume_after_stall: bool = True
+    """Go on by itself when frames are back and the F0 window has refilled."""
+
+
+class Experiment(Settings):
+    """What is done to the animal, the same on every rig."""
+
+    name: str = Field(min_length=1)
+    decoder: Decoder
+    baseline: Baseline | None = None
+    """None: no baseline block; `threshold` is then needed."""
+    threshold: Threshold | None = None
+    calibration: Calibration = Calibration()
+    task: Task = Task()
+    stimulus: Stimulus = Stimulus()
+    faults: StreamFaults = StreamFaults()

@@ -1,0 +1,186 @@
+"""The rig: where frames come from, the screen, the board, the transport."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from bci.config.model import Settings
+
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+
+
+class SimulatedSource(Settings):
+    """A simulated field of view: events, indicator kinetics, shot noise, bleaching; no learning."""
+
+    kind: Literal["simulated"]
+    n_rois: PositiveInt = 40
+    """ROIs over all planes, dealt to the planes in turn."""
+    rate_hz: PositiveFloat = 30.0
+    """Rate of frame_id over all planes."""
+    n_planes: PositiveInt = 1
+    duration_s: PositiveFloat | None = None
+    """Where the source ends; none: never."""
+    seed: int = Field(default=1, ge=0)
+    event_rate_hz: PositiveFloat = 0.25
+    """Mean rate of events of a neuron."""
+    event_dff: PositiveFloat = 0.6
+    """Peak dF/F of one event."""
+    rise_s: PositiveFloat = 0.05
+    decay_s: PositiveFloat = 0.4
+    baseline_counts: PositiveFloat = 500.0
+    """Resting fluorescence above the dark level."""
+    dark_counts: NonNegativeFloat = 100.0
+    """Counts of the digitiser in the dark, added to every ROI."""
+    photons_per_count: PositiveFloat = 4.0
+    """Shot noise: variance of F in counts is F / photons_per_count."""
+    bleaching_tau_s: PositiveFloat = 6000.0
+    """Resting fluorescence falls as exp(-t / tau)."""
+
+
+class RecordingSource(Settings):
+    """Recorded traces as the live source."""
+
+    kind: Literal["recording"]
+    path: Path
+    """.npy or .npz traces, a suite2p folder, an NWB file, or a session folder of this program."""
+    rate_hz: PositiveFloat | None = None
+    """Rate of frame_id over all planes; needed where the file does not tell it (.npy, .npz)."""
+    n_planes: PositiveInt = 1
+    """Planes that the rows of .npy traces are dealt to in turn; read from the file elsewhere."""
+    background_counts: NonNegativeFloat = 0.0
+    """Constant added to every value: denoised traces have none of their own."""
+    loop: bool = False
+    """Begin again at the end of the recording, frame ids going on."""
+
+
+class DoorSource(Settings):
+    """Frames sent to us by a microscope program, in the project's wire format."""
+
+    kind: Literal["tcp", "zmq"]
+    n_rois: PositiveInt
+    """ROIs over all planes."""
+    rate_hz: PositiveFloat
+    n_planes: PositiveInt = 1
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=0, ge=0, le=65535)
+    """0: any free port, written to endpoints.json."""
+    labels: tuple[str, ...] = ()
+    """ROI labels in table order; empty: roi0000, roi0001, ..."""
+    dark_counts: NonNegativeFloat = 0.0
+    saturation_counts: PositiveFloat | None = None
+
+
+Source = Annotated[SimulatedSource | RecordingSource | DoorSource, Field(discriminator="kind")]
+
+
+class Stream(Settings):
+    """The ZeroMQ transport between the processes."""
+
+    host: str = "127.0.0.1"
+    """Address that the sockets bind to."""
+    frames_port: int = Field(default=0, ge=0, le=65535)
+    channel_port: int = Field(default=0, ge=0, le=65535)
+    commands_port: int = Field(default=0, ge=0, le=65535)
+    flips_port: int = Field(default=0, ge=0, le=65535)
+    operator_port: int = Field(default=0, ge=0, le=65535)
+    telemetry_port: int = Field(default=0, ge=0, le=65535)
+    queue_frames: PositiveInt = 1000
+    """Frames that wait for control before the publisher drops (live)."""
+    credit_frames: PositiveInt = 64
+    """Frames that control grants at a time (lossless)."""
+    delivery: Literal["live", "lossless"] = "live"
+    speed: PositiveFloat = 1.0
+    """Multiple of real time at which a recording or simulation is sent (live)."""
+    command_resend_ms: PositiveFloat = 100.0
+    late_frames: PositiveInt = 2
+    """With more newer frames than this waiting, control is behind: its effects are withheld."""
+
+
+class PhotodiodePatch(Settings):
+    """A square in a corner that changes only at a flip that shows a new command."""
+
+    enabled: bool = False
+    size_px: PositiveInt = 60
+    corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "bottom_left"
+
+
+class Screen(Settings):
+    """The animal's screen."""
+
+    backend: Literal["psychopy", "null"] = "psychopy"
+    display: str | None = None
+    """X display such as ':0'; none: DISPLAY, and without one an Xvfb of our own."""
+    screen_index: int = Field(default=0, ge=0)
+    fullscreen: bool = False
+    width_px: PositiveInt = 800
+    height_px: PositiveInt = 600
+    width_cm: PositiveFloat = 52.0
+    distance_cm: PositiveFloat = 20.0
+    """From the eye to the centre of the screen."""
+    refresh_hz: PositiveFloat = 60.0
+    """Nominal refresh; paces the timer where the screen does not blank."""
+    pre_blank_ms: NonNegativeFloat = 5.0
+    """How long before the blank the newest command is taken and drawn."""
+    gamma: PositiveFloat | None = None
+    """Gamma of the screen to be linearised; none: left alone."""
+    background: float = Field(default=0.0, ge=-1, le=1)
+    """Luminance behind the grating, -1 black, 0 mid grey, 1 white."""
+    photodiode: PhotodiodePatch = PhotodiodePatch()
+
+
+class Valve(Settings):
+    """Opening time of the reward valve."""
+
+    ms_per_ul: PositiveFloat = 10.0
+    """Opening time for 1 µl."""
+    calibrated_on: str | None = None
+    """ISO date of the weighing that gave ms_per_ul; none: never calibrated."""
+    max_open_ms: PositiveFloat = 500.0
+    """The board shuts the valve after this, whatever was asked."""
+    max_duty: float = Field(default=0.5, gt=0, le=1)
+    """Largest open fraction in any 10 s, held by the board."""
+
+
+class Faults(Settings):
+    """What a simulated board is told to do wrong."""
+
+    lose_byte_every: int = Field(default=0, ge=0)
+    """Every n-th byte sent by the board is lost; 0: none."""
+    corrupt_byte_every: int = Field(default=0, ge=0)
+    """Every n-th byte sent by the board is flipped; 0: none."""
+    no_ack: bool = False
+    """Requests are carried out and never acknowledged."""
+    unplug_after_s: PositiveFloat | None = None
+    """The line closes once after this."""
+    reset_after_s: PositiveFloat | None = None
+    """The board restarts once after this."""
+
+
+class Board(Settings):
+    """The microcontroller with valve, light, sensors and frame clock."""
+
+    kind: Literal["serial", "chip", "simulated"]
+    """serial: the device on `port`; chip: the compiled firmware in simavr; simulated: Python."""
+    port: str | None = None
+    """Device such as /dev/ttyACM0, COM3 or socket://host:port; for kind = serial alone."""
+    baud: PositiveInt = 115200
+    keep_alive_ms: PositiveFloat = 100.0
+    watchdog_ms: PositiveFloat = 300.0
+    """Host silence after which the board shuts everything."""
+    ack_timeout_ms: PositiveFloat = 200.0
+    retries: int = Field(default=3, ge=0)
+    reconnect_s: PositiveFloat = 0.5
+    valve: Valve = Valve()
+    faults: Faults = Faults()
+
+
+class Rig(Settings):
+    """One set-up in the lab."""
+
+    name: str = Field(min_length=1)
+    source: Source
+    board: Board
+    screen: Screen = Screen()
+    stream: Stream = Stream()

@@ -1,0 +1,16 @@
+"""A session: one rig, one experiment, one subject."""
+
+from pydantic import Field
+
+from bci.config.experiment import Experiment
+from bci.config.model import Settings
+from bci.config.rig import Rig
+
+
+class Session(Settings):
+    """Everything a run depends on, resolved: this is what the manifest stores."""
+
+    rig: Rig
+    experiment: Experiment
+    subject: str = Field(default="nobody", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Name of the animal, a folder name."""

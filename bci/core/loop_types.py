@@ -1,0 +1,241 @@
+"""What the loop is told and what it decides."""
+
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+from bci.core.board_types import LightCommand, RewardRequest
+from bci.core.stimulus_types import StimulusCommand
+
+
+class TaskState(IntEnum):
+    """State of the task; the transition table is in `bci.core.task`."""
+
+    WAITING = 0
+    BASELINE = 1
+    GREY = 2
+    RUN = 3
+    HIT = 4
+    BLACK = 5
+    MISS = 6
+    PAUSED = 7
+    DONE = 8
+
+
+class Outcome(StrEnum):
+    """How a trial ended."""
+
+    HIT = "hit"
+    MISS = "miss"
+    ABORT = "abort"
+
+
+class LedgerKind(StrEnum):
+    """Every fault that a session may meet."""
+
+    GAP = "gap"
+    DUPLICATE = "duplicate"
+    OUT_OF_ORDER = "out_of_order"
+    LATE = "late"
+    MALFORMED = "malformed"
+    WRONG_SIZE = "wrong_size"
+    WRONG_SESSION = "wrong_session"
+    WRONG_EPOCH = "wrong_epoch"
+    WRONG_ROIS = "wrong_rois"
+    WRONG_PLANE = "wrong_plane"
+    FAR_FUTURE = "far_future"
+    NOT_FINITE = "not_finite"
+    NOT_FINITE_ELSEWHERE = "not_finite_elsewhere"
+    BELOW_FLOOR = "below_floor"
+    DARK = "dark"
+    SATURATED = "saturated"
+    UNCHANGED = "unchanged"
+    STALL = "stall"
+    EPOCH = "epoch"
+    REFUSED = "refused"
+    SCREEN_LOST = "screen_lost"
+    SCREEN_BACK = "screen_back"
+    FLIP_MISSED = "flip_missed"
+    COMMAND_WITHHELD = "command_withheld"
+    COMMAND_SUPERSEDED = "command_superseded"
+    BOARD_LOST = "board_lost"
+    BOARD_BACK = "board_back"
+    REWARD_FAILED = "reward_failed"
+    REWARD_UNKNOWN = "reward_unknown"
+    PROCESS_DIED = "process_died"
+    PROCESS_RESTARTED = "process_restarted"
+    CALIBRATION = "calibration"
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
+    """One fault, where it was met and what was done about it.
+
+    Parameters
+    ----------
+    frame_id
+        Frame at which it was noticed; -1: before the first.
+    kind
+        What happened.
+    reaction
+        What the program did, in words; one per kind, see `bci.core.ledger`.
+    detail
+        Numbers and names: which ROI, how many frames.
+    count
+        How many frames or commands it stands for.
+    """
+
+    frame_id: int
+    kind: LedgerKind
+    reaction: str
+    detail: str = ""
+    count: int = 1
+
+
+class Start(msgspec.Struct, frozen=True, tag="start"):
+    """The session begins: the first thing applied."""
+
+
+class Pause(msgspec.Struct, frozen=True, tag="pause"):
+    """The operator pauses the task."""
+
+
+class Resume(msgspec.Struct, frozen=True, tag="resume"):
+    """The operator, or the end of a stall, lets the task go on."""
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """The session ends now; a reward already earned is paid."""
+
+    reason: str
+
+
+class Finish(msgspec.Struct, frozen=True, tag="finish"):
+    """The session ends after the current trial."""
+
+    reason: str
+
+
+class ThresholdSet(msgspec.Struct, frozen=True, tag="threshold"):
+    """T and lo, from a calibration, the settings or the operator.
+
+    Parameters
+    ----------
+    t, lo
+        dF/F of s3: hit at t, 0 degrees at lo.
+    baseline_median
+        Median over all ROIs of the decode plane of F above dark, counts; NaN: unknown.
+    origin
+        calibration, settings or operator.
+    """
+
+    t: float
+    lo: float
+    baseline_median: float
+    origin: str
+
+
+class Stalled(msgspec.Struct, frozen=True, tag="stall"):
+    """No frame came for longer than `faults.stall_s`."""
+
+    silent_s: float
+
+
+class EpochStarted(msgspec.Struct, frozen=True, tag="epoch"):
+    """Acquisition started again; frames carry this epoch from now on."""
+
+    epoch: int
+
+
+class ScreenLost(msgspec.Struct, frozen=True, tag="screen_lost"):
+    """The stimulus process died or went silent."""
+
+    reason: str
+
+
+class ScreenBack(msgspec.Struct, frozen=True, tag="screen_back"):
+    """The stimulus process is there again."""
+
+
+class Malformed(msgspec.Struct, frozen=True, tag="malformed"):
+    """A message on the frame socket that is not a frame."""
+
+    reason: str
+    n_bytes: int
+
+
+LoopEvent = (
+    Start
+    | Pause
+    | Resume
+    | Stop
+    | Finish
+    | ThresholdSet
+    | Stalled
+    | EpochStarted
+    | ScreenLost
+    | ScreenBack
+    | Malformed
+)
+
+
+class TrialEnd(msgspec.Struct, frozen=True, gc=False):
+    """A trial that is over.
+
+    Parameters
+    ----------
+    trial
+        From 1.
+    start_frame_id, stop_frame_id
+        First frame of RUN, and the frame at which the outcome was decided.
+    time_to_hit_s
+        Frame time from RUN to the hit; NaN where none.
+    early
+        A hit within the first `task.early_hit_frames` decoded frames of RUN.
+    """
+
+    trial: int
+    outcome: Outcome
+    start_frame_id: int
+    stop_frame_id: int
+    time_to_hit_s: float
+    early: bool
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What one frame or event led to.
+
+    Parameters
+    ----------
+    sequence
+        One number over frames and events, from 1, in the order in which they were applied.
+    frame_id
+        Of the frame; for an event, of the last frame stepped (-1: none).
+    decoded
+        True where the frame entered F0 and s3.
+    s, s3
+        Difference of the ensembles and its mean over the last frames, dF/F; NaN before the first.
+    angle_deg
+        Angle of the read-out, whatever the screen shows; NaN while T and lo are unknown.
+    state, trial
+        After this frame or event; trial counts from 1 at its GREY, 0 before the first.
+    command, reward, light
+        Effects to be sent; None: nothing changes.
+    trial_end
+        Set once, where a trial's outcome was decided.
+    ledger
+        Faults noticed here.
+    """
+
+    sequence: int
+    frame_id: int
+    decoded: bool
+    s: float
+    s3: float
+    angle_deg: float
+    state: TaskState
+    trial: int
+    command: StimulusCommand | None = None
+    reward: RewardRequest | None = None
+    light: LightCommand | None = None
+    trial_end: TrialEnd | None = None
+    ledger: tuple[LedgerEntry, ...] = ()

@@ -1,0 +1,99 @@
+"""What each topic of the journal holds.
+
+All but `frame` are MessagePack of the Structs named here. `frame` is binary: u64 sequence, i64
+t_received_ns (`time.perf_counter_ns`), the 64-byte wire header and the float32 buffer as they
+arrived.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from bci.core.loop_types import LoopEvent
+
+
+class Topic(StrEnum):
+    """Channels of the journal, in the order in which they are registered."""
+
+    START = "start"
+    INFO = "info"
+    FRAME = "frame"
+    EVENT = "event"
+    DECISION = "decision"
+    SENT = "sent"
+    SCREEN = "screen"
+    BOARD = "board"
+    LEDGER = "ledger"
+    CALIBRATION = "calibration"
+    PROCESS = "process"
+    NOTE = "note"
+    END = "end"
+
+
+class JournalStart(msgspec.Struct, frozen=True):
+    """First record: whose journal this is; its CRC guards the bytes before it.
+
+    Parameters
+    ----------
+    session
+        Name of the session, as in `StreamInfo.session`.
+    settings_hash
+        SHA-256 of the resolved settings in the manifest.
+    t_wall_ns, t_perf_ns
+        `time.time_ns` and `time.perf_counter_ns` of one moment: ties the two clocks.
+    prologue_crc
+        CRC-32 of all bytes of the file before this record.
+    """
+
+    session: str
+    settings_hash: str
+    t_wall_ns: int
+    t_perf_ns: int
+    prologue_crc: int = 0
+
+
+class SequencedEvent(msgspec.Struct, frozen=True):
+    """An event and its place among the frames."""
+
+    sequence: int
+    event: LoopEvent
+
+
+class CommandSent(msgspec.Struct, frozen=True, gc=False):
+    """A stimulus command that left control for the first time.
+
+    Parameters
+    ----------
+    t_frame_sent_ns, t_received_ns
+        Of the frame that led to it: sent by acquisition, received by control; 0 where an event did.
+    t_sent_ns
+        `time.perf_counter_ns` just after the send.
+    """
+
+    command_id: int
+    frame_id: int
+    t_frame_sent_ns: int
+    t_received_ns: int
+    t_sent_ns: int
+
+
+class ProcessEvent(msgspec.Struct, frozen=True):
+    """Something the supervisor did or saw: started, died, restarted, stopped."""
+
+    name: str
+    kind: str
+    pid: int
+    detail: str = ""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What the operator typed."""
+
+    text: str
+
+
+class JournalEnd(msgspec.Struct, frozen=True):
+    """Last record of a journal that was closed in order."""
+
+    reason: str
+    n_records: int
