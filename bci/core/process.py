@@ -1,0 +1,32 @@
+"""How a process of ours meets its supervisor."""
+
+from typing import Protocol
+
+
+class ProcessLink(Protocol):
+    """The line to the supervisor, as a child process sees it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the process: acquisition, control, stimulus or board."""
+        ...
+
+    def announce(self, endpoints: dict[str, str]) -> None:
+        """Tell the supervisor what we bound; keys add to those announced before."""
+        ...
+
+    def peers(self) -> dict[str, str]:
+        """Endpoints that the other processes announced, newest first-hand."""
+        ...
+
+    def stop_requested(self) -> bool:
+        """True once we should end: asked to, or the supervisor is gone."""
+        ...
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep, at most this long; return early when a stop or new peers arrive."""
+        ...
+
+    def report(self, kind: str, detail: str = "") -> None:
+        """Tell a fact (ready, first_frame, ended, ...) that the supervisor logs and journals."""
+        ...
