@@ -50,6 +50,7 @@ class LedgerKind(StrEnum):
     DARK = "dark"
     SATURATED = "saturated"
     UNCHANGED = "unchanged"
+    FAULT_PAUSE = "fault_pause"
     STALL = "stall"
     EPOCH = "epoch"
     REFUSED = "refused"

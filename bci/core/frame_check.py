@@ -1,0 +1,209 @@
+"""Whether a frame is the one that should come now, and whether it is an image."""
+
+from collections import deque
+from enum import IntEnum
+from math import isfinite, nan
+
+import numpy as np
+
+from bci.config.experiment import StreamFaults
+from bci.core.ledger import entry
+from bci.core.loop_types import LedgerEntry, LedgerKind
+from bci.core.stream_types import RoiFrame, StreamInfo
+
+CONFIRMING_IDS = 3
+
+
+class Verdict(IntEnum):
+    """What the loop shall do with a frame."""
+
+    DISCARD = 0
+    """As if it had not come."""
+    FREEZE = 1
+    """Its time counts, its values do not; feedback holds still."""
+    DECODE = 2
+    OTHER_PLANE = 3
+    """Its time counts; the decoder does not read this plane."""
+
+
+class FrameCheck:
+    """Identity, order and content of every frame, each fault with its ledger entry.
+
+    Parameters
+    ----------
+    faults
+        `experiment.faults`.
+    info
+        The stream that frames must belong to.
+    decode_plane, ensemble
+        Plane that is decoded, and the places of the ensemble ROIs in its frames.
+
+    Attributes
+    ----------
+    last_id
+        Last frame id that was stepped, -1 before the first.
+    long_gap
+        True where the frame just checked ended a gap longer than `max_gap_s`.
+    paused_by
+        Kind of a fault of content that has now lasted `pause_after_s`, else None.
+    median
+        Median over the plane's ROIs of F above dark at the last decoded frame, counts.
+    dark_reference
+        Median of the baseline that dark is measured against; NaN while unknown.
+    """
+
+    def __init__(
+        self,
+        faults: StreamFaults,
+        info: StreamInfo,
+        decode_plane: int,
+        ensemble: tuple[int, ...],
+    ) -> None:
+        self._faults = faults
+        self._rate_hz = info.rate_hz
+        self._session_hash = info.session_hash
+        self._roi_hash = info.roi_hash
+        self._plane_sizes = [len(info.plane_rois(plane)) for plane in range(info.n_planes)]
+        self._decode_plane = decode_plane
+        self._dark = info.dark_counts
+        self._polarity = info.polarity
+        self._saturation = (
+            info.saturation_counts * faults.saturated_fraction
+            if info.saturation_counts is not None
+            else float("inf")
+        )
+        self._max_ahead = max(1, int(faults.max_gap_s * info.rate_hz))
+        self._ensemble = np.array(ensemble, dtype=np.intp)
+        n_decoded = self._plane_sizes[decode_plane]
+        self._sorted = np.empty(n_decoded, dtype=np.float32)
+        self._finite = np.empty(n_decoded, dtype=np.bool_)
+        self._middle = n_decoded // 2
+        self._previous: np.ndarray | None = None
+        self._missing: deque[range] = deque(maxlen=64)
+        self._future_id = -1
+        self._future_count = 0
+        self._content: LedgerKind | None = None
+        self._content_since = -1
+        self.epoch = info.epoch
+        self.last_id = -1
+        self.long_gap = False
+        self.paused_by: LedgerKind | None = None
+        self.median = nan
+        self.dark_reference = nan
+
+    def new_epoch(self, epoch: int) -> None:
+        """Expect frames of this epoch from now on."""
+        self.epoch = epoch
+        self._previous = None
+        self._future_count = 0
+
+    def check(self, frame: RoiFrame, ledger: list[LedgerEntry]) -> Verdict:
+        """Judge a frame; faults are appended to `ledger`."""
+        self.long_gap = False
+        self.paused_by = None
+        kind = self._foreign(frame)
+        if kind is not None:
+            ledger.append(entry(frame.frame_id, kind, self._what_is_foreign(frame, kind)))
+            return Verdict.DISCARD
+        if frame.frame_id != self.last_id + 1 and not self._in_order(frame.frame_id, ledger):
+            return Verdict.FREEZE if self._future_count else Verdict.DISCARD
+        self._future_count = 0
+        self.last_id = frame.frame_id
+        if frame.plane != self._decode_plane:
+            if not np.isfinite(frame.fluorescence).all():
+                ledger.append(
+                    entry(
+                        frame.frame_id,
+                        LedgerKind.NOT_FINITE_ELSEWHERE,
+                        f"plane {frame.plane}",
+                    )
+                )
+            return Verdict.OTHER_PLANE
+        return self._content_of(frame, ledger)
+
+    def _foreign(self, frame: RoiFrame) -> LedgerKind | None:
+        if frame.session_hash not in (0, self._session_hash):
+            return LedgerKind.WRONG_SESSION
+        if frame.epoch != self.epoch:
+            return LedgerKind.WRONG_EPOCH
+        if frame.roi_hash not in (0, self._roi_hash):
+            return LedgerKind.WRONG_ROIS
+        if frame.plane >= len(self._plane_sizes):
+            return LedgerKind.WRONG_PLANE
+        if len(frame.fluorescence) != self._plane_sizes[frame.plane]:
+            return LedgerKind.WRONG_SIZE
+        return None
+
+    def _what_is_foreign(self, frame: RoiFrame, kind: LedgerKind) -> str:
+        match kind:
+            case LedgerKind.WRONG_SESSION:
+                return f"session {frame.session_hash:016x}, not {self._session_hash:016x}"
+            case LedgerKind.WRONG_EPOCH:
+                return f"epoch {frame.epoch}, not {self.epoch}"
+            case LedgerKind.WRONG_ROIS:
+                return f"ROI order {frame.roi_hash:016x}, not {self._roi_hash:016x}"
+            case LedgerKind.WRONG_PLANE:
+                return f"plane {frame.plane} of {len(self._plane_sizes)}"
+            case _:
+                size = self._plane_sizes[frame.plane]
+                return f"{len(frame.fluorescence)} ROIs in plane {frame.plane}, not {size}"
+
+    def _in_order(self, frame_id: int, ledger: list[LedgerEntry]) -> bool:
+        """Judge an id that is not the next one; True where the frame is to be stepped."""
+        if self.last_id < 0:
+            return True
+        if frame_id <= self.last_id:
+            self._future_count = 0
+            was_missing = any(frame_id in ids for ids in self._missing)
+            kind = LedgerKind.OUT_OF_ORDER if was_missing else LedgerKind.DUPLICATE
+            ledger.append(entry(frame_id, kind, f"after {self.last_id}"))
+            return False
+        lost = frame_id - self.last_id - 1
+        if lost > self._max_ahead:
+            goes_on = self._future_count and frame_id == self._future_id + 1
+            self._future_count = self._future_count + 1 if goes_on else 1
+            self._future_id = frame_id
+            if self._future_count == 1:
+                ledger.append(entry(frame_id, LedgerKind.FAR_FUTURE, f"after {self.last_id}"))
+            if self._future_count <= CONFIRMING_IDS:
+                return False
+            self.long_gap = True
+        self._missing.append(range(self.last_id + 1, frame_id))
+        ledger.append(entry(frame_id, LedgerKind.GAP, f"after {self.last_id}", lost))
+        return True
+
+    def _content_of(self, frame: RoiFrame, ledger: list[LedgerEntry]) -> Verdict:
+        values = frame.fluorescence
+        np.isfinite(values, out=self._finite)
+        if not self._finite.all():
+            if not self._finite[self._ensemble].all():
+                self._previous = values
+                ledger.append(entry(frame.frame_id, LedgerKind.NOT_FINITE))
+                return Verdict.FREEZE
+            bad = int(len(values) - np.count_nonzero(self._finite))
+            ledger.append(entry(frame.frame_id, LedgerKind.NOT_FINITE_ELSEWHERE, "values", bad))
+        self._sorted[:] = values
+        self._sorted.partition(self._middle)
+        counts = float(self._sorted[self._middle])
+        median = self._polarity * (counts - self._dark)
+        previous, self._previous = self._previous, values
+        kind: LedgerKind | None = None
+        if previous is not None and previous[0] == values[0] and np.array_equal(previous, values):
+            kind = LedgerKind.UNCHANGED
+        elif median < self._faults.dark_fraction * self.dark_reference:
+            kind = LedgerKind.DARK
+        elif counts >= self._saturation:
+            kind = LedgerKind.SATURATED
+        if kind is None:
+            self._content = None
+            if isfinite(median):
+                self.median = median
+            return Verdict.DECODE
+        if kind is not self._content:
+            if self._content is None:
+                self._content_since = frame.frame_id
+            self._content = kind
+            ledger.append(entry(frame.frame_id, kind, f"median {counts:g} counts"))
+        if frame.frame_id - self._content_since >= self._faults.pause_after_s * self._rate_hz:
+            self.paused_by = kind
+        return Verdict.FREEZE

@@ -1,0 +1,44 @@
+"""Every fault that a session may meet, and what the program does about it."""
+
+from bci.core.loop_types import LedgerEntry, LedgerKind
+
+REACTIONS: dict[LedgerKind, str] = {
+    LedgerKind.GAP: "frame time counted, nothing made up; longer than max_gap_s: F0 refilled",
+    LedgerKind.DUPLICATE: "discarded",
+    LedgerKind.OUT_OF_ORDER: "discarded",
+    LedgerKind.LATE: "stepped in order, its effects withheld",
+    LedgerKind.MALFORMED: "discarded",
+    LedgerKind.WRONG_SIZE: "discarded",
+    LedgerKind.WRONG_SESSION: "discarded",
+    LedgerKind.WRONG_EPOCH: "discarded",
+    LedgerKind.WRONG_ROIS: "discarded",
+    LedgerKind.WRONG_PLANE: "discarded",
+    LedgerKind.FAR_FUTURE: "not stepped, feedback frozen until the next 3 ids go on from it",
+    LedgerKind.NOT_FINITE: "not decoded, feedback frozen",
+    LedgerKind.NOT_FINITE_ELSEWHERE: "decoded, stored and flagged",
+    LedgerKind.BELOW_FLOOR: "divided by the floor, ROI flagged",
+    LedgerKind.DARK: "not decoded, feedback frozen; paused after pause_after_s",
+    LedgerKind.SATURATED: "not decoded, feedback frozen; paused after pause_after_s",
+    LedgerKind.UNCHANGED: "not decoded, feedback frozen; paused after pause_after_s",
+    LedgerKind.FAULT_PAUSE: "paused, light off, an earned reward paid; resume when it is mended",
+    LedgerKind.STALL: "paused, light off, an earned reward paid",
+    LedgerKind.EPOCH: "running trial aborted, F0 refilled",
+    LedgerKind.REFUSED: "refused, nothing changed",
+    LedgerKind.SCREEN_LOST: "loop goes on, screen is started again",
+    LedgerKind.SCREEN_BACK: "current command sent again",
+    LedgerKind.FLIP_MISSED: "counted, the newest command is drawn",
+    LedgerKind.COMMAND_WITHHELD: "newest command sent in its place",
+    LedgerKind.COMMAND_SUPERSEDED: "newer command shown in its place",
+    LedgerKind.BOARD_LOST: "valve shut by the board itself, reconnecting",
+    LedgerKind.BOARD_BACK: "open rewards settled from the board's own ring",
+    LedgerKind.REWARD_FAILED: "not given, not repeated",
+    LedgerKind.REWARD_UNKNOWN: "counted as given, never repeated",
+    LedgerKind.PROCESS_DIED: "started again where declared, else session ended",
+    LedgerKind.PROCESS_RESTARTED: "session goes on",
+    LedgerKind.CALIBRATION: "session ended",
+}
+
+
+def entry(frame_id: int, kind: LedgerKind, detail: str = "", count: int = 1) -> LedgerEntry:
+    """A ledger entry with the declared reaction of its kind."""
+    return LedgerEntry(frame_id, kind, REACTIONS[kind], detail, count)

@@ -1,0 +1,289 @@
+"""The closed loop: a pure function of one ordered list of frames and events."""
+
+from math import ceil, isfinite, nan
+
+import numpy as np
+
+from bci.config.session import Session
+from bci.core.angle import TARGET_DEG, angle_of
+from bci.core.board_types import LightCommand, RewardRequest
+from bci.core.decoder import TwoEnsembleDecoder
+from bci.core.frame_check import FrameCheck, Verdict
+from bci.core.ledger import entry
+from bci.core.loop_types import (
+    Decision,
+    EpochStarted,
+    Finish,
+    LedgerEntry,
+    LedgerKind,
+    LoopEvent,
+    Malformed,
+    Pause,
+    Resume,
+    ScreenBack,
+    ScreenLost,
+    Stalled,
+    Start,
+    Stop,
+    TaskState,
+    ThresholdSet,
+)
+from bci.core.stimulus_types import ScreenKind, StimulusCommand
+from bci.core.stream_types import RoiFrame, StreamInfo
+from bci.core.task import TaskMachine
+
+SCREENS = {
+    TaskState.WAITING: ScreenKind.GREY,
+    TaskState.BASELINE: ScreenKind.GREY,
+    TaskState.GREY: ScreenKind.GREY,
+    TaskState.RUN: ScreenKind.GRATING,
+    TaskState.HIT: ScreenKind.FROZEN,
+    TaskState.BLACK: ScreenKind.BLACK,
+    TaskState.MISS: ScreenKind.BLACK,
+    TaskState.PAUSED: ScreenKind.GREY,
+    TaskState.DONE: ScreenKind.GREY,
+}
+HELD = (TaskState.PAUSED, TaskState.DONE)
+
+
+class ClosedLoop:
+    """From frames and events to decisions; knows no clock, socket, file or thread.
+
+    Calibration, live, replay, simulation and verify feed this one object.
+
+    Parameters
+    ----------
+    session
+        Resolved settings.
+    info
+        The stream; its epoch is the first that is accepted.
+
+    Attributes
+    ----------
+    decoder
+        The decoder, for taps such as dF/F of the ensembles.
+    baseline_s3
+        s3 of the baseline block, without the first F0 window and flagged frames, dF/F.
+    baseline_medians
+        Median F above dark of the same frames, counts.
+
+    Raises
+    ------
+    bci.core.decoder.UnknownRoi
+        Where an ensemble names an ROI that the decode plane does not have.
+    """
+
+    def __init__(self, session: Session, info: StreamInfo) -> None:
+        experiment = session.experiment
+        self.decoder = TwoEnsembleDecoder(experiment.decoder, info)
+        self.baseline_s3: list[float] = []
+        self.baseline_medians: list[float] = []
+        self.run_frames = ceil(round(experiment.task.trial_s * info.plane_rate_hz, 9))
+        self._check = FrameCheck(
+            experiment.faults,
+            info,
+            experiment.decoder.decode_plane,
+            self.decoder.roi_indices,
+        )
+        baseline_s = experiment.baseline.duration_s if experiment.baseline else 0.0
+        self._task = TaskMachine(experiment.task, info.rate_hz, baseline_s)
+        self._stimulus = experiment.stimulus
+        self._threshold = experiment.threshold
+        self._reward_ul = experiment.task.reward_ul
+        self._continuous = experiment.decoder.angle_map == "continuous"
+        self._resume_after_stall = experiment.faults.resume_after_stall
+        self._places = np.array(self.decoder.roi_indices, dtype=np.intp)
+        self._gathered = np.empty(len(self._places), dtype=np.float32)
+        self._polarity = info.polarity
+        self._dark = info.dark_counts
+        self._settling_medians: list[float] = []
+        self._stalled = False
+        self._frozen = False
+        self._sequence = 0
+        self._command_id = 0
+        self._reward_id = 0
+        self._shown: tuple[ScreenKind, float] | None = None
+        self._angle_deg = nan
+        self._ledger: list[LedgerEntry] = []
+        self._below_floor: frozenset[int] = frozenset()
+        self._last_state = self._task.state
+        self.t = nan
+        self.lo = nan
+
+    @property
+    def state(self) -> TaskState:
+        """State of the task now."""
+        return self._task.state
+
+    @property
+    def needs_calibration(self) -> bool:
+        """True once the baseline block is over and no threshold has been set."""
+        task = self._task
+        return task.state is TaskState.WAITING and task.baseline_over and self.t != self.t
+
+    @property
+    def last_frame_id(self) -> int:
+        """Last frame stepped, -1 before the first."""
+        return self._check.last_id
+
+    def step(self, frame: RoiFrame) -> Decision:
+        """Take the next received frame in, whatever it is like."""
+        verdict = self._check.check(frame, self._ledger)
+        if verdict is Verdict.DECODE:
+            self._decode(frame)
+        elif verdict is Verdict.FREEZE:
+            self._frozen = True
+            if self._check.paused_by is not None:
+                self._pause_for_fault(frame.frame_id, self._check.paused_by)
+        elif verdict is Verdict.OTHER_PLANE and self._check.long_gap:
+            self._refill(frame.frame_id)
+        return self._decision(frame.frame_id, decoded=verdict is Verdict.DECODE)
+
+    def apply(self, event: LoopEvent) -> Decision:
+        """Take an event in: everything that may change a decision and is not a frame."""
+        task, frame_id = self._task, self._check.last_id
+        match event:
+            case Start():
+                if self._threshold is not None:
+                    self.t, self.lo = self._threshold.t, self._threshold.lo
+                task.begin(frame_id + 1)
+            case Pause() if task.state not in HELD:
+                task.pause(frame_id)
+            case Resume() if task.state is TaskState.PAUSED:
+                task.resume(frame_id)
+                self._stalled = False
+            case Stop() if task.state is not TaskState.DONE:
+                task.stop(frame_id)
+            case Finish() if task.state is not TaskState.DONE:
+                task.finish(frame_id)
+            case ThresholdSet() if event.t > event.lo:
+                self.t, self.lo = event.t, event.lo
+                if isfinite(event.baseline_median):
+                    self._check.dark_reference = event.baseline_median
+            case Stalled():
+                self._note(LedgerKind.STALL, f"no frame for {event.silent_s:.2f} s")
+                if task.state not in HELD:
+                    task.pause(frame_id)
+                    self._stalled = True
+            case EpochStarted():
+                self._note(LedgerKind.EPOCH, f"epoch {event.epoch}")
+                self._check.new_epoch(event.epoch)
+                self._refill(frame_id)
+            case ScreenLost():
+                self._note(LedgerKind.SCREEN_LOST, event.reason)
+            case ScreenBack():
+                self._note(LedgerKind.SCREEN_BACK)
+            case Malformed():
+                self._note(LedgerKind.MALFORMED, f"{event.reason} ({event.n_bytes} bytes)")
+            case _:
+                name = type(event).__name__
+                self._note(LedgerKind.REFUSED, f"{name} while {task.state.name}")
+        return self._decision(frame_id, decoded=False)
+
+    def _decode(self, frame: RoiFrame) -> None:
+        task, decoder, frame_id = self._task, self.decoder, frame.frame_id
+        if self._check.long_gap:
+            self._refill(frame_id)
+        self._frozen = False
+        frame.fluorescence.take(self._places, out=self._gathered)
+        polarity, dark = self._polarity, self._dark
+        s3 = decoder.update([polarity * (f - dark) for f in self._gathered.tolist()])
+        if decoder.below_floor is not self._below_floor:
+            self._note_below_floor(frame_id)
+        settled = decoder.frames_since_reset > decoder.window_frames
+        if task.state is TaskState.PAUSED and self._stalled and self._resume_after_stall:
+            self._stalled = False
+            task.resume(frame_id)
+        if self._check.dark_reference != self._check.dark_reference:
+            self._settle_dark()
+        if task.state is TaskState.BASELINE and settled:
+            self.baseline_s3.append(s3)
+            self.baseline_medians.append(self._check.median)
+        task.step(frame_id, s3, self.t, settled=settled)
+        self._angle_deg = angle_of(s3, self.t, self.lo, continuous=self._continuous)
+
+    def _settle_dark(self) -> None:
+        """Until a threshold brings the baseline's median, the first F0 window stands for it."""
+        self._settling_medians.append(self._check.median)
+        if self.decoder.is_settled:
+            self._check.dark_reference = float(np.median(self._settling_medians))
+            self._settling_medians.clear()
+
+    def _note_below_floor(self, frame_id: int) -> None:
+        decoder = self.decoder
+        now = decoder.below_floor
+        fallen = now - self._below_floor
+        if fallen:
+            names = ", ".join(decoder.labels[i] for i in sorted(fallen))
+            self._ledger.append(entry(frame_id, LedgerKind.BELOW_FLOOR, names, len(fallen)))
+        self._below_floor = now
+
+    def _refill(self, frame_id: int) -> None:
+        self.decoder.reset()
+        self._task.interrupt(frame_id)
+
+    def _pause_for_fault(self, frame_id: int, kind: LedgerKind) -> None:
+        if self._task.state not in (TaskState.PAUSED, TaskState.DONE):
+            self._task.pause(frame_id)
+            self._ledger.append(entry(frame_id, LedgerKind.FAULT_PAUSE, kind.value))
+
+    def _note(self, kind: LedgerKind, detail: str = "") -> None:
+        self._ledger.append(entry(self._check.last_id, kind, detail))
+
+    def _decision(self, frame_id: int, *, decoded: bool) -> Decision:
+        task = self._task
+        due_trial, trial_end = task.take_effects()
+        state = task.state
+        light = None
+        if state is not self._last_state:
+            self._last_state = state
+            if state in HELD:
+                light = LightCommand(on=False)
+        ledger: tuple[LedgerEntry, ...] = ()
+        if self._ledger:
+            ledger = tuple(self._ledger)
+            self._ledger.clear()
+        self._sequence += 1
+        return Decision(
+            self._sequence,
+            frame_id,
+            decoded,
+            self.decoder.s,
+            self.decoder.s3,
+            self._angle_deg,
+            state,
+            task.trial,
+            self._command(frame_id, state),
+            self._reward(due_trial) if due_trial else None,
+            light,
+            trial_end,
+            ledger,
+        )
+
+    def _command(self, frame_id: int, state: TaskState) -> StimulusCommand | None:
+        """The screen's new state, or None where it stays as it is."""
+        screen, orientation_deg = SCREENS[state], 0.0
+        if screen is ScreenKind.GRATING:
+            orientation_deg = self._angle_deg
+            if self._frozen:
+                screen = ScreenKind.FROZEN
+        elif screen is ScreenKind.FROZEN:
+            orientation_deg = TARGET_DEG
+        shown = (screen, orientation_deg)
+        if shown == self._shown:
+            return None
+        self._shown = shown
+        self._command_id += 1
+        stimulus = self._stimulus
+        return StimulusCommand(
+            self._command_id,
+            frame_id,
+            screen,
+            orientation_deg,
+            stimulus.contrast,
+            stimulus.temporal_freq_hz,
+        )
+
+    def _reward(self, trial: int) -> RewardRequest:
+        self._reward_id += 1
+        return RewardRequest(self._reward_id, self._reward_ul, trial)

@@ -1,0 +1,205 @@
+"""The trial as a state machine on frame time."""
+
+from math import nan
+
+from bci.config.experiment import Task
+from bci.core.loop_types import Outcome, TaskState, TrialEnd
+
+S = TaskState
+
+TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
+    S.WAITING: frozenset({S.BASELINE, S.GREY, S.PAUSED, S.DONE}),
+    S.BASELINE: frozenset({S.WAITING, S.PAUSED, S.DONE}),
+    S.GREY: frozenset({S.RUN, S.WAITING, S.PAUSED, S.DONE}),
+    S.RUN: frozenset({S.HIT, S.MISS, S.WAITING, S.PAUSED, S.DONE}),
+    S.HIT: frozenset({S.BLACK, S.PAUSED, S.DONE}),
+    S.BLACK: frozenset({S.GREY, S.WAITING, S.PAUSED, S.DONE}),
+    S.MISS: frozenset({S.GREY, S.WAITING, S.PAUSED, S.DONE}),
+    S.PAUSED: frozenset({S.WAITING, S.BASELINE, S.DONE}),
+    S.DONE: frozenset(),
+}
+
+
+class IllegalTransition(RuntimeError):
+    """The task was asked for a step that its table does not hold: a fault of this program."""
+
+
+class TaskMachine:
+    """The experiment's task, one trial after another, on frame time alone.
+
+    ::
+
+        WAITING ──► BASELINE ──► WAITING ──► GREY ──► RUN ──► HIT ──► BLACK ──┐
+                                              ▲        └────► MISS ───────────┤
+                                              └───────────────────────────────┘
+        any ──► PAUSED ──► WAITING | BASELINE        any ──► DONE
+
+    A state ends at the first decoded frame whose time since entry is at least its duration; that
+    frame already belongs to the next state. So a hit can fall on `ceil(trial_s × plane rate)`
+    decoded frames, the frame that enters RUN included. A lost frame uses up time.
+
+    Parameters
+    ----------
+    task
+        `experiment.task`.
+    rate_hz
+        Rate of frame_id over all planes, Hz.
+    baseline_s
+        Length of the baseline block; 0: none.
+
+    Attributes
+    ----------
+    state, trial
+        State now; trial counts from 1 at its GREY.
+    """
+
+    def __init__(self, task: Task, rate_hz: float, baseline_s: float) -> None:
+        self._task = task
+        self._rate_hz = rate_hz
+        self._baseline_s = baseline_s
+        self._baseline_spent_s = 0.0
+        self._entered_id = 0
+        self._run_id = 0
+        self._run_frames = 0
+        self._owed_trial = 0
+        self._first_trial_id: int | None = None
+        self._finishing = False
+        self._due_trial = 0
+        self._trial_end: TrialEnd | None = None
+        self.state = S.WAITING
+        self.trial = 0
+
+    @property
+    def baseline_over(self) -> bool:
+        """True once the baseline block has had its time."""
+        return self._baseline_spent_s >= self._baseline_s
+
+    def step(self, frame_id: int, s3: float, t: float, *, settled: bool) -> None:
+        """Take a decoded frame in.
+
+        Parameters
+        ----------
+        frame_id
+            Of this frame.
+        s3, t
+            Read-out and threshold, dF/F; a threshold of NaN lets no trial start.
+        settled
+            True where the F0 window is full.
+        """
+        while self._advance(frame_id, t, settled=settled):
+            pass
+        if self.state is S.RUN:
+            self._run_frames += 1
+            if s3 >= t:
+                early = self._run_frames <= self._task.early_hit_frames
+                self._decide(Outcome.HIT, frame_id, early=early)
+                self._owed_trial = self.trial
+                self._enter(S.HIT, frame_id)
+                while self._advance(frame_id, t, settled=settled):
+                    pass
+
+    def take_effects(self) -> tuple[int, TrialEnd | None]:
+        """Trial whose reward is to be paid now (0: none), and the trial that ended; told once."""
+        effects = self._due_trial, self._trial_end
+        self._due_trial, self._trial_end = 0, None
+        return effects
+
+    def begin(self, frame_id: int) -> None:
+        """Leave WAITING for the first block."""
+        if not self.baseline_over:
+            self._enter(S.BASELINE, frame_id)
+
+    def interrupt(self, frame_id: int) -> None:
+        """Go back to WAITING: the F0 window must refill before the next trial."""
+        if self.state in (S.GREY, S.RUN):
+            self._decide(Outcome.ABORT, frame_id)
+            self._enter(S.WAITING, frame_id)
+
+    def pause(self, frame_id: int) -> None:
+        """Hold still; a running trial is aborted, a reward already earned is due at once."""
+        self._leave(S.PAUSED, frame_id)
+
+    def resume(self, frame_id: int) -> None:
+        """Go on after a pause, with the baseline where it stopped or with a new trial."""
+        self._enter(S.WAITING if self.baseline_over else S.BASELINE, frame_id)
+
+    def stop(self, frame_id: int) -> None:
+        """End now; a running trial is aborted, a reward already earned is due at once."""
+        self._leave(S.DONE, frame_id)
+
+    def finish(self, frame_id: int) -> None:
+        """End after the current trial, or now where none runs."""
+        self._finishing = True
+        if self.state in (S.WAITING, S.BASELINE, S.PAUSED):
+            self._enter(S.DONE, frame_id)
+
+    def _advance(self, frame_id: int, t: float, *, settled: bool) -> bool:
+        """Make one transition that time asks for; False where none is due."""
+        task, state = self._task, self.state
+        elapsed_s = (frame_id - self._entered_id) / self._rate_hz
+        if state is S.RUN:
+            if elapsed_s < task.trial_s:
+                return False
+            self._decide(Outcome.MISS, frame_id)
+            self._enter(S.MISS, frame_id)
+        elif state is S.GREY:
+            if elapsed_s < task.grey_s:
+                return False
+            self._run_id, self._run_frames = frame_id, 0
+            self._enter(S.RUN, frame_id)
+        elif state is S.HIT:
+            if elapsed_s >= task.reward_delay_s:
+                self._pay()
+            if elapsed_s < task.hit_s:
+                return False
+            self._enter(S.BLACK, frame_id)
+        elif state in (S.BLACK, S.MISS):
+            if elapsed_s < (task.black_s if state is S.BLACK else task.miss_s):
+                return False
+            self._next_trial(frame_id, settled=settled)
+        elif state is S.WAITING:
+            if not (settled and self.baseline_over and t == t):
+                return False
+            self._next_trial(frame_id, settled=settled)
+        elif state is S.BASELINE:
+            if self._baseline_spent_s + elapsed_s < self._baseline_s:
+                return False
+            self._enter(S.WAITING, frame_id)
+        else:
+            return False
+        return True
+
+    def _next_trial(self, frame_id: int, *, settled: bool) -> None:
+        if self._first_trial_id is None:
+            self._first_trial_id = frame_id
+        spent_s = (frame_id - self._first_trial_id) / self._rate_hz
+        if self._finishing or spent_s >= self._task.session_s:
+            self._enter(S.DONE, frame_id)
+        elif settled:
+            self.trial += 1
+            self._enter(S.GREY, frame_id)
+        else:
+            self._enter(S.WAITING, frame_id)
+
+    def _leave(self, to: TaskState, frame_id: int) -> None:
+        if self.state in (S.GREY, S.RUN):
+            self._decide(Outcome.ABORT, frame_id)
+        self._pay()
+        self._enter(to, frame_id)
+
+    def _pay(self) -> None:
+        if self._owed_trial:
+            self._owed_trial, self._due_trial = 0, self._owed_trial
+
+    def _decide(self, outcome: Outcome, frame_id: int, *, early: bool = False) -> None:
+        started = self._run_id if self.state is S.RUN else frame_id
+        time_s = (frame_id - started) / self._rate_hz if outcome is Outcome.HIT else nan
+        self._trial_end = TrialEnd(self.trial, outcome, started, frame_id, time_s, early)
+
+    def _enter(self, state: TaskState, frame_id: int) -> None:
+        if state not in TRANSITIONS[self.state]:
+            raise IllegalTransition(f"{self.state.name} → {state.name} at frame {frame_id}")
+        if self.state is S.BASELINE:
+            self._baseline_spent_s += (frame_id - self._entered_id) / self._rate_hz
+        self.state = state
+        self._entered_id = frame_id
