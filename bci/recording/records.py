@@ -28,6 +28,7 @@ class Topic(StrEnum):
     PROCESS = "process"
     NOTE = "note"
     END = "end"
+    RECOVERY = "recovery"
 
 
 class JournalStart(msgspec.Struct, frozen=True):
@@ -43,6 +44,8 @@ class JournalStart(msgspec.Struct, frozen=True):
         `time.time_ns` and `time.perf_counter_ns` of one moment: ties the two clocks.
     prologue_crc
         CRC-32 of all bytes of the file before this record.
+    prologue_parts
+        Length and CRC-32 of each part of them, in order: magic, header, schemas, channels.
     """
 
     session: str
@@ -50,6 +53,7 @@ class JournalStart(msgspec.Struct, frozen=True):
     t_wall_ns: int
     t_perf_ns: int
     prologue_crc: int = 0
+    prologue_parts: tuple[tuple[int, int], ...] = ()
 
 
 class SequencedEvent(msgspec.Struct, frozen=True):
@@ -92,8 +96,60 @@ class Note(msgspec.Struct, frozen=True):
     text: str
 
 
+class LostSpan(msgspec.Struct, frozen=True):
+    """Records that a recovered journal no longer holds.
+
+    Parameters
+    ----------
+    first, last
+        Numbers of the first and last lost record; last < first: bytes that belonged to no record.
+    offset, n_bytes
+        Where they stood in the damaged file.
+    detail
+        What was found there, in words.
+    """
+
+    first: int
+    last: int
+    offset: int
+    n_bytes: int
+    detail: str
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """Written before the last record by `bci recover`: what the journal lost.
+
+    Parameters
+    ----------
+    n_kept
+        Records carried over byte for byte.
+    lost
+        What was left behind, in order of place; a tail cut short stands here too.
+    last_frame_id
+        Of the last frame kept; -1: none.
+    damaged
+        File name of the journal as it was found.
+    """
+
+    n_kept: int
+    lost: tuple[LostSpan, ...]
+    last_frame_id: int
+    damaged: str
+
+
 class JournalEnd(msgspec.Struct, frozen=True):
-    """Last record of a journal that was closed in order."""
+    """Last record of a journal that was closed in order.
+
+    Parameters
+    ----------
+    reason
+        Why the session ended, in words.
+    n_records
+        Records before this one.
+    n_refused
+        Records that were appended and could not be taken, because the disk did not keep up.
+    """
 
     reason: str
     n_records: int
+    n_refused: int = 0
