@@ -1,0 +1,69 @@
+"""Commands as they arrive, stamped at once, whatever the screen is doing."""
+
+import threading
+import time
+from collections import deque
+from typing import NamedTuple
+
+from bci.core.stimulus_types import StimulusCommand
+from bci.stream.commands import CommandReceiver
+
+_POLL_S = 0.05
+
+
+class Arrival(NamedTuple):
+    """A command and the `time.perf_counter_ns` at which it came."""
+
+    command: StimulusCommand
+    t_received_ns: int
+
+
+class CommandInbox:
+    """Takes commands off the socket in a thread of its own.
+
+    The screen looks for a command once a refresh; without the thread its time of arrival would be
+    the time of that look. Repetitions of a command are dropped here.
+
+    Parameters
+    ----------
+    endpoint
+        Of control's `CommandPublisher`.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._arrivals: deque[Arrival] = deque()
+        self._arrived = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stimulus commands", daemon=True)
+        self._thread.start()
+
+    def take(self) -> list[Arrival]:
+        """Everything that arrived since the last call, oldest first; never waits."""
+        self._arrived.clear()
+        return [self._arrivals.popleft() for _ in range(len(self._arrivals))]
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for an arrival that has not been taken, at most this long."""
+        self._arrived.wait(timeout_s)
+
+    def close(self) -> None:
+        """End the thread and give the socket back; a second call does nothing."""
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        receiver = CommandReceiver(self._endpoint)
+        newest_id = 0
+        try:
+            while not self._closing.is_set():
+                if not receiver.wait(_POLL_S):
+                    continue
+                command = receiver.receive()
+                t_received_ns = time.perf_counter_ns()
+                if command is not None and command.command_id > newest_id:
+                    newest_id = command.command_id
+                    self._arrivals.append(Arrival(command, t_received_ns))
+                    self._arrived.set()
+        finally:
+            receiver.close()

@@ -1,0 +1,156 @@
+"""The stimulus process: newest command, draw, flip, report, until asked to stop."""
+
+import gc
+import logging
+import time
+
+from bci.config.session import Session
+from bci.core.process import ProcessLink
+from bci.core.stimulus_types import (
+    FlipKind,
+    FlipReport,
+    MissedFlips,
+    ScreenHello,
+    StimulusCommand,
+)
+from stimuli.backend import ScreenError, StimulusBackend
+from stimuli.command_inbox import Arrival
+from stimuli.command_sequence import CommandSequence
+from stimuli.control_line import ControlLine
+from stimuli.null_backend import NullBackend
+from stimuli.pacing import FlipPacer
+from stimuli.psychopy_backend import PsychoPyBackend
+
+_log = logging.getLogger("bci.stimulus")
+
+_POLL_S = 0.05
+
+
+def make_backend(session: Session) -> StimulusBackend:
+    """The backend that `rig.screen.backend` names, not yet open."""
+    if session.rig.screen.backend == "null":
+        return NullBackend(session.rig.screen)
+    return PsychoPyBackend(session.rig.screen, session.experiment.stimulus)
+
+
+def run_stimulus(session: Session, link: ProcessLink) -> None:
+    """Open the screen and show the newest command of control until asked to stop.
+
+    The screen is drawn from the start, grey, whether control is there or not. Everything that
+    control is told goes out without waiting for it.
+
+    Parameters
+    ----------
+    session
+        Settings.
+    link
+        Line to the supervisor; its peers name control's `commands` and `flips`.
+
+    Raises
+    ------
+    ScreenError
+        Where the screen cannot be opened; the supervisor has been told.
+    """
+    t_start_s = time.perf_counter()
+    backend = make_backend(session)
+    try:
+        hello = backend.open()
+    except ScreenError as error:
+        _log.error("%s", error)
+        link.report("failed", str(error))
+        raise
+    # PsychoPy leaves a heap that takes several refreshes to sweep
+    gc.collect()
+    gc.freeze()
+    screen = "blanks" if hello.blanks else "no screen, paced by a timer"
+    told = (
+        f"{hello.backend} on {hello.display}, {hello.width_px} x {hello.height_px}, "
+        f"{hello.refresh_hz:.2f} Hz ({screen}), {hello.renderer}, "
+        f"open after {time.perf_counter() - t_start_s:.2f} s"
+    )
+    _log.info("%s", told)
+    link.report("ready", told)
+    # lossless runs have no real time that a timer could follow
+    at_once = isinstance(backend, NullBackend) and session.rig.stream.delivery == "lossless"
+    line = ControlLine(hello)
+    try:
+        _Show(backend, hello, line, session.rig.screen.pre_blank_ms * 1e-3, at_once).run(link)
+    finally:
+        line.close()
+        backend.close()
+        gc.unfreeze()
+    link.report("ended")
+
+
+class _Show:
+    """The loop over the pictures."""
+
+    def __init__(
+        self,
+        backend: StimulusBackend,
+        hello: ScreenHello,
+        line: ControlLine,
+        pre_blank_s: float,
+        at_once: bool,
+    ) -> None:
+        self._backend = backend
+        self._line = line
+        self._at_once = at_once
+        self._blanks = hello.blanks
+        self._sequence = CommandSequence(blanks=hello.blanks)
+        self._pacer = FlipPacer(
+            backend.refresh_s,
+            blanks=hello.blanks,
+            pre_blank_s=pre_blank_s,
+            t_start_s=time.perf_counter(),
+        )
+        self._command: StimulusCommand | None = None
+
+    def run(self, link: ProcessLink) -> None:
+        """Draw until the link asks to stop."""
+        while not link.stop_requested():
+            if self._line.follow(link.peers()):
+                self._sequence = CommandSequence(blanks=self._blanks)
+            if self._at_once:
+                self._line.wait(_POLL_S)
+                t_seen_s = time.perf_counter()
+            else:
+                t_take_s, t_seen_s = self._pacer.plan(time.perf_counter())
+                if not _wait_until(t_take_s, link):
+                    return
+            self._picture(t_seen_s)
+
+    def _picture(self, t_seen_s: float) -> None:
+        arrival, superseded = self._sequence.pick(self._line.take())
+        if arrival is not None:
+            self._command = arrival.command
+        t_draw_ns = time.perf_counter_ns()
+        self._backend.draw(self._command, t_seen_s)
+        t_flip_ns = self._backend.flip()
+        missed = 0 if self._at_once else self._pacer.flipped(t_flip_ns * 1e-9)
+        for report in superseded:
+            self._line.send(report)
+        if arrival is not None:
+            self._line.send(self._shown(arrival, t_draw_ns, t_flip_ns, missed))
+        elif missed:
+            self._line.send(MissedFlips(count=missed, t_flip_ns=t_flip_ns))
+
+    def _shown(self, arrival: Arrival, t_draw_ns: int, t_flip_ns: int, missed: int) -> FlipReport:
+        return FlipReport(
+            command_id=arrival.command.command_id,
+            kind=FlipKind.SHOWN,
+            t_received_ns=arrival.t_received_ns,
+            t_draw_ns=t_draw_ns,
+            t_flip_ns=t_flip_ns,
+            missed_flips=missed,
+            blanks=self._blanks,
+        )
+
+
+def _wait_until(t_s: float, link: ProcessLink) -> bool:
+    """Sleep until then; False where a stop was asked for meanwhile."""
+    while (left_s := t_s - time.perf_counter()) > 0:
+        time.sleep(min(left_s, _POLL_S))
+        if left_s > _POLL_S and link.stop_requested():
+            return False
+    return True
