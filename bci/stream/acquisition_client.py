@@ -1,0 +1,181 @@
+"""How a session of frames starts: control's end of the handshake."""
+
+from time import perf_counter_ns
+
+import msgspec
+import zmq
+
+from bci.core.stream_types import StreamInfo
+from bci.stream.clock import ClockOffset, Exchange, estimate_offset
+from bci.stream.errors import StreamError
+from bci.stream.handshake import (
+    Answer,
+    Credit,
+    Describe,
+    Described,
+    Ping,
+    Pong,
+    Refused,
+    Request,
+    Started,
+    StartStream,
+    StatusRequest,
+    Stopped,
+    StopStream,
+    StreamStatus,
+)
+from bci.stream.publisher import Delivery
+from bci.stream.sockets import open_socket, wait_readable
+
+_QUEUE = 1000
+
+
+class AcquisitionClient:
+    """Asks acquisition; for one thread.
+
+    Every method but `credit`, `ask_status` and `poll_status` waits for the answer and raises
+    `StreamError` where none comes or the request is refused.
+
+    Parameters
+    ----------
+    endpoint
+        Of the `HandshakeServer`.
+    timeout_s
+        Longest wait for an answer.
+    """
+
+    def __init__(self, endpoint: str, *, timeout_s: float = 2.0) -> None:
+        self._endpoint = endpoint
+        self._timeout_s = timeout_s
+        self._socket = open_socket(zmq.DEALER, queue=_QUEUE)
+        self._socket.connect(endpoint)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(Answer)
+        self._number = 0
+        self._status_number = 0
+
+    def describe(self) -> StreamInfo:
+        """What will be sent."""
+        answer = self._ask(Describe(), self._timeout_s)
+        if not isinstance(answer, Described):
+            raise self._strange("describe", answer)
+        return answer.info
+
+    def start(
+        self, token: bytes, delivery: Delivery, credits: int = 0, *, timeout_s: float = 5.0
+    ) -> int:
+        """Let frames come; returns the epoch once the subscription has been seen.
+
+        Parameters
+        ----------
+        token
+            `FrameSubscriber.token` of a subscriber that is connected already.
+        delivery, credits
+            Mode, and the frames granted at once where lossless.
+        timeout_s
+            Longest wait for the subscription to be seen.
+        """
+        answer = self._ask(StartStream(delivery, credits, token), timeout_s)
+        if not isinstance(answer, Started):
+            raise self._strange("start", answer)
+        return answer.epoch
+
+    def credit(self, n: int) -> None:
+        """Grant `n` more frames; neither waits nor is answered."""
+        self._send(0, Credit(n))
+
+    def stop(self) -> None:
+        """Let no more frames come."""
+        answer = self._ask(StopStream(), self._timeout_s)
+        if not isinstance(answer, Stopped):
+            raise self._strange("stop", answer)
+
+    def status(self) -> StreamStatus:
+        """How far acquisition is."""
+        answer = self._ask(StatusRequest(), self._timeout_s)
+        if not isinstance(answer, StreamStatus):
+            raise self._strange("status", answer)
+        return answer
+
+    def ask_status(self) -> None:
+        """Ask without waiting; `poll_status` gives the answer when it is there."""
+        self._number += 1
+        self._status_number = self._number
+        self._send(self._number, StatusRequest())
+
+    def poll_status(self) -> StreamStatus | None:
+        """Answer to the newest `ask_status`, once; None while it is not there. Never waits."""
+        while (answer := self._next()) is not None:
+            if answer.number == self._status_number and isinstance(answer.body, StreamStatus):
+                return answer.body
+        return None
+
+    def clock_offset(self, n_exchanges: int = 16) -> ClockOffset:
+        """Acquisition's `perf_counter_ns` against ours; 0 ± error where it is the same host."""
+        exchanges = []
+        for _ in range(n_exchanges):
+            t_asked_ns = perf_counter_ns()
+            answer = self._ask(Ping(), self._timeout_s)
+            t_answered_ns = perf_counter_ns()
+            if not isinstance(answer, Pong):
+                raise self._strange("ping", answer)
+            exchanges.append(Exchange(t_asked_ns, answer.t_ns, t_answered_ns))
+        return estimate_offset(exchanges)
+
+    def close(self) -> None:
+        """Give the socket back; a second call does nothing."""
+        self._socket.close(100)
+
+    def _ask(
+        self, body: Describe | StartStream | StopStream | StatusRequest | Ping, timeout_s: float
+    ) -> Described | Started | Stopped | StreamStatus | Pong:
+        self._number += 1
+        self._send(self._number, body)
+        asked = type(body).__struct_config__.tag
+        deadline_ns = perf_counter_ns() + int(timeout_s * 1e9)
+        while (left_ns := deadline_ns - perf_counter_ns()) > 0:
+            if not wait_readable(self._socket, left_ns / 1e9):
+                break
+            answer = self._next()
+            if answer is None or answer.number != self._number:
+                continue
+            if isinstance(answer.body, Refused):
+                raise StreamError(
+                    f"acquisition at {self._endpoint} refused {asked!r}: {answer.body.reason}"
+                )
+            return answer.body
+        raise StreamError(
+            f"acquisition at {self._endpoint} did not answer {asked!r} within {timeout_s:g} s. "
+            "Check that `bci acquire` is running there and that the address is right."
+        )
+
+    def _next(self) -> Answer | None:
+        """Next readable answer; what cannot be read was not for us."""
+        while True:
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            try:
+                return self._decoder.decode(parts[-1])
+            except msgspec.MsgspecError:
+                continue
+
+    def _send(
+        self,
+        number: int,
+        body: Describe | StartStream | Credit | StopStream | StatusRequest | Ping,
+    ) -> None:
+        try:
+            self._socket.send(self._encoder.encode(Request(number, body)), zmq.NOBLOCK)
+        except zmq.Again as error:
+            raise StreamError(
+                f"{_QUEUE} requests wait for acquisition at {self._endpoint}: it is not running, "
+                "or hangs. Restart acquisition."
+            ) from error
+
+    def _strange(self, asked: str, answer: object) -> StreamError:
+        return StreamError(
+            f"acquisition at {self._endpoint} answered {asked!r} with {type(answer).__name__}: "
+            "the two programs are of different versions."
+        )

@@ -1,0 +1,109 @@
+"""Stimulus commands from control to the screen: the newest one counts, none is waited for."""
+
+from time import perf_counter_ns
+
+import msgspec
+import zmq
+
+from bci.core.stimulus_types import StimulusCommand
+from bci.stream.sockets import bind, open_socket, wait_readable
+
+_QUEUE = 16
+
+
+class CommandPublisher:
+    """Control's end; for one thread.
+
+    A message may be lost (a screen that starts, a queue that is full), so the newest command is
+    sent again and again.
+
+    Parameters
+    ----------
+    host, port, exposed
+        As in `FramePublisher`.
+    resend_s
+        Interval at which the newest command is repeated.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        resend_s: float = 0.1,
+        exposed: bool = False,
+    ) -> None:
+        self._socket = open_socket(zmq.PUB, queue=_QUEUE)
+        self.endpoint = bind(self._socket, host, port, exposed=exposed)
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._send = self._socket.send
+        self._resend_ns = int(resend_s * 1e9)
+        self._newest: bytes | None = None
+        self._t_sent_ns = 0
+
+    def send(self, command: StimulusCommand) -> int:
+        """Send a new command; returns `time.perf_counter_ns` just after. Never waits."""
+        self._newest = payload = self._encode(command)
+        self._send(payload)
+        self._t_sent_ns = t_sent_ns = perf_counter_ns()
+        return t_sent_ns
+
+    def resend(self) -> bool:
+        """Send the newest command again now; False where there is none."""
+        if self._newest is None:
+            return False
+        self._send(self._newest)
+        self._t_sent_ns = perf_counter_ns()
+        return True
+
+    def resend_if_due(self, now_ns: int) -> bool:
+        """Send the newest command again where `resend_s` has passed; True where it was sent."""
+        return now_ns - self._t_sent_ns >= self._resend_ns and self.resend()
+
+    def close(self) -> None:
+        """Give the socket back, the newest command leaving first; a second call does nothing."""
+        self._socket.close(100)
+
+
+class CommandReceiver:
+    """The screen's end: holds the newest command alone; for one thread.
+
+    Parameters
+    ----------
+    endpoint
+        Of the `CommandPublisher`.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._socket = open_socket(zmq.SUB, queue=1)
+        self._socket.set(zmq.CONFLATE, 1)
+        # conflated sockets keep one subscription alone: everything, and no second one
+        self._socket.subscribe(b"")
+        self._socket.connect(endpoint)
+        self._decoder = msgspec.msgpack.Decoder(StimulusCommand)
+        self.malformed = 0
+
+    @property
+    def socket(self) -> zmq.Socket[bytes]:
+        """To be polled."""
+        return self._socket
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a command at most this long; True where `receive` will have one."""
+        return wait_readable(self._socket, timeout_s)
+
+    def receive(self) -> StimulusCommand | None:
+        """The newest command, once; None where none came. What cannot be read is counted."""
+        try:
+            payload = self._socket.recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+        try:
+            return self._decoder.decode(payload)
+        except msgspec.MsgspecError:
+            self.malformed += 1
+            return None
+
+    def close(self) -> None:
+        """Give the socket back; a second call does nothing."""
+        self._socket.close(0)

@@ -1,0 +1,80 @@
+"""What the screen tells control: flips, misses, that it is there."""
+
+import msgspec
+import zmq
+
+from bci.core.stimulus_types import ScreenReport
+from bci.stream.sockets import bind, open_socket
+
+_GARBAGE_AT_ONCE = 64
+
+
+class ReportSender:
+    """The screen's end; for one thread. Never waits: a full queue drops and counts.
+
+    Parameters
+    ----------
+    endpoint
+        Of the `ReportReceiver`.
+    queue
+        Reports that wait for control.
+    """
+
+    def __init__(self, endpoint: str, *, queue: int = 1000) -> None:
+        self._socket = open_socket(zmq.PUSH, queue=queue)
+        self._socket.connect(endpoint)
+        self._encoder = msgspec.msgpack.Encoder()
+        self.dropped = 0
+
+    def send(self, report: ScreenReport) -> bool:
+        """Send; False where the queue was full and the report is lost."""
+        try:
+            self._socket.send(self._encoder.encode(report), zmq.NOBLOCK)
+        except zmq.Again:
+            self.dropped += 1
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the socket back, dropping what control has not taken."""
+        self._socket.close(0)
+
+
+class ReportReceiver:
+    """Control's end; for one thread.
+
+    Parameters
+    ----------
+    host, port, exposed
+        As in `FramePublisher`.
+    """
+
+    def __init__(
+        self, *, host: str = "127.0.0.1", port: int = 0, queue: int = 1000, exposed: bool = False
+    ) -> None:
+        self._socket = open_socket(zmq.PULL, queue=queue)
+        self.endpoint = bind(self._socket, host, port, exposed=exposed)
+        self._decoder: msgspec.msgpack.Decoder[ScreenReport] = msgspec.msgpack.Decoder(ScreenReport)
+        self.malformed = 0
+
+    @property
+    def socket(self) -> zmq.Socket[bytes]:
+        """To be polled."""
+        return self._socket
+
+    def receive(self) -> ScreenReport | None:
+        """Next report; None where none waits. What cannot be read is counted and passed over."""
+        for _ in range(_GARBAGE_AT_ONCE):
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            try:
+                return self._decoder.decode(parts[0] if len(parts) == 1 else b"")
+            except msgspec.MsgspecError:
+                self.malformed += 1
+        return None
+
+    def close(self) -> None:
+        """Give the socket back; a second call does nothing."""
+        self._socket.close(0)

@@ -1,0 +1,107 @@
+"""Opening ZeroMQ sockets: bounded queues, bound addresses, nothing exposed unasked."""
+
+import ipaddress
+import math
+
+import zmq
+
+from bci.core.frame_header import MAX_ROIS
+from bci.stream.errors import StreamError
+
+MAX_MESSAGE_BYTES = 4 * MAX_ROIS
+"""Largest part that a socket takes in; a longer one ends the connection it came by."""
+CONTROL_MESSAGE_BYTES = 4_000_000
+"""The same for requests, reports and telemetry (an ROI table of 20,000 is 2 MB)."""
+
+
+def open_socket(
+    kind: int,
+    *,
+    queue: int,
+    context: zmq.Context[zmq.Socket[bytes]] | None = None,
+    max_bytes: int = CONTROL_MESSAGE_BYTES,
+) -> zmq.Socket[bytes]:
+    """A socket with bounded queues in both directions, dropping what is unsent when closed.
+
+    Parameters
+    ----------
+    kind
+        `zmq.SUB`, `zmq.ROUTER`, ...
+    queue
+        High-water mark of sending and receiving, messages.
+    context
+        None: the one of this process.
+    max_bytes
+        Largest message part accepted from a peer.
+    """
+    socket = (context or zmq.Context.instance()).socket(kind)
+    socket.set(zmq.SNDHWM, queue)
+    socket.set(zmq.RCVHWM, queue)
+    socket.set(zmq.LINGER, 0)
+    socket.set(zmq.MAXMSGSIZE, max_bytes)
+    return socket
+
+
+def is_loopback(host: str) -> bool:
+    """True where only this computer can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_loopback(host: str, *, exposed: bool, setting: str) -> None:
+    """Refuse an address that other hosts can reach, unless the settings ask for it.
+
+    Raises
+    ------
+    StreamError
+        Naming the setting to change.
+    """
+    if not exposed and not is_loopback(host):
+        raise StreamError(
+            f"{setting}.host = {host!r} can be reached from other computers, and this connection "
+            f"is neither encrypted nor authenticated. Set {setting}.host = '127.0.0.1', or, on a "
+            f"network that you trust, {setting}.exposed = true."
+        )
+
+
+def bind(socket: zmq.Socket[bytes], host: str, port: int, *, exposed: bool = False) -> str:
+    """Bind and return the endpoint, `tcp://host:port`, with the port that was found.
+
+    Parameters
+    ----------
+    host
+        Numerical address of this computer.
+    port
+        0: any free one.
+    exposed
+        Allow an address that other computers can reach.
+
+    Raises
+    ------
+    StreamError
+        Where the address is taken, not ours, or exposed unasked. The socket is closed.
+    """
+    try:
+        require_loopback(host, exposed=exposed, setting="rig.stream")
+        socket.bind(f"tcp://{host}:{port or '*'}")
+    except zmq.ZMQError as error:
+        socket.close(0)
+        raise StreamError(
+            f"cannot bind tcp://{host}:{port or '*'}: {error.strerror}. "
+            "Set another port (0: any free one), or end the program that holds it."
+        ) from error
+    except StreamError:
+        socket.close(0)
+        raise
+    endpoint = socket.get(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)
+    return endpoint.decode().rstrip("\0")
+
+
+def wait_readable(socket: zmq.Socket[bytes], timeout_s: float) -> bool:
+    """Wait at most this long; True where something can be received."""
+    return bool(socket.poll(math.ceil(timeout_s * 1000)))

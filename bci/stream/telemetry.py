@@ -1,0 +1,125 @@
+"""What control tells everybody who looks on: a snapshot, the newest alone."""
+
+import msgspec
+import zmq
+
+from bci.stream.sockets import bind, open_socket, wait_readable
+
+_QUEUE = 16
+
+
+class Telemetry(msgspec.Struct, frozen=True):
+    """The session at one moment.
+
+    Parameters
+    ----------
+    t_ns
+        `time.perf_counter_ns` of control.
+    state, trial, n_trials
+        Task state by name; number of the present trial (0: none yet); trials that are over.
+    hits, misses
+        Outcomes so far.
+    hit_rate
+        Hits over trials; NaN before the first outcome.
+    rewards_done, volume_ul
+        Rewards that the board has finished, and their volume.
+    s3, t, lo
+        Read-out, threshold and zero, dF/F; NaN where unknown.
+    angle_deg
+        As the screen shows it.
+    latency_ms
+        Stage -> (p50, p99), ms.
+    lost_frames
+        Ids that never came.
+    ledger_count, last_ledger
+        Entries, and the last one in words.
+    progress
+        Of the present block, 0-1.
+    session_s
+        Since the first frame, s.
+    screen, board, acquisition
+        Lights: ok, waiting, lost, or a few words.
+    """
+
+    t_ns: int
+    state: str
+    trial: int = 0
+    n_trials: int = 0
+    hits: int = 0
+    misses: int = 0
+    hit_rate: float = float("nan")
+    rewards_done: int = 0
+    volume_ul: float = 0.0
+    s3: float = float("nan")
+    t: float = float("nan")
+    lo: float = float("nan")
+    angle_deg: float = float("nan")
+    latency_ms: dict[str, tuple[float, float]] = {}
+    lost_frames: int = 0
+    ledger_count: int = 0
+    last_ledger: str = ""
+    progress: float = 0.0
+    session_s: float = 0.0
+    screen: str = "waiting"
+    board: str = "waiting"
+    acquisition: str = "waiting"
+
+
+class TelemetryPublisher:
+    """Control's end; for one thread. Never waits.
+
+    Parameters
+    ----------
+    host, port, exposed
+        As in `FramePublisher`.
+    """
+
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, exposed: bool = False) -> None:
+        self._socket = open_socket(zmq.PUB, queue=_QUEUE)
+        self.endpoint = bind(self._socket, host, port, exposed=exposed)
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def send(self, telemetry: Telemetry) -> None:
+        """Tell everybody who looks on."""
+        self._socket.send(self._encoder.encode(telemetry))
+
+    def close(self) -> None:
+        """Give the socket back; a second call does nothing."""
+        self._socket.close(100)
+
+
+class TelemetrySubscriber:
+    """The end of a window or terminal: holds the newest snapshot alone; for one thread.
+
+    Parameters
+    ----------
+    endpoint
+        Of the `TelemetryPublisher`.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._socket = open_socket(zmq.SUB, queue=1)
+        self._socket.set(zmq.CONFLATE, 1)
+        self._socket.subscribe(b"")
+        self._socket.connect(endpoint)
+        self._decoder = msgspec.msgpack.Decoder(Telemetry)
+        self.malformed = 0
+
+    @property
+    def socket(self) -> zmq.Socket[bytes]:
+        """To be polled."""
+        return self._socket
+
+    def receive(self, timeout_s: float = 0.0) -> Telemetry | None:
+        """The newest snapshot, once; None where none came. What cannot be read is counted."""
+        if not wait_readable(self._socket, timeout_s):
+            return None
+        try:
+            return self._decoder.decode(self._socket.recv())
+        except msgspec.MsgspecError:
+            self.malformed += 1
+            return None
+
+    def close(self) -> None:
+        """Give the socket back; a second call does nothing."""
+        self._socket.close(0)
