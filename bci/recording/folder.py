@@ -1,0 +1,79 @@
+"""The folder of a session: where it is made and what its files are called."""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+JOURNAL = "journal.mcap"
+DAMAGED_JOURNAL = "journal.damaged.mcap"
+MANIFEST = "manifest.json"
+ENDPOINTS = "endpoints.json"
+NWB = "session.nwb"
+REPORT = "report.html"
+LOG = "log.jsonl"
+
+
+def session_folder(root: Path, subject: str, now: datetime) -> Path:
+    """Make the folder of a session that starts now; no two sessions ever share one.
+
+    Parameters
+    ----------
+    root
+        Folder of all subjects, made where it is missing.
+    subject
+        Name of the animal.
+    now
+        Time of the start; its local time names the folder, without colons.
+
+    Returns
+    -------
+    Path
+        `root/subject/20261122T081500`, with `-2`, `-3`, ... behind it within the same second.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be made.
+    """
+    parent = root / subject
+    parent.mkdir(parents=True, exist_ok=True)
+    name = now.strftime("%Y%m%dT%H%M%S")
+    attempt = 1
+    while True:
+        folder = parent / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            attempt += 1
+            continue
+        return folder
+
+
+def write_endpoints(folder: Path, endpoints: Mapping[str, str]) -> None:
+    """Write where the processes of the running session listen; replaces what stood there."""
+    text = json.dumps(dict(endpoints), indent=2, sort_keys=True)
+    replace_file(folder / ENDPOINTS, text.encode() + b"\n")
+
+
+def read_endpoints(folder: Path) -> dict[str, str]:
+    """Where the processes of the session in this folder listen, or did.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where no session of this program runs or ran here.
+    """
+    endpoints: dict[str, str] = json.loads((folder / ENDPOINTS).read_text("utf-8"))
+    return endpoints
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a power cut, finds the old one or the new one whole."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)

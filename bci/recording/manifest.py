@@ -1,0 +1,258 @@
+"""What a session was run with: settings, program, packages, host."""
+
+import os
+import platform
+import subprocess
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import psutil
+
+import bci
+from bci.config import Session, dump_session, settings_hash, validate_session
+from bci.config.fault import SettingsError
+from bci.recording.folder import MANIFEST, replace_file
+
+FORMAT = 1
+DISTRIBUTION = "two-photon-bci"
+PACKAGES = (
+    "cobs",
+    "h5py",
+    "mcap",
+    "msgspec",
+    "numpy",
+    "psychopy",
+    "pydantic",
+    "pynwb",
+    "pyserial",
+    "pyzmq",
+    "scipy",
+)
+GIT_TIMEOUT_S = 5.0
+
+
+class NoManifest(ValueError):
+    """The folder holds no manifest that can be read; says what to do."""
+
+
+class Program(msgspec.Struct, frozen=True):
+    """Which version of this program ran.
+
+    Parameters
+    ----------
+    commit
+        Git commit; None: not run from a checkout.
+    dirty
+        True where files differed from that commit; None: unknown.
+    """
+
+    version: str
+    commit: str | None
+    dirty: bool | None
+
+
+class Host(msgspec.Struct, frozen=True):
+    """The computer that ran the loop.
+
+    Parameters
+    ----------
+    cpu_features
+        Instruction sets that NumPy found and may use; the bits of floating-point results depend
+        on them.
+    memory_bytes
+        Main memory.
+    """
+
+    name: str
+    system: str
+    cpu: str
+    cpu_features: tuple[str, ...]
+    n_cores: int
+    memory_bytes: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Contents of manifest.json.
+
+    Parameters
+    ----------
+    format
+        Version of this file's layout.
+    session
+        Name of the session, as in its stream.
+    started
+        ISO 8601, local time with its offset from UTC.
+    settings, settings_hash
+        Resolved settings, and their SHA-256.
+    packages
+        Version of each package that results may depend on; those not installed are absent.
+    preflight
+        Report of the checks before the start.
+    outcome
+        How it ended, written at the end; empty: still running, or cut short.
+    """
+
+    format: int
+    session: str
+    subject: str
+    started: str
+    settings: dict[str, Any]
+    settings_hash: str
+    program: Program
+    python: str
+    packages: dict[str, str]
+    host: Host
+    preflight: list[dict[str, Any]] = []
+    outcome: dict[str, Any] = {}
+
+    def session_settings(self) -> Session:
+        """The settings, validated.
+
+        Raises
+        ------
+        SettingsError
+            Where this version of the program does not take them.
+        """
+        session, faults = validate_session(self.settings)
+        if session is None or faults:
+            raise SettingsError(faults)
+        return session
+
+    @property
+    def numerics(self) -> tuple[str, ...]:
+        """What the last bits of a floating-point result depend on: NumPy, SciPy, CPU features."""
+        versions = tuple(f"{name} {self.packages.get(name)}" for name in ("numpy", "scipy"))
+        return (*versions, *self.host.cpu_features)
+
+
+def make_manifest(
+    name: str, session: Session, started: datetime, preflight: list[dict[str, Any]] | None = None
+) -> Manifest:
+    """Describe a session that starts now, on this computer.
+
+    Parameters
+    ----------
+    name
+        Name of the session.
+    session
+        Its settings.
+    started
+        Local time, or any time with an offset.
+    preflight
+        Report of the checks before the start.
+    """
+    return Manifest(
+        format=FORMAT,
+        session=name,
+        subject=session.subject,
+        started=started.astimezone().isoformat(timespec="milliseconds"),
+        settings=dump_session(session),
+        settings_hash=settings_hash(session),
+        program=describe_program(),
+        python=platform.python_version(),
+        packages=package_versions(),
+        host=describe_host(),
+        preflight=preflight or [],
+    )
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write manifest.json, whole or not at all."""
+    content = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    replace_file(folder / MANIFEST, content + b"\n")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read manifest.json.
+
+    Raises
+    ------
+    NoManifest
+        Where it is missing or is none of ours.
+    """
+    path = folder / MANIFEST
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise NoManifest(
+            f"{folder}: no {MANIFEST} here. Name the folder of a session, the one that "
+            "holds journal.mcap."
+        ) from None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise NoManifest(f"{path}: not readable as a manifest: {error}") from error
+
+
+def finish_manifest(folder: Path, outcome: dict[str, Any]) -> None:
+    """Add how the session ended."""
+    write_manifest(folder, msgspec.structs.replace(read_manifest(folder), outcome=outcome))
+
+
+def describe_program() -> Program:
+    """Version of this program, and its commit where it runs from a checkout."""
+    try:
+        installed = version(DISTRIBUTION)
+    except PackageNotFoundError:
+        installed = "not installed"
+    root = Path(bci.__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return Program(installed, None, None)
+    commit = _git(root, "rev-parse", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return Program(installed, commit or None, None if changes is None else bool(changes))
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that results may depend on, without importing any."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def describe_host() -> Host:
+    """The computer this runs on, as far as results and speed depend on it."""
+    return Host(
+        name=platform.node(),
+        system=platform.platform(),
+        cpu=_cpu_model(),
+        cpu_features=cpu_features(),
+        n_cores=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+    )
+
+
+def cpu_features() -> tuple[str, ...]:
+    """Instruction sets that NumPy was built for or has found."""
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    return (*extensions.get("baseline", ()), *extensions.get("found", ()))
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Output of git, None where there is none: a manifest never fails for want of it."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=GIT_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,332 @@
+"""A recorded session, read back: what every export, report and replay starts from."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.config import Session
+from bci.core.board_types import BoardEvent
+from bci.core.calibration import CalibrationResult
+from bci.core.frame_header import HEADER, unpack_frame
+from bci.core.loop_types import Decision, LedgerEntry, TrialEnd
+from bci.core.stimulus_types import ScreenReport
+from bci.core.stream_types import RoiFrame, StreamInfo
+from bci.recording.folder import JOURNAL
+from bci.recording.layout import FRAME_HEAD, PAYLOADS
+from bci.recording.manifest import Manifest, read_manifest
+from bci.recording.records import (
+    CommandSent,
+    JournalEnd,
+    JournalStart,
+    Note,
+    ProcessEvent,
+    Recovered,
+    SequencedEvent,
+    Topic,
+)
+from bci.recording.scan import Damage, JournalBytes, Message
+
+_T = TypeVar("_T")
+
+_FRAME_DTYPE = np.dtype(
+    [
+        ("sequence", "<u8"),
+        ("t_received_ns", "<i8"),
+        ("magic", "S4"),
+        ("version", "<u2"),
+        ("flags", "<u2"),
+        ("session_hash", "<u8"),
+        ("epoch", "<u4"),
+        ("plane", "<u2"),
+        ("reserved", "<u2"),
+        ("frame_id", "<u8"),
+        ("n_rois", "<u4"),
+        ("reserved2", "<u4"),
+        ("t_scope_ns", "<i8"),
+        ("t_sent_ns", "<i8"),
+        ("roi_hash", "<u8"),
+    ]
+)
+_DECISION_DTYPE = np.dtype(
+    [
+        ("sequence", "<u8"),
+        ("frame_id", "<i8"),
+        ("decoded", "?"),
+        ("s", "<f8"),
+        ("s3", "<f8"),
+        ("angle_deg", "<f8"),
+        ("state", "u1"),
+        ("trial", "<i8"),
+    ]
+)
+
+
+class DamagedJournal(ValueError):
+    """The journal cannot be read whole; says where and what to do."""
+
+
+class ReceivedFrame(msgspec.Struct, frozen=True):
+    """A frame of the ordered list.
+
+    Parameters
+    ----------
+    sequence
+        Its place among frames and events, from 1.
+    t_received_ns
+        `time.perf_counter_ns` at which control received it.
+    """
+
+    sequence: int
+    t_received_ns: int
+    frame: RoiFrame
+
+
+class Timed(msgspec.Struct, Generic[_T], frozen=True):
+    """A record and when it was made: `time.time_ns` and `time.perf_counter_ns`."""
+
+    wall_ns: int
+    perf_ns: int
+    value: _T
+
+
+class Inputs(Sequence[ReceivedFrame | SequencedEvent]):
+    """The one ordered list of frames and events; frames are read from the file when asked for."""
+
+    def __init__(
+        self, data: Any, frames: Sequence[Message], events: Sequence[SequencedEvent]
+    ) -> None:
+        self._data = data
+        self._frames = frames
+        self._events = events
+        heads = [FRAME_HEAD.unpack_from(data, frame.payload.start)[0] for frame in frames]
+        sequences = np.array([*heads, *(event.sequence for event in events)], dtype=np.uint64)
+        self._order = np.argsort(sequences, kind="stable")
+        self.sequences: NDArray[np.uint64] = sequences[self._order]
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, index: int) -> ReceivedFrame | SequencedEvent: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ReceivedFrame | SequencedEvent]: ...
+    def __getitem__(
+        self, index: int | slice
+    ) -> ReceivedFrame | SequencedEvent | Sequence[ReceivedFrame | SequencedEvent]:
+        if isinstance(index, slice):
+            return [self._at(place) for place in self._order[index].tolist()]
+        return self._at(int(self._order[index]))
+
+    def __iter__(self) -> Iterator[ReceivedFrame | SequencedEvent]:
+        return (self._at(place) for place in self._order.tolist())
+
+    def _at(self, place: int) -> ReceivedFrame | SequencedEvent:
+        if place >= len(self._frames):
+            return self._events[place - len(self._frames)]
+        return read_frame(self._data[self._frames[place].payload])
+
+
+class SessionRecord:
+    """Everything that a session recorded.
+
+    Made by `SessionRecord.read`. Lists are in the order of the journal.
+
+    Attributes
+    ----------
+    folder
+        Folder of the session.
+    manifest
+        Contents of manifest.json; `manifest.outcome` tells how it ended.
+    session
+        The settings, validated.
+    start
+        First record of the journal; ties the two clocks.
+    infos
+        Descriptions of the stream, one for each epoch.
+    inputs
+        The ordered list that every decision follows from.
+    decisions
+        One for each input.
+    sent, board, calibrations
+        As recorded; `board` carries its own times.
+    screen, ledger, notes, processes
+        With the time of each record. `ledger` merges the entries of the decisions with those
+        that control, board and screen made themselves.
+    end
+        None: the journal was not closed.
+    recovered
+        None: the journal is as it was written.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, journal: JournalBytes) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.session: Session = manifest.session_settings()
+        self._data = journal.data
+        self._frames: list[Message] = []
+        self.infos: list[StreamInfo] = []
+        self.decisions: list[Decision] = []
+        self.sent: list[CommandSent] = []
+        self.board: list[BoardEvent] = []
+        self.calibrations: list[CalibrationResult] = []
+        self.screen: list[Timed[ScreenReport]] = []
+        self.ledger: list[Timed[LedgerEntry]] = []
+        self.notes: list[Timed[Note]] = []
+        self.processes: list[Timed[ProcessEvent]] = []
+        self.end: JournalEnd | None = None
+        self.recovered: Recovered | None = None
+        self.start = JournalStart(manifest.session, manifest.settings_hash, 0, 0)
+        events: list[SequencedEvent] = []
+        plain: dict[Topic, list[Any]] = {
+            Topic.INFO: self.infos,
+            Topic.EVENT: events,
+            Topic.DECISION: self.decisions,
+            Topic.SENT: self.sent,
+            Topic.BOARD: self.board,
+            Topic.CALIBRATION: self.calibrations,
+        }
+        timed: dict[Topic, list[Any]] = {
+            Topic.SCREEN: self.screen,
+            Topic.LEDGER: self.ledger,
+            Topic.NOTE: self.notes,
+            Topic.PROCESS: self.processes,
+        }
+        decoders = {topic: msgspec.msgpack.Decoder(kind) for topic, kind in PAYLOADS.items()}
+        lost: list[Damage] = []
+        for message in journal.scan():
+            if isinstance(message, Damage):
+                lost.append(message)
+                continue
+            topic = message.topic
+            if topic is Topic.FRAME:
+                self._frames.append(message)
+                continue
+            value = decoders[topic].decode(self._data[message.payload])
+            if topic in plain:
+                plain[topic].append(value)
+                if topic is Topic.DECISION and value.ledger:
+                    self.ledger.extend(
+                        Timed(message.wall_ns, message.perf_ns, entry) for entry in value.ledger
+                    )
+            elif topic in timed:
+                timed[topic].append(Timed(message.wall_ns, message.perf_ns, value))
+            elif topic is Topic.START:
+                self.start = value
+            elif topic is Topic.END:
+                self.end = value
+            else:
+                self.recovered = value
+        known = {span.first for span in self.recovered.lost} if self.recovered else set()
+        for damage in lost:
+            if not damage.cut_short and damage.first not in known:
+                raise DamagedJournal(
+                    f"{journal.path}: record {damage.first} is damaged, byte {damage.offset}. "
+                    f"Run bci verify {folder} to see it, bci recover {folder} to leave it out."
+                )
+        self.inputs = Inputs(self._data, self._frames, events)
+
+    @classmethod
+    def read(cls, folder: Path) -> "SessionRecord":
+        """Read a session's folder; of a running session, what is there by now.
+
+        Frames stay on the disk until they are asked for.
+
+        Raises
+        ------
+        NoManifest
+            Where manifest.json is missing or unreadable.
+        FileNotFoundError
+            Where there is no journal.
+        DamagedJournal
+            Where a record is damaged or missing.
+        """
+        return cls(folder, read_manifest(folder), JournalBytes(folder / JOURNAL))
+
+    @property
+    def info(self) -> StreamInfo:
+        """Description of the stream that the session began with.
+
+        Raises
+        ------
+        DamagedJournal
+            Where the session ended before there was a stream.
+        """
+        if not self.infos:
+            raise DamagedJournal(f"{self.folder}: the session ended before its stream began.")
+        return self.infos[0]
+
+    @cached_property
+    def frames(self) -> NDArray[Any]:
+        """Headers of all frames, a structured array of shape (frames,).
+
+        Fields: sequence, t_received_ns, flags, session_hash, epoch, plane, frame_id, n_rois,
+        t_scope_ns, t_sent_ns, roi_hash.
+        """
+        size, data = FRAME_HEAD.size + HEADER.size, self._data
+        starts = (frame.payload.start for frame in self._frames)
+        joined = b"".join(data[start : start + size] for start in starts)
+        return np.frombuffer(joined, _FRAME_DTYPE)
+
+    @cached_property
+    def decision_table(self) -> NDArray[Any]:
+        """Numbers of all decisions, a structured array of shape (decisions,).
+
+        Fields: sequence, frame_id, decoded, s, s3, angle_deg, state, trial.
+        """
+        rows = [
+            (d.sequence, d.frame_id, d.decoded, d.s, d.s3, d.angle_deg, d.state, d.trial)
+            for d in self.decisions
+        ]
+        return np.array(rows, _DECISION_DTYPE)
+
+    @property
+    def trials(self) -> list[TrialEnd]:
+        """All trials that ended."""
+        return [d.trial_end for d in self.decisions if d.trial_end is not None]
+
+    def plane_rows(self, plane: int) -> NDArray[np.intp]:
+        """Rows of `frames` that are of this plane and carry a value for each of its ROIs."""
+        n_rois = len(self.info.plane_rois(plane))
+        fits = (self.frames["plane"] == plane) & (self.frames["n_rois"] == n_rois)
+        return np.flatnonzero(fits)
+
+    def fluorescence(self, plane: int) -> NDArray[np.float32]:
+        """Raw counts of one plane, float32, shape (`plane_rows(plane)`, ROIs of the plane)."""
+        rows = self.plane_rows(plane)
+        traces = np.empty((len(rows), len(self.info.plane_rois(plane))), np.float32)
+        skip = FRAME_HEAD.size + HEADER.size
+        for place, row in enumerate(rows.tolist()):
+            payload = self._frames[row].payload
+            traces[place] = np.frombuffer(self._data[payload.start + skip : payload.stop], "<f4")
+        return traces
+
+    def seconds(self, perf_ns: int) -> float:
+        """Seconds since the start of the session of a `time.perf_counter_ns` of control's host."""
+        return (perf_ns - self.start.t_perf_ns) / 1e9
+
+    def decision_of(self, sequence: int) -> Decision | None:
+        """The decision that an input led to, None where it was not recorded."""
+        place = bisect_left(self.decisions, sequence, key=lambda decision: decision.sequence)
+        if place < len(self.decisions) and self.decisions[place].sequence == sequence:
+            return self.decisions[place]
+        return None
+
+
+def read_frame(payload: bytes) -> ReceivedFrame:
+    """A frame from the payload of its record.
+
+    Raises
+    ------
+    bci.core.frame_header.NotAFrame
+        Where it holds none.
+    """
+    sequence, t_received_ns = FRAME_HEAD.unpack_from(payload)
+    start = FRAME_HEAD.size + HEADER.size
+    frame = unpack_frame(payload[FRAME_HEAD.size : start], payload[start:])
+    return ReceivedFrame(sequence, t_received_ns, frame)
