@@ -1,0 +1,37 @@
+# `make` lists the targets; each line with two hashes is its help.
+
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long lint bench docs
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+setup: ## make .venv and install what the system lacks; does nothing when all is there
+	@sh Makefile.d/setup.sh
+
+demo: setup ## run a whole simulated session of a minute and a half, with screen, board and report
+	$(BIN)/bci run configs/demo.toml --headless
+
+test: setup ## run the tests, in random order (under 15 minutes on 2 cores)
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: setup ## run the tests that take long: cohorts, soaks, many repeats
+	$(BIN)/python -m pytest -m long --timeout 3600
+
+lint: setup ## check style, types and the layers between packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## measure latency and throughput against the figures in the README
+	$(BIN)/bci bench all
+
+docs: setup ## write the JSON schemas of the settings, for editors, to configs/schema
+	$(BIN)/python -m bci.config.schema
