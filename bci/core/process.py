@@ -2,6 +2,29 @@
 
 from typing import Protocol
 
+import msgspec
+
+
+class ProcessEvent(msgspec.Struct, frozen=True, tag="process"):
+    """Something the supervisor did or saw.
+
+    Parameters
+    ----------
+    name
+        Name of the process.
+    kind
+        started, ready, died, restarted, failed, ended or a fact that the process itself told.
+    pid
+        Its process id.
+    detail
+        In words.
+    """
+
+    name: str
+    kind: str
+    pid: int
+    detail: str = ""
+
 
 class ProcessLink(Protocol):
     """The line to the supervisor, as a child process sees it."""

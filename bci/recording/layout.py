@@ -18,6 +18,7 @@ from mcap.writer import MCAP0_MAGIC
 from bci.core.board_types import BoardEvent
 from bci.core.calibration import CalibrationResult
 from bci.core.loop_types import Decision, LedgerEntry
+from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import ScreenReport
 from bci.core.stream_types import StreamInfo
 from bci.recording.records import (
@@ -25,7 +26,6 @@ from bci.recording.records import (
     JournalEnd,
     JournalStart,
     Note,
-    ProcessEvent,
     Recovered,
     SequencedEvent,
     Topic,

@@ -81,15 +81,6 @@ class CommandSent(msgspec.Struct, frozen=True, gc=False):
     t_sent_ns: int
 
 
-class ProcessEvent(msgspec.Struct, frozen=True):
-    """Something the supervisor did or saw: started, died, restarted, stopped."""
-
-    name: str
-    kind: str
-    pid: int
-    detail: str = ""
-
-
 class Note(msgspec.Struct, frozen=True):
     """What the operator typed."""
 

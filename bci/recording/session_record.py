@@ -15,6 +15,7 @@ from bci.core.board_types import BoardEvent
 from bci.core.calibration import CalibrationResult
 from bci.core.frame_header import HEADER, unpack_frame
 from bci.core.loop_types import Decision, LedgerEntry, TrialEnd
+from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import ScreenReport
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.folder import JOURNAL
@@ -25,7 +26,6 @@ from bci.recording.records import (
     JournalEnd,
     JournalStart,
     Note,
-    ProcessEvent,
     Recovered,
     SequencedEvent,
     Topic,

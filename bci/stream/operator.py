@@ -6,6 +6,7 @@ import msgspec
 import zmq
 
 from bci.core.loop_types import Finish, Pause, Resume, Stop
+from bci.core.process import ProcessEvent
 from bci.stream.errors import StreamError
 from bci.stream.sockets import bind, open_socket, wait_readable
 from bci.stream.telemetry import Telemetry
@@ -36,7 +37,16 @@ class OperatorStatus(msgspec.Struct, frozen=True, tag="status"):
     """Asks for the newest telemetry."""
 
 
-OperatorRequest = Pause | Resume | Stop | Finish | OperatorReward | OperatorNote | OperatorStatus
+OperatorRequest = (
+    Pause
+    | Resume
+    | Stop
+    | Finish
+    | OperatorReward
+    | OperatorNote
+    | OperatorStatus
+    | ProcessEvent
+)
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -1,0 +1,100 @@
+"""The processes of a session: started, read, asked to end, killed when they do not."""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from bci.session.logs import LogBook
+
+log = logging.getLogger("bci.supervisor")
+
+
+class Child:
+    """One process of ours, its lines collected in the session's log.
+
+    Parameters
+    ----------
+    name
+        acquisition, control, stimulus or board.
+    arguments
+        Of the command line `bci`.
+    book
+        Where its lines go.
+
+    Attributes
+    ----------
+    last_error
+        Newest line of level ERROR, or the last line of a traceback: why it died.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], book: LogBook) -> None:
+        self.name = name
+        self.last_error = ""
+        self._book = book
+        self._plain: deque[str] = deque(maxlen=30)
+        self.started_at = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bci.cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=sys.platform != "win32",
+        )
+        self._reader = threading.Thread(target=self._read, name=f"log-{name}", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end; False where it still runs."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        self._reader.join(1.0)
+        return True
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.exit_code is None:
+            log.error("%s (%d) did not end, killed", self.name, self.pid)
+            self._process.kill()
+            self.wait(2.0)
+
+    def why(self) -> str:
+        """Say in words how it ended."""
+        code = self.exit_code
+        how = f"ended by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        reason = self.last_error or (self._plain[-1] if self._plain else "")
+        return f"{how}: {reason}" if reason else how
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            text = line.rstrip()
+            if not text:
+                continue
+            self._book.write(self.name, text)
+            try:
+                record = json.loads(text)
+            except ValueError:
+                self._plain.append(text)
+                continue
+            if isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
+                self.last_error = str(record.get("message", ""))

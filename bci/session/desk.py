@@ -1,0 +1,122 @@
+"""What the operator and the supervisor ask of control, and what they are told."""
+
+from collections.abc import Callable
+
+from bci.core.board_types import RewardRequest
+from bci.core.ledger import entry
+from bci.core.loop_types import (
+    Finish,
+    LedgerKind,
+    Pause,
+    Resume,
+    ScreenLost,
+    Stop,
+)
+from bci.core.process import ProcessEvent
+from bci.recording.journal import Journal
+from bci.recording.records import Note, Topic
+from bci.session.runner import LoopRunner
+from bci.session.tally import Tally
+from bci.stream.operator import (
+    OperatorNote,
+    OperatorRequest,
+    OperatorReward,
+    OperatorServer,
+    OperatorStatus,
+    Reply,
+)
+from bci.stream.telemetry import Telemetry
+from hardware.board.interface import Board
+
+FIRST_OPERATOR_REWARD = 1_000_000
+"""Request ids from here on are the operator's; the task's count from 1."""
+
+
+class OperatorDesk:
+    """Answers every request at once; what the state does not allow is refused with a reason.
+
+    Rewards and stop reach the board whether frames come or not.
+
+    Parameters
+    ----------
+    server
+        Where requests come in.
+    runner, board, journal, tally
+        What they act on.
+    reward_ul
+        Volume of an operator's reward that names none.
+    telemetry
+        Gives the newest snapshot.
+    """
+
+    def __init__(
+        self,
+        server: OperatorServer,
+        runner: LoopRunner,
+        board: Board,
+        journal: Journal,
+        tally: Tally,
+        reward_ul: float,
+        telemetry: Callable[[], Telemetry],
+    ) -> None:
+        self._server = server
+        self._runner = runner
+        self._board = board
+        self._journal = journal
+        self._tally = tally
+        self._reward_ul = reward_ul
+        self._telemetry = telemetry
+        self._next_reward = FIRST_OPERATOR_REWARD
+        self.screen_died = False
+        self.acquisition_died = False
+
+    def attend(self) -> None:
+        """Answer everything that has been asked."""
+        while (asked := self._server.receive()) is not None:
+            client, request = asked
+            self._server.reply(client, self._answer(request))
+
+    def _answer(self, request: OperatorRequest) -> Reply:
+        match request:
+            case Pause() | Resume() | Stop() | Finish():
+                return self._apply(request)
+            case OperatorReward():
+                return self._reward(request.volume_ul or self._reward_ul)
+            case OperatorNote():
+                self._journal.append(Topic.NOTE, Note(request.text))
+                return Reply(True)
+            case OperatorStatus():
+                return Reply(True, telemetry=self._telemetry())
+            case ProcessEvent():
+                self._hear(request)
+                return Reply(True)
+
+    def _apply(self, request: Pause | Resume | Stop | Finish) -> Reply:
+        decision = self._runner.apply(request)
+        refused = [e for e in decision.ledger if e.kind is LedgerKind.REFUSED]
+        if refused:
+            return Reply(False, f"not possible: {refused[0].detail}")
+        return Reply(True, decision.state.name)
+
+    def _reward(self, volume_ul: float) -> Reply:
+        if not self._board.connected:
+            return Reply(False, "the board is not connected")
+        request = RewardRequest(self._next_reward, volume_ul, 0, "operator")
+        self._next_reward += 1
+        self._tally.ask(request)
+        self._board.reward(request)
+        return Reply(True, f"{volume_ul:g} µl asked for")
+
+    def _hear(self, event: ProcessEvent) -> None:
+        self._journal.append(Topic.PROCESS, event)
+        if event.kind not in ("died", "restarted"):
+            return
+        died = event.kind == "died"
+        kind = LedgerKind.PROCESS_DIED if died else LedgerKind.PROCESS_RESTARTED
+        detail = f"{event.name} ({event.pid}) {event.detail}".strip()
+        self._runner.note(entry(self._runner.loop.last_frame_id, kind, detail))
+        if died and event.name == "stimulus":
+            self.screen_died = True
+            self._runner.apply(ScreenLost(detail))
+        if died and event.name == "acquisition":
+            self.acquisition_died = True

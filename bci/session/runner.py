@@ -1,0 +1,164 @@
+"""The one path from a received frame to its effects and its record."""
+
+import logging
+
+import numpy as np
+
+from bci.config.session import Session
+from bci.core.board_types import BoardEvent, BoardEventKind
+from bci.core.calibration import BaselineRefused, CalibrationResult, calibrate
+from bci.core.ledger import entry
+from bci.core.loop import ClosedLoop
+from bci.core.loop_types import (
+    Decision,
+    LedgerEntry,
+    LedgerKind,
+    LoopEvent,
+    Malformed,
+    Stop,
+    TaskState,
+    ThresholdSet,
+)
+from bci.core.stream_types import StreamInfo
+from bci.recording.journal import Journal
+from bci.recording.records import SequencedEvent, Topic
+from bci.session.effects import Effects
+from bci.session.latency import LatencyBudget, Stage
+from bci.session.tally import Tally
+from bci.stream.subscriber import Received
+
+log = logging.getLogger("bci.control")
+
+BOARD_LEDGER = {
+    BoardEventKind.LOST: LedgerKind.BOARD_LOST,
+    BoardEventKind.REWARD_FAILED: LedgerKind.REWARD_FAILED,
+    BoardEventKind.REWARD_UNKNOWN: LedgerKind.REWARD_UNKNOWN,
+}
+
+
+class LoopRunner:
+    """Feeds the loop, carries out what it decides, then writes both down.
+
+    Parameters
+    ----------
+    session
+        Resolved settings.
+    info
+        The stream.
+    effects, journal, latency, tally
+        Where decisions go.
+
+    Attributes
+    ----------
+    loop
+        The closed loop.
+    newest
+        Last decision.
+    calibration
+        Of this session's baseline, once it is over.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        info: StreamInfo,
+        effects: Effects,
+        journal: Journal,
+        latency: LatencyBudget,
+        tally: Tally,
+    ) -> None:
+        self.loop = ClosedLoop(session, info)
+        self.newest: Decision | None = None
+        self.calibration: CalibrationResult | None = None
+        self.failure: str | None = None
+        self._calibration_settings = session.experiment.calibration
+        self._effects = effects
+        self._journal = journal
+        self._latency = latency
+        self._tally = tally
+
+    @property
+    def done(self) -> bool:
+        """True once the task has ended."""
+        return self.loop.state is TaskState.DONE
+
+    def frame(self, received: Received, *, behind: bool) -> None:
+        """Step a received message, send its effects, record it.
+
+        Parameters
+        ----------
+        received
+            From the frame socket.
+        behind
+            True where so many newer frames wait that its effects are withheld.
+        """
+        frame = received.frame
+        if isinstance(frame, Malformed):
+            self.apply(frame)
+            return
+        decision = self.loop.step(frame)
+        caught_up = self._effects.carry_out(
+            decision, frame.t_sent_ns, received.t_received_ns, behind=behind
+        )
+        self._journal.append_frame(
+            decision.sequence, received.t_received_ns, received.header, received.buffer
+        )
+        self._keep(decision)
+        self._latency.add(Stage.SENT_TO_RECEIVED, received.t_received_ns - frame.t_sent_ns)
+        self._tally.frames += 1
+        if caught_up is not None:
+            self.note(caught_up)
+        if behind:
+            self.note(entry(frame.frame_id, LedgerKind.LATE))
+        if self.loop.needs_calibration and self.failure is None:
+            self._calibrate()
+
+    def apply(self, event: LoopEvent) -> Decision:
+        """Apply an event, send its effects, record it."""
+        decision = self.loop.apply(event)
+        self._effects.carry_out(decision)
+        self._journal.append(Topic.EVENT, SequencedEvent(decision.sequence, event))
+        self._keep(decision)
+        return decision
+
+    def note(self, ledger_entry: LedgerEntry) -> None:
+        """Record a fault that the loop does not see."""
+        self._journal.append(Topic.LEDGER, ledger_entry)
+        self._tally.note(ledger_entry)
+
+    def hear(self, event: BoardEvent) -> None:
+        """Record a board event, and what the ledger holds of it."""
+        self._journal.append(Topic.BOARD, event, t_perf_ns=event.t_host_ns)
+        self._tally.hear(event)
+        kind = BOARD_LEDGER.get(event.kind)
+        if kind is not None:
+            detail = f"reward {event.request_id} {event.detail}" if event.request_id else event.detail
+            self.note(entry(self.loop.last_frame_id, kind, detail.strip()))
+
+    def _keep(self, decision: Decision) -> None:
+        self.newest = decision
+        self._journal.append(Topic.DECISION, decision)
+        self._tally.decide(decision)
+
+    def _calibrate(self) -> None:
+        """T and lo from the baseline that has just ended; takes about a millisecond."""
+        loop = self.loop
+        medians = loop.baseline_medians
+        try:
+            self.calibration = result = calibrate(
+                loop.baseline_s3,
+                loop.run_frames,
+                self._calibration_settings,
+                float(np.median(medians)) if medians else float("nan"),
+            )
+        except BaselineRefused as error:
+            self.failure = f"baseline refused: {error}"
+            log.error("%s", self.failure)
+            self.note(entry(loop.last_frame_id, LedgerKind.CALIBRATION, str(error)))
+            self.apply(Stop(self.failure))
+            return
+        for warning in result.warnings:
+            log.warning("calibration: %s", warning)
+        log.info("calibration: T = %.3f, lo = %.3f, sigma = %.3f", result.t, result.lo, result.sigma)
+        self._journal.append(Topic.CALIBRATION, result)
+        self.apply(ThresholdSet(result.t, result.lo, result.baseline_median, "calibration"))

@@ -1,0 +1,52 @@
+"""Counts of the session so far, for people to watch."""
+
+from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
+from bci.core.loop_types import Decision, LedgerEntry, LedgerKind, Outcome
+
+
+class Tally:
+    """Trials, rewards and faults, counted from decisions and board events."""
+
+    def __init__(self) -> None:
+        self.outcomes = dict.fromkeys(Outcome, 0)
+        self.early_hits = 0
+        self.rewards_done = 0
+        self.volume_ul = 0.0
+        self.lost_frames = 0
+        self.frames = 0
+        self.ledger = dict.fromkeys(LedgerKind, 0)
+        self.last_ledger = ""
+        self._volumes_ul: dict[int, float] = {}
+
+    @property
+    def hit_rate(self) -> float:
+        """Hits of all trials that ended in hit or miss; 0 before the first."""
+        ended = self.outcomes[Outcome.HIT] + self.outcomes[Outcome.MISS]
+        return self.outcomes[Outcome.HIT] / ended if ended else 0.0
+
+    def decide(self, decision: Decision) -> None:
+        """Take a decision in."""
+        if decision.trial_end is not None:
+            self.outcomes[decision.trial_end.outcome] += 1
+            self.early_hits += decision.trial_end.early
+        if decision.reward is not None:
+            self.ask(decision.reward)
+        for entry in decision.ledger:
+            self.note(entry)
+
+    def ask(self, request: RewardRequest) -> None:
+        """Remember the volume of a reward that was asked for."""
+        self._volumes_ul[request.request_id] = request.volume_ul
+
+    def note(self, entry: LedgerEntry) -> None:
+        """Take a ledger entry in."""
+        self.ledger[entry.kind] += entry.count
+        self.last_ledger = f"{entry.kind.value} {entry.detail}: {entry.reaction}"
+        if entry.kind is LedgerKind.GAP:
+            self.lost_frames += entry.count
+
+    def hear(self, event: BoardEvent) -> None:
+        """Take a board event in; a reward of unknown fate counts as given."""
+        if event.kind in (BoardEventKind.REWARD_DONE, BoardEventKind.REWARD_UNKNOWN):
+            self.rewards_done += event.kind is BoardEventKind.REWARD_DONE
+            self.volume_ul += self._volumes_ul.pop(event.request_id, 0.0)
