@@ -14,6 +14,9 @@ VERSION = 1
 TOPIC = b"frame"
 HEADER = struct.Struct("<4sHHQIHHQIIqqQ")
 MAX_ROIS = 1_000_000
+FLAG_END = 1
+"""Bit of `flags`: no frame but the end of the stream, without values; every frame has gone before
+it and its id is the next one."""
 
 
 class NotAFrame(ValueError):

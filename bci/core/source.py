@@ -22,12 +22,15 @@ class SourceFrame(msgspec.Struct, frozen=True, gc=False):
         float32, shape (ROIs of the plane,), raw counts.
     t_scope_ns
         Microscope time; None: the acquisition thread stamps the nominal time.
+    roi_hash
+        As the sender tells it; 0: it does not, and the description's stands.
     """
 
     frame_id: int
     plane: int
     fluorescence: NDArray[np.float32]
     t_scope_ns: int | None = None
+    roi_hash: int = 0
 
 
 class FrameSource(Protocol):
@@ -59,6 +62,8 @@ class FrameSource(Protocol):
         ------
         EndOfSource
             After the last frame.
+        NotAFrame
+            Where what came from outside was none (`bci.core.frame_header`); the next read goes on.
         """
         ...
 

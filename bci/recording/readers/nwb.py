@@ -1,0 +1,147 @@
+"""Traces in NWB files."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pynwb import NWBHDF5IO, NWBFile
+from pynwb.ophys import Fluorescence, PlaneSegmentation, RoiResponseSeries
+
+from bci.recording.readers.traces import (
+    PlaneTraces,
+    RecordingError,
+    RoiMask,
+    Traces,
+    combine,
+    known_rate,
+)
+
+LABEL_COLUMNS = ("label", "labels", "roi_label", "roi_name", "name")
+
+
+def read_nwb(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
+    """Traces of the RoiResponseSeries in an NWB file.
+
+    Fluorescence containers go first: their series plane0, plane1, … are the planes. Without one,
+    the first RoiResponseSeries of the file is the only plane. Labels and masks come from the plane
+    segmentation that the series refers to.
+
+    Raises
+    ------
+    RecordingError
+        Where it is no NWB file, or holds no such series.
+    """
+    try:
+        with NWBHDF5IO(path, mode="r", load_namespaces=True) as io:
+            return _read(path, io.read(), rate_hz, n_planes)
+    except (OSError, TypeError) as error:
+        raise RecordingError(path, f"no NWB file ({error})", "name another") from error
+
+
+def _read(path: Path, file: NWBFile, rate_hz: float | None, n_planes: int) -> Traces:
+    series = _series(file)
+    if not series:
+        raise RecordingError(
+            path, "holds no RoiResponseSeries", "name a file with extracted fluorescence"
+        )
+    if n_planes not in (1, len(series)):
+        raise RecordingError(
+            path,
+            f"{len(series)} planes, rig.source.n_planes = {n_planes}",
+            f"set rig.source.n_planes = {len(series)}",
+        )
+    several = len(series) > 1
+    planes = [
+        _read_plane(path, one, f"plane{number}_" if several else "")
+        for number, one in enumerate(series)
+    ]
+    rates = [rate for rate in map(_plane_rate_hz, series) if rate is not None]
+    of_file = float(np.mean(rates)) * len(series) if rates else None
+    return combine(path, planes, known_rate(path, of_file, rate_hz), _image_shape(series[0]))
+
+
+def _series(file: NWBFile) -> list[RoiResponseSeries]:
+    containers = [found for found in file.objects.values() if isinstance(found, Fluorescence)]
+    for container in sorted(containers, key=lambda found: found.name != "Fluorescence"):
+        named = container.roi_response_series
+        planes = [name for name in named if re.fullmatch(r"plane\d+", name)]
+        if planes:
+            return [named[name] for name in sorted(planes, key=lambda name: int(name[5:]))]
+        if named:
+            return [named[sorted(named)[0]]]
+    found = [one for one in file.objects.values() if isinstance(one, RoiResponseSeries)]
+    return sorted(found, key=lambda one: str(one.name))[:1]
+
+
+def _read_plane(path: Path, series: RoiResponseSeries, prefix: str) -> PlaneTraces:
+    data = np.asarray(series.data[:], np.float32)
+    if data.ndim == 1:
+        data = data[:, np.newaxis]
+    rows = np.asarray(series.rois.data[:], np.int64)
+    if data.ndim != 2 or data.shape[1] != len(rows):
+        raise RecordingError(
+            path,
+            f"{series.name} has shape {data.shape} for {len(rows)} ROIs",
+            "its data must be n_frames × n_rois",
+        )
+    table: PlaneSegmentation = series.rois.table
+    masks = _masks(table, rows)
+    return PlaneTraces(
+        fluorescence=np.ascontiguousarray(data.T) * float(series.conversion) + float(series.offset),
+        labels=_labels(table, rows, prefix),
+        centres_px=tuple((float(np.mean(m.x_px)), float(np.mean(m.y_px))) for m in masks),
+        masks=masks,
+    )
+
+
+def _labels(table: PlaneSegmentation, rows: NDArray[np.int64], prefix: str) -> tuple[str, ...]:
+    for column in LABEL_COLUMNS:
+        if column in table.colnames:
+            values = [str(table[column].data[int(row)]) for row in rows]
+            if len(set(values)) == len(values):
+                return tuple(values)
+    ids = np.asarray(table.id.data[:])
+    return tuple(f"{prefix}roi{int(ids[int(row)]):04d}" for row in rows)
+
+
+def _masks(table: PlaneSegmentation, rows: NDArray[np.int64]) -> tuple[RoiMask, ...]:
+    if "pixel_mask" in table.colnames:
+        masks = [_from_pixels(table["pixel_mask"][int(row)]) for row in rows]
+    elif "image_mask" in table.colnames:
+        masks = [_from_image(np.asarray(table["image_mask"][int(row)])) for row in rows]
+    else:
+        return ()
+    # An empty mask would have no centre: without all of them there are none.
+    return tuple(masks) if all(len(mask.x_px) for mask in masks) else ()
+
+
+def _from_pixels(pixels: Any) -> RoiMask:
+    x_px, y_px, weight = (np.array([pixel[part] for pixel in pixels]) for part in range(3))
+    return RoiMask(y_px.astype(np.int32), x_px.astype(np.int32), weight.astype(np.float32))
+
+
+def _from_image(image: NDArray[Any]) -> RoiMask:
+    # NWB images are width × height, so the first axis is x.
+    x_px, y_px = np.nonzero(image)
+    weight = image[x_px, y_px].astype(np.float32)
+    return RoiMask(y_px.astype(np.int32), x_px.astype(np.int32), weight)
+
+
+def _plane_rate_hz(series: RoiResponseSeries) -> float | None:
+    if series.rate:
+        return float(series.rate)
+    if series.timestamps is None or len(series.timestamps) < 2:
+        return None
+    # The median: lost frames make single intervals long.
+    interval_s = float(np.median(np.diff(np.asarray(series.timestamps[:], np.float64))))
+    return 1 / interval_s if interval_s > 0 else None
+
+
+def _image_shape(series: RoiResponseSeries) -> tuple[int, int]:
+    table: PlaneSegmentation = series.rois.table
+    if "image_mask" in table.colnames and len(table):
+        width, height = np.asarray(table["image_mask"][0]).shape[:2]
+        return int(height), int(width)
+    return 0, 0

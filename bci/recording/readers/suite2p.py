@@ -1,0 +1,147 @@
+"""Traces in suite2p's folders."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.recording.readers.arrays import real_matrix
+from bci.recording.readers.plain_pickle import load_objects
+from bci.recording.readers.traces import (
+    PlaneTraces,
+    RecordingError,
+    RoiMask,
+    Traces,
+    combine,
+    known_rate,
+)
+
+
+def is_suite2p(folder: Path) -> bool:
+    """True where the folder, or a plane folder in it, holds F.npy."""
+    return bool(_plane_folders(folder))
+
+
+def read_suite2p(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
+    """Traces of a suite2p folder: `suite2p/` with plane0, plane1, …, or one plane's folder.
+
+    Raw fluorescence (F.npy) of the ROIs that iscell.npy accepts. A label is `roi` and suite2p's
+    own index (roi0012); in a recording of several planes plane1_roi0012, because indices begin
+    anew in each. ops.npy gives the rate of one plane (fs) and the image; stat.npy the masks. Both
+    are pickles: see `load_objects` for how they are read.
+
+    Raises
+    ------
+    RecordingError
+        Where files are missing or do not fit each other.
+    """
+    folders = _plane_folders(path)
+    if n_planes not in (1, len(folders)):
+        raise RecordingError(
+            path,
+            f"{len(folders)} planes, rig.source.n_planes = {n_planes}",
+            f"set rig.source.n_planes = {len(folders)}",
+        )
+    several = len(folders) > 1
+    planes = [
+        _read_plane(folder, f"plane{number}_" if several else "")
+        for number, folder in enumerate(folders)
+    ]
+    ops = _ops(folders[0])
+    fs = ops.get("fs")
+    of_file = float(fs) * len(folders) if fs else None
+    shape = (int(ops.get("Ly", 0)), int(ops.get("Lx", 0)))
+    return combine(path, planes, known_rate(path, of_file, rate_hz), shape)
+
+
+def _plane_folders(folder: Path) -> list[Path]:
+    if (folder / "F.npy").is_file():
+        return [folder]
+    for parent in (folder, folder / "suite2p"):
+        found = [
+            child
+            for child in (parent.iterdir() if parent.is_dir() else ())
+            if re.fullmatch(r"plane\d+", child.name) and (child / "F.npy").is_file()
+        ]
+        if found:
+            return sorted(found, key=lambda child: int(child.name[5:]))
+    return []
+
+
+def _read_plane(folder: Path, prefix: str) -> PlaneTraces:
+    path = folder / "F.npy"
+    try:
+        traces = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise RecordingError(path, f"not readable ({error})", "run suite2p again") from error
+    fluorescence = real_matrix(path, traces)
+    cells = _cells(folder, len(fluorescence))
+    masks = _masks(folder, len(fluorescence))
+    return PlaneTraces(
+        fluorescence=fluorescence[cells],
+        labels=tuple(f"{prefix}roi{index:04d}" for index in cells),
+        centres_px=tuple(_centre(masks[index]) for index in cells) if masks else (),
+        masks=tuple(masks[index] for index in cells) if masks else (),
+    )
+
+
+def _cells(folder: Path, n_rois: int) -> NDArray[np.int64]:
+    path = folder / "iscell.npy"
+    if not path.is_file():
+        return np.arange(n_rois, dtype=np.int64)
+    iscell = np.atleast_1d(np.load(path, allow_pickle=False))
+    accepted = iscell[:, 0] if iscell.ndim == 2 else iscell
+    if len(accepted) != n_rois:
+        raise RecordingError(
+            path, f"{len(accepted)} rows for {n_rois} ROIs in F.npy", "take both from one run"
+        )
+    cells = np.flatnonzero(accepted).astype(np.int64)
+    if not len(cells):
+        raise RecordingError(
+            path, "accepts no ROI as a cell", "curate the ROIs in suite2p, or remove this file"
+        )
+    return cells
+
+
+def _masks(folder: Path, n_rois: int) -> list[RoiMask]:
+    path = folder / "stat.npy"
+    if not path.is_file():
+        return []
+    try:
+        stat = load_objects(path)
+        masks = [
+            RoiMask(
+                np.asarray(roi["ypix"], np.int32),
+                np.asarray(roi["xpix"], np.int32),
+                np.asarray(roi["lam"], np.float32),
+            )
+            for roi in stat
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordingError(
+            path, f"no list of ROIs with ypix, xpix and lam ({error})", "remove it or export again"
+        ) from error
+    if len(masks) != n_rois:
+        raise RecordingError(
+            path, f"{len(masks)} ROIs, {n_rois} in F.npy", "take both from one run"
+        )
+    return masks
+
+
+def _centre(mask: RoiMask) -> tuple[float, float]:
+    return float(np.mean(mask.x_px)), float(np.mean(mask.y_px))
+
+
+def _ops(folder: Path) -> dict[str, Any]:
+    path = folder / "ops.npy"
+    if not path.is_file():
+        return {}
+    try:
+        ops = load_objects(path)
+    except ValueError as error:
+        raise RecordingError(
+            path, f"not readable ({error})", "remove it and set rig.source.rate_hz"
+        ) from error
+    return ops if isinstance(ops, dict) else {}

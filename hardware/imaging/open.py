@@ -1,0 +1,187 @@
+"""From the settings to a source, and what can be said against it before anything starts."""
+
+import difflib
+from collections.abc import Sequence
+
+import msgspec
+
+from bci.config import Fault, Session
+from bci.config.rig import DoorSource as DoorSettings
+from bci.config.rig import RecordingSource as RecordingSettings
+from bci.config.rig import SimulatedSource as SimulatedSettings
+from bci.config.rig import Source
+from bci.core.source import FrameSource
+from bci.core.stream_types import Roi, StreamInfo
+from bci.recording.readers.registry import read_traces
+from bci.recording.readers.traces import RateUnknown, RecordingError
+from bci.simulation.field_of_view import SimulatedFieldOfView
+from hardware.imaging.door_source import DoorSource, describe_door
+from hardware.imaging.recording_source import RecordingSource
+
+LABELS_SHOWN = 6
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """What is known of a source before it runs.
+
+    Parameters
+    ----------
+    info
+        Its description.
+    duration_s
+        Until it ends by itself; None: it does not.
+    """
+
+    info: StreamInfo
+    duration_s: float | None
+
+
+def open_source(settings: Source) -> FrameSource:
+    """The source that the settings name, ready to be read.
+
+    Raises
+    ------
+    RecordingError
+        Where a recording cannot be played.
+    StreamError
+        Where a door's address cannot be bound.
+    """
+    match settings:
+        case SimulatedSettings():
+            return SimulatedFieldOfView(settings)
+        case RecordingSettings():
+            return RecordingSource(
+                read_traces(settings.path, settings.rate_hz, settings.n_planes),
+                background_counts=settings.background_counts,
+                loop=settings.loop,
+            )
+        case DoorSettings():
+            return DoorSource(settings)
+
+
+def describe_source(settings: Source) -> Opened:
+    """Description of a source without its running: no socket is bound.
+
+    Raises
+    ------
+    RecordingError
+        Where a recording cannot be played.
+    """
+    match settings:
+        case SimulatedSettings():
+            return Opened(SimulatedFieldOfView(settings).info, settings.duration_s)
+        case RecordingSettings():
+            traces = read_traces(settings.path, settings.rate_hz, settings.n_planes)
+            return Opened(traces.info, None if settings.loop else traces.duration_s)
+        case DoorSettings():
+            return Opened(describe_door(settings), None)
+
+
+def source_faults(session: Session) -> list[Fault]:
+    """Everything that the source makes impossible in the session; empty where it fits."""
+    settings = session.rig.source
+    try:
+        opened = describe_source(settings)
+    except RateUnknown as error:
+        return [Fault("rig.source.rate_hz", None, f"a rate, because {error.path.name} "
+                      "does not tell its own", error.todo)]  # fmt: skip
+    except RecordingError as error:
+        return [Fault("rig.source.path", str(error.path), error.wrong, error.todo)]
+    return [
+        *_plane_faults(session, opened.info),
+        *_label_faults(session, opened.info),
+        *_duration_faults(session, opened),
+    ]
+
+
+def _plane_faults(session: Session, info: StreamInfo) -> list[Fault]:
+    plane = session.experiment.decoder.decode_plane
+    # Where the settings alone show the fault, the rules between keys have told it already.
+    if plane < info.n_planes or plane >= session.rig.source.n_planes:
+        return []
+    return [
+        Fault(
+            "experiment.decoder.decode_plane",
+            plane,
+            f"below {info.n_planes}, the planes of {info.source}",
+            "planes are counted from 0",
+            ("rig.source.path",),
+        )
+    ]
+
+
+def _label_faults(session: Session, info: StreamInfo) -> list[Fault]:
+    decoder = session.experiment.decoder
+    table = {roi.label: roi for roi in info.rois}
+    faults = []
+    for name, labels in (("p_plus", decoder.p_plus), ("p_minus", decoder.p_minus)):
+        for label in labels:
+            wrong = _label_fault(
+                f"experiment.decoder.{name}", label, table, info, decoder.decode_plane
+            )
+            if wrong is not None:
+                faults.append(wrong)
+    return faults
+
+
+def _label_fault(
+    key: str, label: str, table: dict[str, Roi], info: StreamInfo, decode_plane: int
+) -> Fault | None:
+    others = ("rig.source", "experiment.decoder.decode_plane")
+    in_plane = [roi.label for roi in info.plane_rois(decode_plane)]
+    roi = table.get(label)
+    if roi is None:
+        near = difflib.get_close_matches(label, in_plane or list(table), n=3, cutoff=0.7)
+        todo = (
+            f"did you mean {_listed(near)}?"
+            if near
+            else f"plane {decode_plane} has {_listed(in_plane)}"
+        )
+        return Fault(
+            key, label, f"an ROI of the stream ({len(table)} ROIs of {info.source})", todo, others
+        )
+    if roi.plane != decode_plane:
+        return Fault(
+            key,
+            label,
+            f"an ROI of plane {decode_plane}, which is decoded; {label} lies in plane {roi.plane}",
+            f"plane {decode_plane} has {_listed(in_plane)}; or set "
+            f"experiment.decoder.decode_plane = {roi.plane} for both ensembles",
+            others,
+        )
+    return None
+
+
+def _listed(labels: Sequence[str]) -> str:
+    shown = ", ".join(labels[:LABELS_SHOWN])
+    more = len(labels) - LABELS_SHOWN
+    return f"{shown}, … ({more} more)" if more > 0 else shown or "no ROI"
+
+
+def _duration_faults(session: Session, opened: Opened) -> list[Fault]:
+    experiment, duration_s = session.experiment, opened.duration_s
+    if duration_s is None:
+        return []
+    before_s = (
+        experiment.decoder.f0_window_s
+        if experiment.baseline is None
+        else experiment.baseline.duration_s
+    )
+    what = "the F0 window" if experiment.baseline is None else "the baseline"
+    needed_s = before_s + experiment.task.grey_s + experiment.task.trial_s
+    if duration_s >= needed_s:
+        return []
+    allowed = f"at least {needed_s:g} s, {what} and one trial"
+    others = ("experiment.baseline.duration_s", "experiment.task.trial_s")
+    if isinstance(session.rig.source, RecordingSettings):
+        return [
+            Fault(
+                "rig.source.path",
+                str(session.rig.source.path),
+                f"{allowed}; this recording ends after {duration_s:g} s",
+                "name a longer one, set rig.source.loop = true, or shorten baseline or trial",
+                others,
+            )
+        ]
+    todo = "raise it, or shorten baseline or trial"
+    return [Fault("rig.source.duration_s", duration_s, allowed, todo, others)]
