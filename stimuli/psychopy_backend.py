@@ -147,7 +147,10 @@ class PsychoPyBackend:
 
     def _measure(self, renderer: str) -> None:
         def flip_grey() -> int:
+            # a grating without contrast cannot be seen, and the driver compiles what it needs now
             self._clear(_GREY)
+            self._grating.contrast = 0.0
+            self._grating.draw()
             return self.flip()
 
         blanks, interval_s = measure_blanking(flip_grey)
