@@ -1,0 +1,213 @@
+"""Any bytes on any socket: told as malformed, never an exception, and the next frame is taken."""
+
+import random
+import socket
+import struct
+
+import msgspec
+import numpy as np
+import pytest
+import zmq
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bci.core.frame_header import TOPIC, pack_header
+from bci.core.loop_types import Malformed, Pause
+from bci.core.stream_types import RoiFrame
+from bci.stream.door import TcpDoor, ZmqDoor
+from bci.stream.operator import OperatorClient, OperatorServer, Reply
+from bci.stream.subscriber import FrameSubscriber
+
+parts = st.lists(st.binary(max_size=200), min_size=1, max_size=6)
+many = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def frame(frame_id, n_rois=3):
+    return RoiFrame(1, 2, 0, frame_id, 0, 3, 4, np.arange(n_rois, dtype=np.float32))
+
+
+def wire(frame_id, n_rois=3):
+    sent = frame(frame_id, n_rois)
+    return [TOPIC, pack_header(sent), sent.fluorescence.tobytes()]
+
+
+@st.composite
+def damaged(draw):
+    """A frame's parts, cut, permuted, repeated or with bytes changed; sometimes left whole."""
+    message = wire(draw(st.integers(0, 2**64 - 1)), draw(st.integers(0, 50)))
+    match draw(st.sampled_from(["cut", "permute", "repeat", "change", "leave"])):
+        case "cut":
+            part = draw(st.integers(0, 2))
+            message[part] = message[part][: draw(st.integers(0, len(message[part])))]
+        case "permute":
+            random.Random(draw(st.integers(0, 100))).shuffle(message)
+        case "repeat":
+            message += message[: draw(st.integers(1, 3))]
+        case "change":
+            part = draw(st.integers(0, 1))
+            changed = bytearray(message[part])
+            changed[draw(st.integers(0, len(changed) - 1))] ^= draw(st.integers(1, 255))
+            message[part] = bytes(changed)
+    return message
+
+
+@pytest.fixture
+def publisher():
+    """A bare XPUB: what a broken publisher may send, ours cannot."""
+    publisher = zmq.Context.instance().socket(zmq.XPUB)
+    publisher.bind("tcp://127.0.0.1:*")
+    yield publisher
+    publisher.close(0)
+
+
+@pytest.fixture
+def subscriber(publisher):
+    subscriber = FrameSubscriber(publisher.get(zmq.LAST_ENDPOINT).decode())
+    for _ in range(2):
+        assert publisher.poll(5000)
+        publisher.recv()
+    yield subscriber
+    subscriber.close()
+
+
+def taken(subscriber):
+    assert subscriber.socket.poll(5000)
+    return subscriber.receive()
+
+
+@many
+@given(message=parts | damaged())
+def test_subscriber_takes_any_parts(publisher, subscriber, message):
+    publisher.send_multipart(message)
+    publisher.send_multipart(wire(42))
+    first = taken(subscriber)
+    assert isinstance(first.frame, Malformed | RoiFrame)
+    if isinstance(first.frame, Malformed):
+        assert first.frame.reason
+        assert first.frame.n_bytes == sum(map(len, message))
+        assert (first.header, first.buffer) == (b"", b"")
+    else:
+        assert [TOPIC, first.header, first.buffer] == message
+    assert taken(subscriber).frame.frame_id == 42
+
+
+@pytest.fixture
+def zmq_door():
+    door = ZmqDoor()
+    sender = zmq.Context.instance().socket(zmq.PUSH)
+    sender.connect(door.endpoint)
+    yield door, sender
+    sender.close(0)
+    door.close()
+
+
+@many
+@given(message=parts | damaged())
+def test_zmq_door_takes_any_parts(zmq_door, message):
+    door, sender = zmq_door
+    sender.send_multipart(message)
+    sender.send_multipart(wire(42))
+    first = door.read(5.0)
+    assert isinstance(first, Malformed | RoiFrame)
+    assert isinstance(first, Malformed) or message[0] == TOPIC
+    assert door.read(5.0).frame_id == 42
+
+
+@pytest.fixture
+def tcp_door():
+    door = TcpDoor(max_rois=100)
+    yield door
+    door.close()
+
+
+def connect(door):
+    host, port = door.endpoint.removeprefix("tcp://").split(":")
+    return socket.create_connection((host, int(port)))
+
+
+def until_frame(door, frame_id):
+    """All malformed before the frame; any other frame was made by chance, and is allowed."""
+    found = []
+    for _ in range(2000):
+        got = door.read(5.0)
+        assert got is not None
+        if isinstance(got, RoiFrame) and got.frame_id == frame_id:
+            return found
+        found.append(got)
+    raise AssertionError("the frame never came")
+
+
+@many
+@given(garbage=st.binary(min_size=1, max_size=400))
+def test_tcp_door_takes_any_bytes_and_the_next_program(tcp_door, garbage):
+    with connect(tcp_door) as client:
+        client.sendall(garbage)
+    with connect(tcp_door) as client:
+        message = b"".join(wire(42)[1:])
+        client.sendall(struct.pack("<I", len(message)) + message)
+        found = until_frame(tcp_door, 42)
+    assert found
+    assert all(isinstance(each, Malformed) for each in found)
+
+
+@many
+@given(
+    body=st.binary(min_size=64, max_size=300)
+    | damaged().map(lambda message: b"".join(message)[:464].ljust(64, b"\0"))
+)
+def test_tcp_door_stays_in_step_where_only_the_frame_is_wrong(tcp_door, body):
+    good = b"".join(wire(42)[1:])
+    with connect(tcp_door) as client:
+        for message in (body, good):
+            client.sendall(struct.pack("<I", len(message)) + message)
+        assert isinstance(tcp_door.read(5.0), Malformed | RoiFrame)
+        assert tcp_door.read(5.0).frame_id == 42
+
+
+@pytest.fixture
+def operator():
+    server = OperatorServer()
+    raw = zmq.Context.instance().socket(zmq.DEALER)
+    raw.connect(server.endpoint)
+    client = OperatorClient(server.endpoint)
+    yield server, raw, client
+    client.close()
+    raw.close(0)
+    server.close()
+
+
+@many
+@given(
+    message=parts
+    | st.recursive(
+        st.integers(-100, 100) | st.text(max_size=5) | st.none(),
+        lambda inner: st.dictionaries(
+            st.sampled_from(["number", "request", "type", "x"]), inner, max_size=4
+        ),
+    ).map(lambda value: [msgspec.msgpack.encode(value)])
+)
+def test_operator_channel_refuses_any_bytes(operator, message):
+    server, raw, _ = operator
+    raw.send_multipart(message)
+    assert server.socket.poll(5000)
+    received = server.receive()
+    if received is not None:
+        server.reply(received[0], Reply(True))
+    assert raw.poll(5000)
+    reply = msgspec.msgpack.decode(raw.recv())["reply"]
+    assert reply["accepted"] is (received is not None)
+    assert received is not None or "not a request" in reply["reason"]
+
+
+def test_a_request_after_garbage_is_taken(operator):
+    server, raw, _ = operator
+    raw.send(b"\xc1\xc1")
+    raw.send(msgspec.msgpack.encode({"number": 5, "request": {"type": "pause"}}))
+    received = None
+    while received is None:
+        assert server.socket.poll(5000)
+        received = server.receive()
+    assert received[1] == Pause()
+    assert server.refused == 1
