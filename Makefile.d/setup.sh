@@ -92,17 +92,33 @@ as_root() {
     fi
 }
 
+# After a set-up that was ended half-way, dpkg refuses everything until it has gone on from there; and
+# the dpkg of that set-up may still be at work.
+mend_packages() {
+    waited_s=0
+    while ! message=$(as_root env LC_ALL=C dpkg --configure -a 2>&1); do
+        case $message in
+        *lock*) ;;
+        *) break ;;
+        esac
+        if [ "$waited_s" = 0 ]; then say "waiting for another installation to end"; fi
+        if [ "$waited_s" -ge 300 ]; then fail "another installation holds dpkg: $message"; fi
+        sleep 2
+        waited_s=$((waited_s + 2))
+    done
+}
+
 install_packages() {
     if [ "$(id -u)" != 0 ] && ! sudo -n true 2>/dev/null; then
         fail "system packages are missing, and installing them needs a password. Type this, then repeat:
 sudo apt-get update && sudo apt-get install --yes --no-install-recommends $*"
     fi
     say "installing with apt: $*"
-    # After a set-up that was ended half-way, dpkg refuses everything until this is done.
-    as_root dpkg --configure -a || as_root apt-get install --yes --fix-broken
+    mend_packages
     as_root apt-get -o DPkg::Lock::Timeout=300 update --quiet ||
         say "apt-get update had faults (above); going on with the package lists that are there"
-    as_root apt-get -o DPkg::Lock::Timeout=300 install --quiet --yes --no-install-recommends "$@" ||
+    as_root apt-get -o DPkg::Lock::Timeout=300 install --quiet --yes --no-install-recommends \
+        --fix-broken "$@" ||
         fail "apt could not install what is needed; see its message above"
 }
 

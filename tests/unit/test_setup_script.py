@@ -24,6 +24,7 @@ TOOLS = [
     "sed",
     "sh",
     "sleep",
+    "touch",
     "tr",
 ]
 
@@ -73,6 +74,7 @@ class Machine:
 
     def has(self, name: str, script: str) -> Path:
         path = self.bin / name
+        path.unlink(missing_ok=True)
         path.write_text(script)
         path.chmod(0o755)
         return path
@@ -129,7 +131,10 @@ def test_new_machine_with_root_gets_packages_and_environment(machine: Machine) -
     assert code == 0, output
     log = machine.log.read_text()
     assert machine.actions() == ["dpkg", "apt-get", "apt-get", "venv", "pip"]
-    assert f"install --quiet --yes --no-install-recommends {' '.join(installed_names())}" in log
+    assert (
+        f"install --quiet --yes --no-install-recommends --fix-broken {' '.join(installed_names())}"
+        in log
+    )
     assert "--constraint constraints.txt --editable .[dev]" in log
 
 
@@ -220,6 +225,21 @@ def test_system_without_apt_is_told_what_is_left_to_it(machine: Machine) -> None
     assert "no apt here" in output
     assert machine.actions() == ["venv", "pip"]
     assert machine.set_up() == (0, "")
+
+
+def test_installation_still_at_work_is_waited_for(machine: Machine) -> None:
+    machine.has_apt(user=0)
+    machine.has_python()
+    machine.has(
+        "dpkg",
+        """#!/bin/sh
+        if [ ! -e "$LOG.waited" ]; then echo "dpkg: error: database lock held"; exit 2; fi
+        """,
+    )
+    machine.has("sleep", '#!/bin/sh\ntouch "$LOG.waited"\n')
+    code, output = machine.set_up()
+    assert code == 0, output
+    assert "waiting for another installation" in output
 
 
 def test_unreachable_package_list_does_not_stop_the_installation(machine: Machine) -> None:
