@@ -80,6 +80,8 @@ class Stream(Settings):
 
     host: str = "127.0.0.1"
     """Address that the sockets bind to."""
+    exposed: bool = False
+    """Allow a host that other computers can reach: frames and commands are not encrypted."""
     frames_port: int = Field(default=0, ge=0, le=65535)
     channel_port: int = Field(default=0, ge=0, le=65535)
     commands_port: int = Field(default=0, ge=0, le=65535)
@@ -152,10 +154,14 @@ class Faults(Settings):
     """Every n-th byte sent by the board is flipped; 0: none."""
     no_ack: bool = False
     """Requests are carried out and never acknowledged."""
+    duplicate_frame_every: int = Field(default=0, ge=0)
+    """Every n-th frame sent by the board is sent twice; 0: none."""
+    both_ways: bool = False
+    """Bytes sent to the board are lost and flipped as well."""
     unplug_after_s: PositiveFloat | None = None
-    """The line closes once after this."""
+    """The line closes once, this long after it was first opened."""
     reset_after_s: PositiveFloat | None = None
-    """The board restarts once after this."""
+    """The board restarts once, this long after the line was first opened."""
 
 
 class Board(Settings):
@@ -172,6 +178,8 @@ class Board(Settings):
     ack_timeout_ms: PositiveFloat = 200.0
     retries: int = Field(default=3, ge=0)
     reconnect_s: PositiveFloat = 0.5
+    pay_within_s: PositiveFloat = 5.0
+    """A reward that could not begin within this of being earned fails."""
     valve: Valve = Valve()
     faults: Faults = Faults()
 

@@ -1,0 +1,440 @@
+"""The simulated board as a pure state machine: bytes and times in, bytes and edges out.
+
+It has no clock and no thread and obeys docs/board-protocol.md to the microsecond, so it serves
+behind a socket (`simulated.py`), on virtual time (`virtual.py`) and in the tests.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from hardware.board.duty import DutyLimit
+from hardware.board.framing import FrameDecoder
+from hardware.board.gate import GateTimer
+from hardware.board.memory import RING_SIZE, Memory, Remembered
+from hardware.board.protocol import (
+    NAME_BYTES,
+    PROTOCOL_VERSION,
+    Ack,
+    Arm,
+    Capability,
+    Clock,
+    ClockTime,
+    DeviceState,
+    Done,
+    Event,
+    Failed,
+    Gate,
+    Hello,
+    Identity,
+    InputKind,
+    KeepAlive,
+    Light,
+    Message,
+    Nack,
+    NotAMessage,
+    Pin,
+    Reason,
+    Reward,
+    Ring,
+    RingEntry,
+    RingState,
+    Safe,
+    Set,
+    SetKey,
+    Status,
+    from_host,
+    next_sequence,
+)
+
+FIRMWARE = 0x0100
+HARD_MAX_OPEN_US = 1_000_000
+MIN_OPEN_US = 100
+MIN_GAP_US = 1_000
+WATCHDOG_MS = (50, 60_000)
+SCOPE_PULSE_US = 1_000
+CAPABILITIES = (
+    Capability.VALVE | Capability.LIGHT | Capability.GATE | Capability.FRAME_TTL | Capability.SCOPE
+)
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """One change of an output; request_id is 0 where no reward caused it."""
+
+    t_us: int
+    pin: Pin
+    level: int
+    request_id: int
+
+
+class _Pulse(msgspec.Struct):
+    """A reward in progress: what is left of it."""
+
+    request: Reward
+    entry: Remembered
+    pulses_left: int
+    open: bool
+    t_edge_us: int
+    t_opened_us: int
+
+
+class Device:
+    """A board: valve, light, PMT gate, scope trigger.
+
+    Parameters
+    ----------
+    memory
+        What an earlier life left behind; changed in place.
+    t_us
+        Time of power-on. All times given are on one rising scale; the board's own clock is
+        that scale since its last reset.
+    name
+        ASCII, at most 12 characters.
+    save
+        Called after every change of `memory`, before the output that it announces.
+    """
+
+    def __init__(
+        self,
+        memory: Memory | None = None,
+        t_us: int = 0,
+        name: str = "simulated",
+        save: Callable[[Memory], None] | None = None,
+    ) -> None:
+        self.memory = memory if memory is not None else Memory()
+        self._name = name.encode("ascii")[:NAME_BYTES]
+        self._save = save if save is not None else _forget
+        self._t_us = t_us
+        self._out = bytearray()
+        self._edges: list[Edge] = []
+        self._levels = dict.fromkeys(Pin, 0)
+        self._boot(Reason.RESET)
+
+    @property
+    def state(self) -> DeviceState:
+        """SAFE or READY."""
+        return self._state
+
+    @property
+    def next_deadline_us(self) -> int | None:
+        """When `advance` has something to do next; None: nothing is running."""
+        deadlines = [self._pulse.t_edge_us] if self._pulse is not None else []
+        if self._state is DeviceState.READY:
+            deadlines.append(self._t_fed_us + self._watchdog_us)
+        deadlines.extend(t for t in (self._gate.next_edge_us, self._t_scope_us) if t is not None)
+        return min(deadlines, default=None)
+
+    def level(self, pin: Pin) -> int:
+        """Level of an output now."""
+        return self._levels[pin]
+
+    def take_output(self) -> bytes:
+        """Bytes for the host since the last call."""
+        out = bytes(self._out)
+        self._out.clear()
+        return out
+
+    def take_edges(self) -> list[Edge]:
+        """Output edges since the last call, in order."""
+        edges, self._edges = self._edges, []
+        return edges
+
+    def receive(self, data: bytes, t_us: int) -> None:
+        """Bytes from the host, all at one time, after everything due before it."""
+        self.advance(t_us)
+        for payload in self._decoder.feed(data):
+            try:
+                sequence, message = from_host(payload)
+            except NotAMessage as fault:
+                self._refuse(fault.sequence, fault.message_type, fault.reason)
+            else:
+                self._obey(sequence, message)
+
+    def advance(self, t_us: int) -> None:
+        """Do what is due until t_us, each thing at its own time."""
+        while (due_us := self.next_deadline_us) is not None and due_us <= t_us:
+            self._t_us = max(self._t_us, due_us)
+            self._do_due()
+        self._t_us = max(self._t_us, t_us)
+
+    def reset(self, t_us: int, *, memory_lost: bool = False) -> None:
+        """The reset line, the hardware watchdog or a loss of power (marks may be lost)."""
+        self.advance(t_us)
+        self._lower_all()
+        if memory_lost:
+            self.memory.entries.clear()
+        self._boot(Reason.RESET, lost=memory_lost)
+
+    def input(self, kind: InputKind, value: int, t_us: int) -> None:
+        """An edge at an input; a frame TTL also starts the gate."""
+        self.advance(t_us)
+        if kind is InputKind.FRAME_TTL:
+            value = self._frames
+            self._frames += 1
+            if self._state is DeviceState.READY:
+                self._gate.frame(self._t_us)
+                self._drive_gate()
+        self._tell(Event(kind, self._now_us, value))
+
+    @property
+    def _now_us(self) -> int:
+        return self._t_us - self._t_boot_us
+
+    def _boot(self, reason: Reason, *, lost: bool = False) -> None:
+        self.memory.restart(lost=lost)
+        self._save(self.memory)
+        self._state = DeviceState.SAFE
+        self._reason = reason
+        self._t_boot_us = self._t_us
+        self._decoder = FrameDecoder()
+        self._sequence = 0
+        self._session = 0
+        self._max_open_us = 0
+        self._watchdog_us = 0
+        self._t_fed_us = self._t_us
+        self._pulse: _Pulse | None = None
+        self._duty = DutyLimit()
+        self._gate = GateTimer()
+        self._frames = 0
+        self._t_scope_us: int | None = None
+        self._values = dict.fromkeys(SetKey, 0)
+        self._tell_status(0)
+
+    # ------------------------------------------------------------------ requests
+
+    def _obey(self, sequence: int, message: Message) -> None:
+        match message:
+            case Hello():
+                self._hello(sequence, message)
+            case KeepAlive():
+                self._t_fed_us = self._t_us
+                self._tell_status(sequence)
+            case Reward():
+                self._reward(sequence, message)
+            case Safe():
+                self._make_safe(Reason.HOST_ASKED)
+                self._tell(Ack(sequence, message.TYPE, 0))
+            case Clock():
+                self._tell(ClockTime(sequence, self._now_us))
+            case Ring():
+                self._tell_ring(sequence, message)
+            case _ if self._state is DeviceState.SAFE:
+                self._refuse(sequence, message.TYPE, Reason.SAFE_STATE)
+            case Light(on=value) | Gate(mode=value) | Arm(start=value) if value > 1:
+                self._refuse(sequence, message.TYPE, Reason.OUT_OF_RANGE, 1)
+            case _:
+                self._switch(sequence, message)
+
+    def _switch(self, sequence: int, message: Message) -> None:
+        match message:
+            case Light(on=on):
+                self._gate.allow_light(bool(on))
+            case Gate(mode=mode):
+                self._gate.enable(bool(mode))
+            case Arm(start=start):
+                self._frames = 0
+                if start:
+                    self._set(Pin.SCOPE, 1)
+                    self._t_scope_us = self._t_us + SCOPE_PULSE_US
+            case Set(key=key, value=value):
+                if key not in self._values:
+                    self._refuse(sequence, message.TYPE, Reason.OUT_OF_RANGE, key)
+                    return
+                self._values[SetKey(key)] = value
+                self._gate.set(SetKey(key), value)
+        self._drive_gate()
+        self._tell(Ack(sequence, message.TYPE, 0))
+
+    def _hello(self, sequence: int, hello: Hello) -> None:
+        if hello.protocol != PROTOCOL_VERSION:
+            self._refuse(sequence, hello.TYPE, Reason.VERSION, PROTOCOL_VERSION)
+            return
+        if not MIN_OPEN_US <= hello.max_open_us <= HARD_MAX_OPEN_US:
+            self._refuse(sequence, hello.TYPE, Reason.OUT_OF_RANGE, HARD_MAX_OPEN_US)
+            return
+        if not 0 < hello.duty_permille <= 1000:
+            self._refuse(sequence, hello.TYPE, Reason.OUT_OF_RANGE, 1000)
+            return
+        if not WATCHDOG_MS[0] <= hello.watchdog_ms <= WATCHDOG_MS[1]:
+            self._refuse(sequence, hello.TYPE, Reason.OUT_OF_RANGE, WATCHDOG_MS[1])
+            return
+        if hello.session != self._session:
+            # whoever spoke before is gone, and what it asked for goes with it
+            self._make_safe(Reason.NEW_SESSION)
+        self._session = hello.session
+        self._max_open_us = hello.max_open_us
+        self._duty.permille = hello.duty_permille
+        self._watchdog_us = hello.watchdog_ms * 1000
+        self._t_fed_us = self._t_us
+        self._state = DeviceState.READY
+        self._reason = Reason.NONE
+        self._tell(
+            Identity(
+                answered=sequence,
+                protocol=PROTOCOL_VERSION,
+                session=self._session,
+                boot=self.memory.boot,
+                losses=self.memory.losses,
+                firmware=FIRMWARE,
+                capabilities=CAPABILITIES,
+                hard_max_open_us=HARD_MAX_OPEN_US,
+                max_open_us=self._max_open_us,
+                duty_permille=self._duty.permille,
+                watchdog_ms=hello.watchdog_ms,
+                ring_size=RING_SIZE,
+                name=self._name,
+            )
+        )
+
+    def _reward(self, sequence: int, request: Reward) -> None:
+        if self._state is DeviceState.SAFE:
+            self._refuse(sequence, request.TYPE, Reason.SAFE_STATE, request.request_id)
+            return
+        if self.memory.find(self._session, request.request_id) is not None:
+            self._tell(Ack(sequence, request.TYPE, request.request_id))
+            return
+        reason = self._why_not(request)
+        if reason is not Reason.NONE:
+            self._refuse(sequence, request.TYPE, reason, request.request_id)
+            return
+        entry = self.memory.begin(self._session, request.request_id)
+        self._save(self.memory)
+        entry.t_open_us = self._now_us
+        self._set(Pin.VALVE, 1, request.request_id)
+        self._pulse = _Pulse(
+            request=request,
+            entry=entry,
+            pulses_left=request.pulses,
+            open=True,
+            t_edge_us=self._t_us + request.width_us,
+            t_opened_us=self._t_us,
+        )
+        self._tell(Ack(sequence, request.TYPE, request.request_id))
+
+    def _why_not(self, request: Reward) -> Reason:
+        if request.request_id == 0 or request.pulses == 0:
+            return Reason.OUT_OF_RANGE
+        if request.pulses > 1 and request.gap_us < MIN_GAP_US:
+            return Reason.OUT_OF_RANGE
+        if self._pulse is not None:
+            return Reason.BUSY
+        if not MIN_OPEN_US <= request.width_us <= self._max_open_us:
+            return Reason.WIDTH
+        if not self._duty.allows(request.width_us * request.pulses, self._now_us):
+            return Reason.DUTY
+        return Reason.NONE
+
+    # ------------------------------------------------------------------ time
+
+    def _do_due(self) -> None:
+        if self._pulse is not None and self._pulse.t_edge_us <= self._t_us:
+            self._turn_pulse(self._pulse)
+        elif self._t_scope_us is not None and self._t_scope_us <= self._t_us:
+            self._t_scope_us = None
+            self._set(Pin.SCOPE, 0)
+        elif self._gate.next_edge_us is not None and self._gate.next_edge_us <= self._t_us:
+            self._gate.advance(self._t_us)
+            self._drive_gate()
+        else:
+            self._make_safe(Reason.HOST_SILENT)
+
+    def _turn_pulse(self, pulse: _Pulse) -> None:
+        if not pulse.open:
+            pulse.open = True
+            pulse.t_opened_us = self._t_us
+            pulse.t_edge_us = self._t_us + pulse.request.width_us
+            self._set(Pin.VALVE, 1, pulse.request.request_id)
+            return
+        self._shut(pulse)
+        pulse.pulses_left -= 1
+        if pulse.pulses_left:
+            pulse.t_edge_us = self._t_us + pulse.request.gap_us
+            return
+        entry = self._end_pulse(pulse, RingState.DONE)
+        self._tell(Done(entry.request_id, entry.opened_us, entry.t_open_us, entry.t_close_us))
+
+    def _shut(self, pulse: _Pulse) -> None:
+        self._set(Pin.VALVE, 0, pulse.request.request_id)
+        pulse.open = False
+        pulse.entry.opened_us += self._t_us - pulse.t_opened_us
+
+    def _end_pulse(self, pulse: _Pulse, state: RingState) -> Remembered:
+        self._pulse = None
+        entry = pulse.entry
+        entry.state = state
+        entry.t_close_us = self._now_us
+        self._duty.book(entry.opened_us, self._now_us)
+        self._save(self.memory)
+        return entry
+
+    def _make_safe(self, reason: Reason) -> None:
+        pulse = self._pulse
+        if pulse is not None and pulse.open:
+            self._shut(pulse)
+        self._lower_all()
+        if pulse is not None:
+            entry = self._end_pulse(pulse, RingState.INTERRUPTED)
+            self._tell(Failed(entry.request_id, reason, entry.opened_us, self._now_us))
+        if self._state is DeviceState.READY:
+            self._state = DeviceState.SAFE
+            self._reason = reason
+            self._tell_status(0)
+
+    def _lower_all(self) -> None:
+        pulse = self._pulse
+        if pulse is not None and pulse.open:
+            self._set(Pin.VALVE, 0, pulse.request.request_id)
+        self._gate.off()
+        # the light before the gate that shields the PMT from it
+        for pin in (Pin.LIGHT, Pin.GATE, Pin.SCOPE, Pin.SYNC):
+            self._set(pin, 0)
+        self._t_scope_us = None
+
+    def _drive_gate(self) -> None:
+        order = (Pin.GATE, Pin.LIGHT) if self._gate.gate else (Pin.LIGHT, Pin.GATE)
+        for pin in order:
+            self._set(pin, self._gate.gate if pin is Pin.GATE else self._gate.light)
+
+    def _set(self, pin: Pin, level: int, request_id: int = 0) -> None:
+        if self._levels[pin] != level:
+            self._levels[pin] = level
+            self._edges.append(Edge(self._t_us, pin, level, request_id))
+
+    # ------------------------------------------------------------------ answers
+
+    def _tell(self, message: Message) -> None:
+        self._sequence = next_sequence(self._sequence)
+        self._out += message.frame(self._sequence)
+
+    def _refuse(self, sequence: int, message_type: int, reason: Reason, argument: int = 0) -> None:
+        self._tell(Nack(sequence, message_type, reason, argument))
+
+    def _tell_status(self, answered: int) -> None:
+        outputs = sum(level << pin for pin, level in self._levels.items())
+        bad_frames = self._decoder.bad_frames & 0xFFFF
+        self._tell(Status(answered, self._state, self._reason, outputs, bad_frames, self._now_us))
+
+    def _tell_ring(self, sequence: int, ask: Ring) -> None:
+        entries = self.memory.entries
+        if ask.request_id:
+            entry = self.memory.find(self._session, ask.request_id)
+        else:
+            entry = entries[ask.nth] if ask.nth < len(entries) else None
+        if entry is None:
+            entry = Remembered(self._session, ask.request_id, 0, RingState.ABSENT)
+        self._tell(
+            RingEntry(
+                answered=sequence,
+                nth=ask.nth,
+                session=entry.session,
+                request_id=entry.request_id,
+                state=entry.state,
+                opened_us=entry.opened_us,
+                t_open_us=entry.t_open_us,
+                t_close_us=entry.t_close_us,
+            )
+        )
+
+
+def _forget(memory: Memory) -> None:
+    """Memory that lives as long as the process."""

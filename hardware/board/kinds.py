@@ -1,0 +1,109 @@
+"""Which board a settings file means: the one place where kinds are listed."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from serial.tools import list_ports
+
+from bci.config.fault import Fault
+from bci.config.rig import Board as BoardSettings
+from hardware.board.interface import Board, BoardError
+from hardware.board.link import SerialLink
+
+Wake = Callable[[], None] | None
+_ANNOUNCED_S = 5.0
+
+
+def open_board(
+    settings: BoardSettings,
+    peers: Callable[[], Mapping[str, str]],
+    wake: Wake = None,
+    timeout_s: float = 5.0,
+) -> Board:
+    """The board of the settings, open and greeted.
+
+    Parameters
+    ----------
+    settings
+        Of the board.
+    peers
+        Endpoints announced by the other processes (`ProcessLink.peers`); a simulated board's
+        stands at `board`.
+    wake
+        Called from another thread after board events came; must return at once.
+    timeout_s
+        How long the board may take to answer.
+
+    Raises
+    ------
+    BoardError
+        Where there is none, or it does not answer; says what to do.
+    """
+    faults = port_faults(settings)
+    if faults:
+        raise BoardError("\n".join(map(str, faults)))
+    board = KINDS[settings.kind](settings, peers, wake)
+    board.open(timeout_s)
+    return board
+
+
+def port_faults(settings: BoardSettings) -> list[Fault]:
+    """What keeps the board of these settings from being opened, before anything is started."""
+    if settings.kind == "chip":
+        return [
+            Fault(
+                "rig.board.kind",
+                settings.kind,
+                "the chip bench is not built yet",
+                'set rig.board.kind = "simulated" or "serial"',
+            )
+        ]
+    port = settings.port
+    # a URL names a host, not a device: only opening it tells
+    if settings.kind != "serial" or port is None or "://" in port or _exists(port):
+        return []
+    found = ", ".join(ports_found()) or "none"
+    return [
+        Fault(
+            "rig.board.port",
+            port,
+            f"no such device. Found: {found}",
+            'set rig.board.port, or rig.board.kind = "simulated"',
+        )
+    ]
+
+
+def ports_found() -> list[str]:
+    """Serial ports that the system knows, by name."""
+    return sorted(port.device for port in list_ports.comports())
+
+
+def _exists(port: str) -> bool:
+    return Path(port).exists() or port.upper() in {found.upper() for found in ports_found()}
+
+
+def _serial(settings: BoardSettings, _: Callable[[], Mapping[str, str]], wake: Wake) -> Board:
+    if settings.port is None:
+        raise BoardError('rig.board.port is not set. Set it, or rig.board.kind = "simulated".')
+    return SerialLink(settings, settings.port, wake)
+
+
+def _simulated(
+    settings: BoardSettings, peers: Callable[[], Mapping[str, str]], wake: Wake
+) -> Board:
+    t_end = time.monotonic() + _ANNOUNCED_S
+    while "board" not in peers():
+        if time.monotonic() > t_end:
+            raise BoardError(
+                f"the simulated board announced no endpoint within {_ANNOUNCED_S:g} s: "
+                "see the log of the process `board`"
+            )
+        time.sleep(0.01)
+    return SerialLink(settings, peers()["board"], wake)
+
+
+KINDS: dict[str, Callable[[BoardSettings, Callable[[], Mapping[str, str]], Wake], Board]] = {
+    "serial": _serial,
+    "simulated": _simulated,
+}

@@ -1,0 +1,244 @@
+"""Reward transactions: each drop is asked for once, and its fate is known or said to be unknown."""
+
+from enum import StrEnum
+
+import msgspec
+
+from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
+
+
+class RewardState(StrEnum):
+    """State of one reward.
+
+    ```
+    requested ──► sent ──► acknowledged ──► done
+        │          │ ╲           │ ╲──────► unknown
+        │          │  ╲──────────┼────────► done, unknown
+        ╰──────────┴─────────────┴────────► failed
+    ```
+    """
+
+    REQUESTED = "requested"
+    SENT = "sent"
+    ACKNOWLEDGED = "acknowledged"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+_ENDS = frozenset({RewardState.DONE, RewardState.FAILED, RewardState.UNKNOWN})
+TRANSITIONS: dict[RewardState, frozenset[RewardState]] = {
+    RewardState.REQUESTED: frozenset({RewardState.SENT, RewardState.FAILED}),
+    RewardState.SENT: _ENDS | {RewardState.ACKNOWLEDGED},
+    RewardState.ACKNOWLEDGED: _ENDS,
+    RewardState.DONE: frozenset(),
+    RewardState.FAILED: frozenset(),
+    RewardState.UNKNOWN: frozenset(),
+}
+
+_EVENTS = {
+    RewardState.REQUESTED: BoardEventKind.REWARD_REQUESTED,
+    RewardState.SENT: BoardEventKind.REWARD_SENT,
+    RewardState.ACKNOWLEDGED: BoardEventKind.REWARD_ACKNOWLEDGED,
+    RewardState.DONE: BoardEventKind.REWARD_DONE,
+    RewardState.FAILED: BoardEventKind.REWARD_FAILED,
+    RewardState.UNKNOWN: BoardEventKind.REWARD_UNKNOWN,
+}
+
+
+class IllegalTransition(Exception):
+    """A state that cannot follow the present one."""
+
+
+class Transaction(msgspec.Struct):
+    """One reward on its way.
+
+    Parameters
+    ----------
+    request
+        As the loop asked for it.
+    width_us
+        Opening time of the valve.
+    t_requested_ns
+        `time.perf_counter_ns` of the request.
+    t_sent_ns
+        Of the first sending.
+    t_again_ns
+        When to send or ask again, unless something is heard before.
+    sequence
+        Of the frame that carries it; a repetition is the same frame.
+    tries
+        Times it was sent since the line was last greeted.
+    losses
+        Of the board when it was sent.
+    ring_sequence
+        Of the question to the ring asked since it was last sent; 0: none was.
+    forsaken
+        Must not be sent again: the owner made the board safe.
+    """
+
+    request: RewardRequest
+    width_us: int
+    t_requested_ns: int
+    state: RewardState = RewardState.REQUESTED
+    t_sent_ns: int = 0
+    t_again_ns: int = 0
+    sequence: int = 0
+    tries: int = 0
+    losses: int = 0
+    ring_sequence: int = 0
+    forsaken: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Done, failed or unknown."""
+        return self.state in _ENDS
+
+
+class RewardTotals(msgspec.Struct, frozen=True):
+    """Rewards of the session so far.
+
+    Parameters
+    ----------
+    given
+        Done and unknown: what counts towards the daily cap.
+    volume_ul
+        Volume of those given, microlitres.
+    """
+
+    requested: int = 0
+    done: int = 0
+    failed: int = 0
+    unknown: int = 0
+    volume_ul: float = 0.0
+
+    @property
+    def given(self) -> int:
+        """Done and unknown."""
+        return self.done + self.unknown
+
+
+class Rewards:
+    """All rewards of a session, every change of which is a `BoardEvent`.
+
+    Parameters
+    ----------
+    ms_per_ul
+        Opening time of the valve for one microlitre.
+
+    Attributes
+    ----------
+    n_refused
+        Requests whose id had been asked for before.
+    """
+
+    def __init__(self, ms_per_ul: float) -> None:
+        self._us_per_ul = ms_per_ul * 1000
+        self._all: dict[int, Transaction] = {}
+        self._open: dict[int, Transaction] = {}
+        self._counts = dict.fromkeys(RewardState, 0)
+        self._volume_ul = 0.0
+        self.n_refused = 0
+
+    @property
+    def totals(self) -> RewardTotals:
+        """Counts and volume."""
+        return RewardTotals(
+            requested=len(self._all),
+            done=self._counts[RewardState.DONE],
+            failed=self._counts[RewardState.FAILED],
+            unknown=self._counts[RewardState.UNKNOWN],
+            volume_ul=self._volume_ul,
+        )
+
+    @property
+    def open(self) -> list[Transaction]:
+        """Rewards that have not ended, oldest first."""
+        return list(self._open.values())
+
+    @property
+    def n_open(self) -> int:
+        """How many have not ended."""
+        return len(self._open)
+
+    def get(self, request_id: int) -> Transaction | None:
+        """The transaction of a request."""
+        return self._all.get(request_id)
+
+    def first(self, *states: RewardState) -> Transaction | None:
+        """The oldest reward in one of these states that has not ended."""
+        for transaction in self._open.values():
+            if transaction.state in states:
+                return transaction
+        return None
+
+    def request(self, request: RewardRequest, t_ns: int) -> BoardEvent:
+        """Take a new reward.
+
+        Raises
+        ------
+        IllegalTransition
+            Where this id was asked for before, whatever became of it.
+        """
+        if request.request_id in self._all:
+            self.n_refused += 1
+            raise IllegalTransition(f"reward {request.request_id} was asked for before")
+        width_us = round(request.volume_ul * self._us_per_ul)
+        transaction = Transaction(request, width_us, t_ns)
+        self._all[request.request_id] = self._open[request.request_id] = transaction
+        detail = f"{request.volume_ul:g} ul, {request.origin}"
+        return _event(transaction, t_ns, None, 0.0, detail)
+
+    def move(
+        self,
+        request_id: int,
+        state: RewardState,
+        t_ns: int,
+        *,
+        t_device_us: int | None = None,
+        opened_us: int = 0,
+        detail: str = "",
+    ) -> BoardEvent:
+        """Bring a reward into a further state.
+
+        Parameters
+        ----------
+        t_ns
+            `time.perf_counter_ns` at which the host knew.
+        t_device_us
+            Opening of the valve on the board's clock.
+        opened_us
+            Time the valve was open; the value of the event.
+
+        Raises
+        ------
+        IllegalTransition
+            Where `TRANSITIONS` does not have it.
+        """
+        transaction = self._all.get(request_id)
+        if transaction is None:
+            raise IllegalTransition(f"reward {request_id} was never asked for")
+        if state not in TRANSITIONS[transaction.state]:
+            raise IllegalTransition(f"reward {request_id}: {transaction.state} to {state}")
+        transaction.state = state
+        if state is RewardState.SENT:
+            transaction.t_sent_ns = t_ns
+        if transaction.ended:
+            del self._open[request_id]
+            self._counts[state] += 1
+            if state is not RewardState.FAILED:
+                self._volume_ul += transaction.request.volume_ul
+        return _event(transaction, t_ns, t_device_us, float(opened_us), detail)
+
+
+def _event(
+    transaction: Transaction, t_ns: int, t_device_us: int | None, value: float, detail: str
+) -> BoardEvent:
+    return BoardEvent(
+        request_id=transaction.request.request_id,
+        kind=_EVENTS[transaction.state],
+        t_device_us=t_device_us,
+        t_host_ns=t_ns,
+        value=value,
+        detail=detail,
+    )

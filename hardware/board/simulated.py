@@ -1,0 +1,194 @@
+"""The simulated board as a process of its own, on a socket that pyserial opens."""
+
+import json
+import logging
+import math
+import selectors
+import socket
+import time
+from pathlib import Path
+from typing import IO
+
+from bci.config.rig import Board as BoardSettings
+from bci.core.process import ProcessLink
+from hardware.board.device import Device
+from hardware.board.line_faults import LineFaults
+from hardware.board.memory import Memory
+
+_LOG = logging.getLogger("bci.board")
+_POLL_S = 0.02
+_SPIN_S = 0.0005
+"""Sleeping ends late by less than this; the rest is waited for awake."""
+
+
+def run_simulated_board(board: BoardSettings, link: ProcessLink, edges_path: Path) -> None:
+    """Serve a simulated board until a stop is asked for; the valve is shut before it returns.
+
+    Parameters
+    ----------
+    board
+        Settings, of which only `faults` concerns the device: limits come over the line.
+    link
+        To the supervisor; the endpoint `board` is announced on it.
+    edges_path
+        Every output edge is written here at once, one JSON object a line: t_wall_ns, t_perf_ns
+        (`time.perf_counter_ns` when it was done), t_device_us (when it was due), pin, level,
+        request_id. What the board remembers through a restart is kept beside it.
+    """
+    with (
+        edges_path.open("a", encoding="utf-8") as edges,
+        socket.create_server(("127.0.0.1", 0)) as server,
+    ):
+        server.setblocking(False)
+        served = SimulatedBoard(board, edges, edges_path.with_name("board-memory.bin"), server)
+        port = server.getsockname()[1]
+        link.announce({"board": f"socket://127.0.0.1:{port}"})
+        link.report("ready", f"board on port {port}")
+        try:
+            while not link.stop_requested():
+                served.turn(_POLL_S)
+        finally:
+            served.close()
+
+
+class SimulatedBoard:
+    """A device behind a listening socket, one client at a time.
+
+    Parameters
+    ----------
+    board
+        Settings, for their `faults`.
+    edges
+        Text file that takes the output edges.
+    memory_path
+        The simulated EEPROM.
+    server
+        Listening, non-blocking; stays the caller's.
+    """
+
+    def __init__(
+        self, board: BoardSettings, edges: IO[str], memory_path: Path, server: socket.socket
+    ) -> None:
+        self._edges = edges
+        self._server = server
+        self._memory_path = memory_path
+        self._faults = LineFaults(board.faults)
+        self._client: socket.socket | None = None
+        self._t_zero_ns = time.perf_counter_ns()
+        self._t_first_ns: int | None = None
+        self._unplugged = self._was_reset = False
+        memory = Memory.from_bytes(memory_path.read_bytes()) if memory_path.exists() else Memory()
+        self._device = Device(memory, save=self._save)
+        self._selector = selectors.SelectSelector()
+        self._selector.register(server, selectors.EVENT_READ)
+
+    def turn(self, timeout_s: float) -> None:
+        """Wait for bytes, a client or the device's next deadline, and do what is due."""
+        due_us = self._device.next_deadline_us
+        if due_us is not None:
+            timeout_s = min(timeout_s, (due_us - self._now_us()) / 1e6)
+        if timeout_s > _SPIN_S:
+            ready = self._selector.select(timeout_s - _SPIN_S)
+        else:
+            while due_us is not None and self._now_us() < due_us:
+                pass
+            ready = self._selector.select(0)
+        self._device.advance(self._now_us())
+        self._put_out()
+        for key, _ in ready:
+            if key.fileobj is self._server:
+                self._accept()
+            else:
+                self._read()
+        self._misbehave()
+
+    def close(self) -> None:
+        """Power off: every output low, and on file so."""
+        self._device.reset(self._now_us())
+        self._put_out()
+        self._hang_up()
+        self._selector.close()
+
+    def _now_us(self) -> int:
+        return (time.perf_counter_ns() - self._t_zero_ns) // 1000
+
+    def _accept(self) -> None:
+        client, _ = self._server.accept()
+        # a further client waits in the queue until this one has gone
+        self._selector.unregister(self._server)
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client = client
+        self._selector.register(client, selectors.EVENT_READ)
+        self._device.take_output()
+        if self._t_first_ns is None:
+            self._t_first_ns = time.perf_counter_ns()
+        _LOG.info("line opened")
+
+    def _read(self) -> None:
+        if self._client is None:
+            return
+        try:
+            data = self._client.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._hang_up()
+            return
+        self._device.receive(self._faults.inbound(data), self._now_us())
+        self._put_out()
+
+    def _put_out(self) -> None:
+        """Edges on file before the bytes that tell of them are on the line."""
+        t_perf_ns, t_wall_ns = time.perf_counter_ns(), time.time_ns()
+        for edge in self._device.take_edges():
+            record = {
+                "t_wall_ns": t_wall_ns,
+                "t_perf_ns": t_perf_ns,
+                "t_device_us": edge.t_us,
+                "pin": edge.pin.name.lower(),
+                "level": edge.level,
+                "request_id": edge.request_id,
+            }
+            self._edges.write(json.dumps(record) + "\n")
+            self._edges.flush()
+        out = self._faults.outbound(self._device.take_output())
+        if out and self._client is not None:
+            try:
+                # a client that does not read loses bytes, as on a line without flow control
+                self._client.send(out)
+            except BlockingIOError:
+                _LOG.warning("%d bytes lost: the host does not read", len(out))
+            except OSError:
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._client is not None:
+            self._selector.unregister(self._client)
+            self._client.close()
+            self._client = None
+            self._selector.register(self._server, selectors.EVENT_READ)
+            _LOG.info("line closed")
+
+    def _misbehave(self) -> None:
+        if self._t_first_ns is None:
+            return
+        served_s = (time.perf_counter_ns() - self._t_first_ns) / 1e9
+        faults = self._faults.settings
+        if not self._was_reset and served_s > (faults.reset_after_s or math.inf):
+            self._was_reset = True
+            _LOG.warning("reset, as told by rig.board.faults")
+            self._device.reset(self._now_us())
+            self._put_out()
+        if not self._unplugged and served_s > (faults.unplug_after_s or math.inf):
+            self._unplugged = True
+            _LOG.warning("unplugged, as told by rig.board.faults")
+            self._hang_up()
+
+    def _save(self, memory: Memory) -> None:
+        # replaced as a whole: a kill in between leaves the older image
+        fresh = self._memory_path.with_suffix(".new")
+        fresh.write_bytes(memory.to_bytes())
+        fresh.replace(self._memory_path)
