@@ -17,6 +17,7 @@ from hardware.imaging.pacing import Schedule
 log = logging.getLogger("bci.acquisition")
 
 WAIT_S = 0.05
+MAX_FRAME_ID = 2**64 - 1
 
 
 class Ending(StrEnum):
@@ -199,7 +200,7 @@ class AcquisitionThread:
     def _send_end(self) -> None:
         end = msgspec.structs.replace(
             self._blank,
-            frame_id=self.last_frame_id + 1,
+            frame_id=min(self.last_frame_id + 1, MAX_FRAME_ID),
             t_scope_ns=time.perf_counter_ns(),
             t_sent_ns=time.perf_counter_ns(),
             flags=FLAG_END,

@@ -119,7 +119,7 @@ def _masks(folder: Path, n_rois: int) -> list[RoiMask]:
             )
             for roi in stat
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise RecordingError(
             path, f"no list of ROIs with ypix, xpix and lam ({error})", "remove it or export again"
         ) from error

@@ -190,7 +190,7 @@ def deal(
     n_planes
         Planes to deal to.
     """
-    if fluorescence.shape[0] < n_planes:
+    if 0 < fluorescence.shape[0] < n_planes:
         raise RecordingError(
             path,
             f"{fluorescence.shape[0]} ROIs for {n_planes} planes",

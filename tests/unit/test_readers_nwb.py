@@ -1,0 +1,129 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from pynwb import NWBHDF5IO, NWBFile
+from pynwb.ophys import (
+    DfOverF,
+    Fluorescence,
+    ImageSegmentation,
+    OpticalChannel,
+    PlaneSegmentation,
+    RoiResponseSeries,
+)
+
+from bci.recording.readers.registry import read_traces
+from bci.recording.readers.traces import RecordingError
+
+
+class Builder:
+    """An NWB file with as many planes as are added."""
+
+    def __init__(self) -> None:
+        start = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
+        self.file = NWBFile(
+            session_description="a session", identifier="id", session_start_time=start
+        )
+        device = self.file.create_device(name="microscope")
+        self.imaging = self.file.create_imaging_plane(
+            name="imaging",
+            optical_channel=OpticalChannel(name="green", description="d", emission_lambda=510.0),
+            description="d",
+            device=device,
+            excitation_lambda=920.0,
+            indicator="jGCaMP7f",
+            location="RSC",
+        )
+        self.module = self.file.create_processing_module(name="ophys", description="d")
+        self.segmentation = ImageSegmentation()
+        self.module.add(self.segmentation)
+
+    def segment(self, name: str, n_rois: int, labels: list[str] | None) -> PlaneSegmentation:
+        table = self.segmentation.create_plane_segmentation(
+            name=name, description="d", imaging_plane=self.imaging
+        )
+        for roi in range(n_rois):
+            table.add_roi(pixel_mask=[(4 * roi, 2, 1.0), (4 * roi + 2, 2, 0.5)])
+        if labels is not None:
+            table.add_column(name="label", description="name of the ROI", data=labels)
+        return table
+
+    def series(
+        self, name: str, table: PlaneSegmentation, data: np.ndarray, **times: object
+    ) -> RoiResponseSeries:
+        rois = table.create_roi_table_region(
+            region=list(range(data.shape[1])), description="all ROIs"
+        )
+        return RoiResponseSeries(name=name, data=data, rois=rois, unit="n.a.", **times)
+
+    def write(self, path: Path) -> Path:
+        with NWBHDF5IO(path, "w") as io:
+            io.write(self.file)
+        return path
+
+
+def some(n_frames: int, n_rois: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((n_frames, n_rois)).astype(np.float32)
+
+
+def test_planes_of_the_fluorescence_container_take_turns(tmp_path: Path) -> None:
+    builder = Builder()
+    data = [some(9, 2, 1), some(8, 3, 2)]
+    tables = [builder.segment("s0", 2, ["a", "b"]), builder.segment("s1", 3, ["c", "d", "e"])]
+    container = Fluorescence()
+    builder.module.add(container)
+    for plane in (1, 0):
+        container.add_roi_response_series(
+            builder.series(f"plane{plane}", tables[plane], data[plane], rate=15.46)
+        )
+    traces = read_traces(builder.write(tmp_path / "t.nwb"))
+    assert traces.info.n_planes == 2
+    assert traces.info.rate_hz == pytest.approx(30.92)
+    assert traces.labels == ("a", "b", "c", "d", "e")
+    assert [roi.plane for roi in traces.info.rois] == [0, 0, 1, 1, 1]
+    assert len(traces.frame_ids) == 17
+    for plane in (0, 1):
+        np.testing.assert_array_equal(traces.fluorescence[plane], data[plane].T)
+    np.testing.assert_array_equal(traces.masks[1].x_px, [4, 6])
+    assert (traces.info.rois[1].x_px, traces.info.rois[1].y_px) == (5.0, 2.0)
+
+
+def test_without_such_a_container_the_only_series_is_taken(tmp_path: Path) -> None:
+    builder = Builder()
+    table = builder.segment("s", 2, None)
+    container = DfOverF()
+    builder.module.add(container)
+    times = np.cumsum([0, 0.1, 0.1, 0.5, 0.1, 0.1])
+    data = some(6, 2)
+    container.add_roi_response_series(builder.series("any", table, data, timestamps=times))
+    traces = read_traces(builder.write(tmp_path / "t.nwb"))
+    assert traces.labels == ("roi0000", "roi0001")
+    assert traces.info.rate_hz == pytest.approx(10.0)
+    np.testing.assert_array_equal(traces.fluorescence[0], data.T)
+
+
+def test_raw_fluorescence_goes_before_dff(tmp_path: Path) -> None:
+    builder = Builder()
+    table = builder.segment("s", 2, None)
+    for kind, seed in ((DfOverF, 1), (Fluorescence, 2)):
+        container = kind()
+        builder.module.add(container)
+        container.add_roi_response_series(builder.series("r", table, some(5, 2, seed), rate=5.0))
+    traces = read_traces(builder.write(tmp_path / "t.nwb"))
+    np.testing.assert_array_equal(traces.fluorescence[0], some(5, 2, 2).T)
+
+
+def test_a_file_without_traces_says_so(tmp_path: Path) -> None:
+    builder = Builder()
+    builder.segment("s", 2, None)
+    with pytest.raises(RecordingError, match="no RoiResponseSeries"):
+        read_traces(builder.write(tmp_path / "t.nwb"))
+
+
+def test_an_hdf5_file_that_is_no_nwb_says_so(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["x"] = np.zeros(3)
+    with pytest.raises(RecordingError, match="no NWB file"):
+        read_traces(tmp_path / "t.h5")
