@@ -38,14 +38,7 @@ class OperatorStatus(msgspec.Struct, frozen=True, tag="status"):
 
 
 OperatorRequest = (
-    Pause
-    | Resume
-    | Stop
-    | Finish
-    | OperatorReward
-    | OperatorNote
-    | OperatorStatus
-    | ProcessEvent
+    Pause | Resume | Stop | Finish | OperatorReward | OperatorNote | OperatorStatus | ProcessEvent
 )
 
 

@@ -66,7 +66,8 @@ class SupervisorLink:
 
     A daemon thread tells the supervisor that this process lives and hears whether the supervisor
     does. When that has been silent for `silence_s`, `stop_requested` becomes true;
-    `exit_after_s` later the process is ended where it stands, with exit code 3.
+    `exit_after_s` later the process is ended where it stands, with exit code 3, even if this
+    line has been closed meanwhile.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ class SupervisorLink:
     ) -> None:
         self._name = name
         self._silence_ns = int(silence_s * 1e9)
-        self._exit_after_ns = int(exit_after_s * 1e9)
+        self._exit_after_s = exit_after_s
         self._encoder = msgspec.msgpack.Encoder()
         self._peers: dict[str, str] = {}
         self._stop = threading.Event()
@@ -165,7 +166,7 @@ class SupervisorLink:
         poller.register(line, zmq.POLLIN)
         poller.register(inside, zmq.POLLIN)
         t_heard_ns = t_turned_ns = perf_counter_ns()
-        t_beat_ns = t_gone_ns = 0
+        t_beat_ns, gone = 0, False
         while True:
             now_ns = perf_counter_ns()
             # while this very process was held up (stopped, or the interpreter busy elsewhere)
@@ -174,6 +175,9 @@ class SupervisorLink:
             if held_up_ns > self._silence_ns // 4:
                 t_heard_ns += held_up_ns
             t_turned_ns = now_ns
+            if not gone and now_ns - t_heard_ns > self._silence_ns:
+                gone = True
+                self._end_soon()
             if now_ns - t_beat_ns >= _HEARTBEAT_S * 1e9:
                 self._send(line, self._encoder.encode(Heartbeat(self.turns)))
                 t_beat_ns = now_ns
@@ -183,15 +187,6 @@ class SupervisorLink:
                 return
             if line in ready and self._hear(line):
                 t_heard_ns = perf_counter_ns()
-            now_ns = perf_counter_ns()
-            if t_gone_ns:
-                if now_ns - t_gone_ns > self._exit_after_ns:
-                    # not sys.exit: the main thread hangs, or it would have ended us by now
-                    os._exit(_SILENCE_EXIT_CODE)
-            elif now_ns - t_heard_ns > self._silence_ns:
-                t_gone_ns = now_ns
-                log.error("%s: the supervisor is silent: ending", self._name)
-                self._ask_to_stop()
 
     def _forward(self, inside: zmq.Socket[bytes], line: zmq.Socket[bytes]) -> bool:
         """Pass on what this process wants told; False once it is closing."""
@@ -220,6 +215,15 @@ class SupervisorLink:
                     if stop and not self._stop.is_set():
                         self._ask_to_stop()
         return heard
+
+    def _end_soon(self) -> None:
+        self._ask_to_stop()
+        # os._exit, not sys.exit: what still runs then hangs, or it would have ended us by now.
+        # A thread of its own, and never called off: nothing that blocks may keep us alive
+        end = threading.Timer(self._exit_after_s, os._exit, (_SILENCE_EXIT_CODE,))
+        end.daemon = True
+        end.start()
+        log.error("%s: the supervisor is silent: ending", self._name)
 
     def _ask_to_stop(self) -> None:
         self._stop.set()
