@@ -7,6 +7,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -89,7 +90,8 @@ def pack_message(channel: int, number: int, wall_ns: int, perf_ns: int, payload:
     return b"".join((head, payload, CRC.pack(zlib.crc32(payload, zlib.crc32(head)))))
 
 
-def prologue() -> list[Part]:
+@cache
+def prologue() -> tuple[Part, ...]:
     """Everything before the first message: magic, header, a schema and a channel for each topic."""
     schemas, channels = [], []
     for topic, number in CHANNEL_IDS.items():
@@ -100,7 +102,7 @@ def prologue() -> list[Part]:
         )
         channels.append(Part(f"channel {topic}", _record(channel)))
     header = Part("header", _record(Header(PROFILE, LIBRARY)))
-    return [Part("magic", MAGIC), header, *schemas, *channels]
+    return (Part("magic", MAGIC), header, *schemas, *channels)
 
 
 def part_names() -> list[str]:

@@ -1,0 +1,276 @@
+"""Every byte of a journal, checked; whatever is wrong is named."""
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bci.core.frame_header import NotAFrame
+from bci.core.loop_types import Decision
+from bci.recording.layout import (
+    CHANNEL_IDS,
+    CRC,
+    MAGIC,
+    MESSAGE_HEAD,
+    PAYLOADS,
+    TOPICS,
+    Part,
+    epilogue,
+    part_names,
+)
+from bci.recording.records import JournalEnd, JournalStart, Recovered, SequencedEvent, Topic
+from bci.recording.scan import Damage, JournalBytes
+from bci.recording.session_record import read_frame
+from bci.recording.single_byte import changed_byte
+
+_FOOTER_BYTES = 29
+
+
+class Defect(NamedTuple):
+    """One thing wrong with a journal.
+
+    Parameters
+    ----------
+    where
+        What is damaged, in words: a record and what it holds, or a part of the file.
+    detail
+        What is wrong with it.
+    offset
+        The wrong byte where one can be told, else the first byte of what is damaged.
+    record
+        Number of the damaged or missing record; None: no message.
+    topic
+        Its topic; None: no message, or unreadable.
+    """
+
+    where: str
+    detail: str
+    offset: int
+    record: int | None = None
+    topic: Topic | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where}, byte {self.offset} of the file: {self.detail}"
+
+
+class Integrity(NamedTuple):
+    """Result of `check_journal`.
+
+    Parameters
+    ----------
+    defects
+        All that is damaged, in the order of the file.
+    unclosed
+        Why the journal counts as not closed; None: it was closed.
+    n_records
+        Messages whose CRC holds.
+    start, end
+        First and last record; None where not there whole.
+    recoveries
+        What earlier runs of `bci recover` left out.
+    prologue_whole
+        True where every byte before the first message is as it was written.
+    first_message
+        Offset of the first message.
+    """
+
+    defects: tuple[Defect, ...]
+    unclosed: str | None
+    n_records: int
+    start: JournalStart | None
+    end: JournalEnd | None
+    recoveries: tuple[Recovered, ...]
+    prologue_whole: bool
+    first_message: int
+
+
+def check_journal(journal: JournalBytes) -> Integrity:
+    """Check every byte of a journal.
+
+    Messages by their CRCs and numbers, what stands before them by the lengths and CRCs in the
+    first record, what stands behind them by rebuilding it.
+    """
+    data = journal.data
+    damages: list[Damage] = []
+    counts: Counter[int] = Counter()
+    times_ns: tuple[int, int] | None = None
+    kept: dict[Topic, list[Any]] = {Topic.START: [], Topic.RECOVERY: [], Topic.END: []}
+    first_message = -1
+    for found in journal.scan():
+        if first_message < 0:
+            first_message = found.offset
+        if isinstance(found, Damage):
+            damages.append(found)
+            continue
+        counts[CHANNEL_IDS[found.topic]] += 1
+        wall_ns = found.wall_ns
+        times_ns = (
+            (wall_ns, wall_ns)
+            if times_ns is None
+            else (min(times_ns[0], wall_ns), max(times_ns[1], wall_ns))
+        )
+        if found.topic in kept:
+            decoder = msgspec.msgpack.Decoder(PAYLOADS[found.topic])
+            kept[found.topic].append(decoder.decode(data[found.payload]))
+    start = kept[Topic.START][0] if kept[Topic.START] else None
+    end = kept[Topic.END][-1] if kept[Topic.END] else None
+    known = {(s.first, s.last) for recovery in kept[Topic.RECOVERY] for s in recovery.lost}
+    cut = next((d for d in damages if d.cut_short), None)
+    defects = [
+        _defect_of(data, damage)
+        for damage in damages
+        if not damage.cut_short and (damage.first, damage.last) not in known
+    ]
+    before = _check_prologue(data, start, first_message)
+    defects[:0] = before
+    unclosed = None
+    if end is not None or data[journal.data_end : journal.data_end + 1] == b"\x0f":
+        after, unclosed = _check_epilogue(journal, start, defects, counts, times_ns or (0, 0))
+        defects += after
+    elif cut is not None:
+        unclosed = f"it ends within record {cut.first}, byte {cut.offset}"
+    else:
+        unclosed = "it has no last record"
+    return Integrity(
+        tuple(defects),
+        unclosed,
+        sum(counts.values()),
+        start,
+        end,
+        tuple(kept[Topic.RECOVERY]),
+        start is not None and not before,
+        max(first_message, 0),
+    )
+
+
+def describe(topic: Topic, payload: bytes) -> str:
+    """What a record holds, in words, as far as it can be read."""
+    try:
+        if topic is Topic.FRAME:
+            received = read_frame(payload)
+            return f"frame, sequence {received.sequence}, frame id {received.frame.frame_id}"
+        value = msgspec.msgpack.decode(payload, type=PAYLOADS[topic])
+    except (NotAFrame, msgspec.MsgspecError, UnicodeDecodeError, ValueError, IndexError):
+        return f"{topic}, unreadable"
+    if isinstance(value, Decision):
+        return f"decision, sequence {value.sequence}, frame id {value.frame_id}"
+    if isinstance(value, SequencedEvent):
+        return f"event, sequence {value.sequence}, {type(value.event).__name__}"
+    return str(topic)
+
+
+def _defect_of(data: Any, damage: Damage) -> Defect:
+    offset, size, first, last = damage.offset, damage.size, damage.first, damage.last
+    if size == 0:
+        return Defect(_records(first, last), "missing", offset, first)
+    if last < first:
+        return Defect(f"before record {first}", f"{size} bytes that are no record", offset)
+    if last > first:
+        return Defect(_records(first, last), f"{size} bytes are damaged", offset, first)
+    content = bytes(data[offset : offset + size])
+    return _one_record(content, offset, first)
+
+
+def _one_record(content: bytes, offset: int, number: int) -> Defect:
+    body, tail = content[: -CRC.size], content[-CRC.size :]
+    if len(content) >= MESSAGE_HEAD.size + CRC.size:
+        changed = changed_byte(body, CRC.unpack(tail)[0])
+        if changed is not None:
+            whole = bytearray(content)
+            whole[changed.place] = changed.original
+            _, _, channel, stored, _, _ = MESSAGE_HEAD.unpack_from(whole)
+            if stored == number and 0 < channel <= len(TOPICS):
+                topic = TOPICS[channel - 1]
+                holds = describe(topic, bytes(whole[MESSAGE_HEAD.size : -CRC.size]))
+                detail = f"it is 0x{changed.found:02x} and was 0x{changed.original:02x}"
+                place = offset + changed.place
+                return Defect(f"record {number} ({holds})", detail, place, number, topic)
+        channel = MESSAGE_HEAD.unpack_from(content)[2]
+        if 0 < channel <= len(TOPICS):
+            topic = TOPICS[channel - 1]
+            holds = describe(topic, content[MESSAGE_HEAD.size : -CRC.size])
+            where = f"record {number} ({holds}, as far as it can be read)"
+            return Defect(where, "its CRC does not hold", offset, number, topic)
+    return Defect(f"record {number}", f"{len(content)} bytes are damaged", offset, number)
+
+
+def _records(first: int, last: int) -> str:
+    return f"record {first}" if first == last else f"records {first} to {last}"
+
+
+def _check_prologue(data: Any, start: JournalStart | None, n_bytes: int) -> list[Defect]:
+    if start is None:
+        return []
+    if zlib.crc32(data[:n_bytes]) == start.prologue_crc:
+        return []
+    defects, offset, shifted = [], 0, n_bytes != sum(part[0] for part in start.prologue_parts)
+    names = part_names()
+    for place, (length, crc) in enumerate(start.prologue_parts):
+        content = bytes(data[offset : offset + length])
+        if zlib.crc32(content) != crc:
+            name = names[place] if place < len(names) else f"part {place}"
+            changed = changed_byte(content, crc)
+            if changed is not None and changed.place < length and not shifted:
+                detail = f"it is 0x{changed.found:02x} and was 0x{changed.original:02x}"
+                defects.append(Defect(name, detail, offset + changed.place))
+            else:
+                defects.append(Defect(name, "its CRC does not hold", offset))
+            if shifted:
+                break
+        offset += length
+    return defects or [Defect("before the first record", "the CRC does not hold", 0)]
+
+
+def _check_epilogue(
+    journal: JournalBytes,
+    start: JournalStart | None,
+    earlier: Sequence[Defect],
+    counts: Counter[int],
+    times_ns: tuple[int, int],
+) -> tuple[list[Defect], str | None]:
+    """What is wrong behind the last message, or why the file counts as not closed."""
+    data, offset = journal.data, journal.data_end
+    actual = bytes(data[offset:])
+    if earlier or start is None:
+        return _check_summary(actual, offset)
+    before = _prologue_of(data, start)
+    expected = epilogue(before, counts, times_ns, zlib.crc32(data[:offset]), offset)
+    place = 0
+    for part in expected:
+        found = actual[place : place + len(part.content)]
+        if found != part.content:
+            if len(actual) < place + len(part.content) and part.content.startswith(found):
+                return [], f"it ends within its {part.name}; no record is lost"
+            wrong = next(
+                (i for i, pair in enumerate(zip(found, part.content, strict=False))
+                 if pair[0] != pair[1]),
+                len(found),
+            )  # fmt: skip
+            return [
+                Defect(part.name, "it does not follow from the records", offset + place + wrong)
+            ], None
+        place += len(part.content)
+    if len(actual) > place:
+        detail = f"{len(actual) - place} bytes that do not belong to the journal"
+        return [Defect("behind the closing magic", detail, offset + place)], None
+    return [], None
+
+
+def _prologue_of(data: Any, start: JournalStart) -> list[Part]:
+    parts, offset = [], 0
+    for name, (length, _) in zip(part_names(), start.prologue_parts, strict=False):
+        parts.append(Part(name, bytes(data[offset : offset + length])))
+        offset += length
+    return parts
+
+
+def _check_summary(actual: bytes, offset: int) -> tuple[list[Defect], str | None]:
+    """Without whole records to rebuild it from, the summary's own CRC must do."""
+    if not actual.endswith(MAGIC) or len(actual) < _FOOTER_BYTES + len(MAGIC):
+        return [], "it ends within its summary"
+    guarded, stored = actual[: -len(MAGIC) - CRC.size], actual[-len(MAGIC) - CRC.size : -len(MAGIC)]
+    if zlib.crc32(guarded[13:]) != CRC.unpack(stored)[0]:
+        return [Defect("summary", "its CRC does not hold", offset)], None
+    return [], None
