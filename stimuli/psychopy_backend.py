@@ -20,7 +20,9 @@ from stimuli.xvfb import Xvfb, needs_xvfb
 
 _GREY = 0.0
 _BLACK = -1.0
-_TEXTURE_PX = 256
+# fine enough that the nearest texel is within one grey level, which is cheaper to draw
+# than to interpolate where there is no graphics card
+_TEXTURE_PX = 1024
 _MASK_PX = 512
 # exp(-4**2 / 2) is below one step of an 8-bit mask: the Gabor is not cut off visibly
 _GABOR_SIGMAS = 4.0
@@ -186,19 +188,21 @@ def _make_grating(psychopy: Any, window: Any, geometry: ScreenGeometry, stimulus
             mask = disc_mask(_MASK_PX)
         case "full":
             size_px, mask = geometry.covering_px(centre_px), None
-    return psychopy.GratingStim(
+    grating = psychopy.GratingStim(
         window,
         tex="sin",
         texRes=_TEXTURE_PX,
-        interpolate=True,
+        interpolate=True,  # of the mask; the texture is made at the first draw
         mask=mask,
         units="pix",
         pos=centre_px,
         size=(size_px, size_px),
-        sf=geometry.cycles_per_px(stimulus.spatial_freq, stimulus.spatial_freq_unit),
+        sf=(geometry.cycles_per_px(stimulus.spatial_freq, stimulus.spatial_freq_unit), 0.0),
         colorSpace="rgb",
         autoLog=False,
     )
+    grating.interpolate = False
+    return grating
 
 
 def _make_patch(
