@@ -4,12 +4,19 @@ import math
 from collections import Counter
 
 from bci.config.fault import Fault
+from bci.config.rig import RecordingSource
 from bci.config.session import Session
 
 
 def faults_of(session: Session) -> list[Fault]:
     """Every rule between keys that the session breaks."""
-    return [*_ensembles(session), *_threshold(session), *_times(session), *_rig(session)]
+    return [
+        *_ensembles(session),
+        *_threshold(session),
+        *_times(session),
+        *_plane(session),
+        *_rig(session),
+    ]
 
 
 def _ensembles(session: Session) -> list[Fault]:
@@ -18,11 +25,19 @@ def _ensembles(session: Session) -> list[Fault]:
     faults = []
     both = sorted(set(decoder.p_plus) & set(decoder.p_minus))
     if both:
-        faults.append(Fault(plus, both, "no ROI in both ensembles", "take it out of one", (minus,)))
+        faults.append(
+            Fault(
+                plus,
+                both,
+                "must not share ROIs with experiment.decoder.p_minus",
+                "take them out of one ensemble",
+                (minus,),
+            )
+        )
     for key, labels in ((plus, decoder.p_plus), (minus, decoder.p_minus)):
         twice = [label for label, count in Counter(labels).items() if count > 1]
         if twice:
-            faults.append(Fault(key, twice, "each ROI once", "remove the repetition"))
+            faults.append(Fault(key, twice, "must hold each ROI once", "remove the repetition"))
     return faults
 
 
@@ -35,7 +50,7 @@ def _threshold(session: Session) -> list[Fault]:
             Fault(
                 key,
                 None,
-                "a baseline block or a threshold",
+                "must be there where there is no baseline block",
                 "add [baseline] with duration_s, or [threshold] with t and lo",
                 ("experiment.baseline",),
             )
@@ -45,7 +60,7 @@ def _threshold(session: Session) -> list[Fault]:
             Fault(
                 key,
                 experiment.threshold.t,
-                "either a baseline block or a threshold, not both",
+                "must not be there beside a baseline block",
                 "remove [baseline] or [threshold]",
                 ("experiment.baseline",),
             )
@@ -55,7 +70,7 @@ def _threshold(session: Session) -> list[Fault]:
             Fault(
                 f"{key}.t",
                 experiment.threshold.t,
-                f"above {key}.lo = {experiment.threshold.lo}",
+                f"must be above {key}.lo = {experiment.threshold.lo}",
                 "raise t or lower lo",
                 (f"{key}.lo", key),
             )
@@ -71,7 +86,7 @@ def _times(session: Session) -> list[Fault]:
             Fault(
                 "experiment.task.reward_delay_s",
                 task.reward_delay_s,
-                f"at most experiment.task.hit_s = {task.hit_s}",
+                f"must be at most experiment.task.hit_s = {task.hit_s}",
                 "the reward comes while the grating is frozen: shorten the delay",
                 ("experiment.task.hit_s",),
             )
@@ -83,7 +98,7 @@ def _times(session: Session) -> list[Fault]:
                 Fault(
                     "experiment.baseline.duration_s",
                     experiment.baseline.duration_s,
-                    f"at least f0_window_s + trial_s = {needed_s:g} s",
+                    f"must be at least f0_window_s + trial_s = {needed_s:g} s",
                     "record a longer baseline, or shorten the F0 window or the trial",
                     ("experiment.decoder.f0_window_s", "experiment.task.trial_s"),
                 )
@@ -96,22 +111,31 @@ def _times(session: Session) -> list[Fault]:
                 Fault(
                     "experiment.decoder.f0_window_s",
                     experiment.decoder.f0_window_s,
-                    f"at least 2 frames at {plane_rate_hz:g} Hz a plane",
+                    f"must be at least 2 frames at {plane_rate_hz:g} Hz a plane",
                     f"set it to {math.ceil(2 / plane_rate_hz * 100) / 100:g} or more",
-                    ("rig.source.rate_hz",),
-                )
-            )
-        if experiment.decoder.decode_plane >= session.rig.source.n_planes:
-            faults.append(
-                Fault(
-                    "experiment.decoder.decode_plane",
-                    experiment.decoder.decode_plane,
-                    f"below rig.source.n_planes = {session.rig.source.n_planes}",
-                    "planes are counted from 0",
-                    ("rig.source.n_planes",),
+                    ("rig.source.rate_hz", "rig.source.n_planes"),
                 )
             )
     return faults
+
+
+def _plane(session: Session) -> list[Fault]:
+    source, plane = session.rig.source, session.experiment.decoder.decode_plane
+    # Other recordings tell their planes themselves.
+    told_by_settings = not isinstance(source, RecordingSource) or (
+        source.path.suffix in (".npy", ".npz")
+    )
+    if not told_by_settings or plane < source.n_planes:
+        return []
+    return [
+        Fault(
+            "experiment.decoder.decode_plane",
+            plane,
+            f"must be below rig.source.n_planes = {source.n_planes}",
+            "planes are counted from 0",
+            ("rig.source.n_planes",),
+        )
+    ]
 
 
 def _rig(session: Session) -> list[Fault]:
@@ -121,7 +145,7 @@ def _rig(session: Session) -> list[Fault]:
             Fault(
                 "rig.board.port",
                 rig.board.port,
-                "a port, because rig.board.kind is serial",
+                "must be a port, because rig.board.kind is serial",
                 'name it, or set rig.board.kind = "simulated"',
                 ("rig.board.kind",),
             )
@@ -131,7 +155,7 @@ def _rig(session: Session) -> list[Fault]:
             Fault(
                 "rig.board.keep_alive_ms",
                 rig.board.keep_alive_ms,
-                f"at most half of rig.board.watchdog_ms = {rig.board.watchdog_ms:g}",
+                f"must be at most half of rig.board.watchdog_ms = {rig.board.watchdog_ms:g}",
                 "one lost keep-alive must not shut the board: shorten it",
                 ("rig.board.watchdog_ms",),
             )
@@ -142,7 +166,7 @@ def _rig(session: Session) -> list[Fault]:
             Fault(
                 "experiment.task.reward_ul",
                 session.experiment.task.reward_ul,
-                f"an opening of at most rig.board.valve.max_open_ms = "
+                f"must open the valve for at most rig.board.valve.max_open_ms = "
                 f"{rig.board.valve.max_open_ms:g} ms (this asks for {open_ms:g} ms)",
                 "lower the volume, or raise the limit if the valve is that slow",
                 ("rig.board.valve.ms_per_ul", "rig.board.valve.max_open_ms"),

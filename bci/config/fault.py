@@ -1,5 +1,6 @@
 """A fault of the settings: key, value, what is allowed, what to do."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,8 +36,9 @@ class Fault:
         return {self.key, *self.others}
 
     def __str__(self) -> str:
-        given = "" if self.value is None else f" = {self.value!r}"
-        return f"{self.key}{given}: {self.allowed}. {self.todo[:1].upper()}{self.todo[1:]}."
+        given = "" if self.value is None else f" = {textwrap.shorten(repr(self.value), 80)}"
+        end = "" if self.todo.endswith("?") else "."
+        return f"{self.key}{given}: {self.allowed}. {self.todo[:1].upper()}{self.todo[1:]}{end}"
 
 
 class SettingsError(ValueError):

@@ -3,17 +3,20 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from bci.config.check import faults_of
+from bci.config.explain import fault_of
 from bci.config.fault import Fault, SettingsError
+from bci.config.mend import mended, strict_session
 from bci.config.session import Session
+
+_PARTS = ("rig", "experiment")
 
 
 @dataclass(frozen=True)
@@ -37,32 +40,42 @@ class Override:
             raise SettingsError(
                 [Fault("--set", text, "KEY=VALUE", "e.g. --set experiment.task.trial_s=10")]
             )
+        if not text.isprintable():
+            raise SettingsError([Fault("--set", text, "printable text", "type it again")])
         try:
             return cls(key.strip(), tomllib.loads(f"value = {value}")["value"])
         except tomllib.TOMLDecodeError:
             return cls(key.strip(), value.strip())
 
 
-def load_session(path: Path, overrides: Sequence[Override] = ()) -> Session:
+def load_session(
+    path: Path, overrides: Sequence[Override] = (), recording: Path | None = None
+) -> Session:
     """Read, resolve and validate a session file; everything wrong is reported at once.
 
     Parameters
     ----------
     path
         A session file. `rig` and `experiment` are paths of TOML files relative to it, or tables.
+        The path of a recording is relative to the file that it stands in.
     overrides
-        Applied in order after the files are read.
+        Applied in order after the files are read; `rig` and `experiment` may name other files.
+        Paths in them are relative to the working directory.
 
     Raises
     ------
     SettingsError
         With every fault found, never the first alone.
     """
-    data, faults = _read_tree(path)
+    data, unread = _read_tree(path, overrides)
+    faults = list(unread)
     for override in overrides:
-        faults += _set(data, override)
+        if not _names_a_file(override):
+            faults += _set(data, override)
     session, more = validate_session(data)
-    faults += more
+    # What stands in a file that could not be read is not missing.
+    unread_keys = {fault.key for fault in unread}
+    faults += [fault for fault in more if not _within(fault.key, unread_keys)]
     if faults or session is None:
         raise SettingsError(faults)
     return session
@@ -71,21 +84,18 @@ def load_session(path: Path, overrides: Sequence[Override] = ()) -> Session:
 def validate_session(data: dict[str, Any]) -> tuple[Session | None, list[Fault]]:
     """Validate resolved data; rules between keys are tried even where single keys are wrong."""
     try:
-        session = Session.model_validate(data)
+        session = strict_session(data)
     except ValidationError as error:
-        details = error.errors()
-        faults = [_fault(detail) for detail in details]
-        repaired = _without(data, [detail["loc"] for detail in details])
-        try:
-            partial = Session.model_validate(repaired)
-        except ValidationError:
-            return None, faults
-        known = {fault.key for fault in faults}
-        return None, faults + [
-            fault for fault in faults_of(partial) if not known & fault.keys_involved
-        ]
-    faults = faults_of(session)
-    return session, faults
+        faults = _unique(fault_of(detail) for detail in error.errors())
+        partial, replaced = mended(data)
+        if partial is not None:
+            faults += [
+                fault
+                for fault in faults_of(partial)
+                if not any(_within(key, replaced) for key in fault.keys_involved)
+            ]
+        return None, faults
+    return session, faults_of(session)
 
 
 def dump_session(session: Session) -> dict[str, Any]:
@@ -99,39 +109,63 @@ def settings_hash(session: Session) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read_tree(path: Path) -> tuple[dict[str, Any], list[Fault]]:
+def _read_tree(path: Path, overrides: Sequence[Override]) -> tuple[dict[str, Any], list[Fault]]:
     data, faults = _read(path, "session file")
-    for part in ("rig", "experiment"):
+    if faults:
+        raise SettingsError(faults)
+    for override in overrides:
+        if _names_a_file(override):
+            # Typed in a shell, so relative to where it was typed.
+            data[override.key] = str(Path(override.value).absolute())
+    folder = path.parent
+    for part in _PARTS:
         value = data.get(part)
         if isinstance(value, str):
-            table, more = _read((path.parent / value), part)
+            table, more = _read(path.parent / value, part)
             faults += more
-            if more:
-                data.pop(part)
-            else:
-                data[part] = table
-    _absolute_recording(data, path.parent)
+            data[part] = table
+            if part == "rig":
+                folder = (path.parent / value).parent
+    _absolute_recording(data, folder)
     return data, faults
 
 
+def _names_a_file(override: Override) -> bool:
+    return override.key in _PARTS and isinstance(override.value, str)
+
+
+def _play(data: dict[str, Any], recording: Path) -> None:
+    rig = data.get("rig")
+    if isinstance(rig, dict):
+        source = rig.get("source")
+        own = source if isinstance(source, dict) and source.get("kind") == "recording" else {}
+        rig["source"] = {**own, "kind": "recording", "path": str(recording.resolve())}
+
+
 def _absolute_recording(data: dict[str, Any], folder: Path) -> None:
-    source = data.get("rig", {}).get("source", {}) if isinstance(data.get("rig"), dict) else {}
+    """Make the path of a recording, relative to the file that it stands in, absolute."""
+    rig = data.get("rig")
+    source = rig.get("source") if isinstance(rig, dict) else None
     if isinstance(source, dict) and isinstance(source.get("path"), str):
         source["path"] = str((folder / source["path"]).resolve())
 
 
 def _read(path: Path, key: str) -> tuple[dict[str, Any], list[Fault]]:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file), []
+        # Editors on Windows may put a byte order mark before the text.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig")), []
     except FileNotFoundError:
         return {}, [Fault(key, str(path), "a TOML file", "no such file: check the path")]
     except IsADirectoryError:
         return {}, [Fault(key, str(path), "a TOML file", "this is a folder: name the file in it")]
-    except (OSError, UnicodeDecodeError) as error:
-        return {}, [Fault(key, str(path), "a readable TOML file", str(error))]
+    except UnicodeDecodeError as error:
+        return {}, [Fault(key, str(path), "text in UTF-8", f"save it as UTF-8: {error}")]
+    except OSError as error:
+        todo = f"the system says: {error.strerror or error}"
+        return {}, [Fault(key, str(path), "a readable TOML file", todo)]
     except tomllib.TOMLDecodeError as error:
-        return {}, [Fault(key, str(path), "TOML", f"mend the line: {error}")]
+        hint = "; in paths write / or single quotes" if "\\" in str(error) else ""
+        return {}, [Fault(key, str(path), "TOML", f"mend the line: {error}{hint}")]
 
 
 def _set(data: dict[str, Any], override: Override) -> list[Fault]:
@@ -144,43 +178,17 @@ def _set(data: dict[str, Any], override: Override) -> list[Fault]:
                 Fault(override.key, override.value, "a key", f"`{parent}` is a value, not a table")
             ]
         table = child
-    table[last] = override.value
+    value = override.value
+    if override.key == "rig.source.path" and isinstance(value, str):
+        value = str(Path(value).resolve())
+    table[last] = value
     return []
 
 
-def _fault(detail: ErrorDetails) -> Fault:
-    key = ".".join(str(part) for part in _plain(detail["loc"]))
-    kind, message = detail["type"], detail["msg"]
-    value: Any = detail.get("input")
-    if kind == "missing":
-        top = key in ("rig", "experiment")
-        todo = f'add `{key} = "FILE.toml"` to the session file' if top else f"add `{key}`"
-        return Fault(key, None, "a value (there is no default)", todo)
-    if kind == "extra_forbidden":
-        return Fault(key, value, "no such key", "remove it, or check its spelling")
-    return Fault(key, value, message, f"change `{key}`, here or with --set {key}=VALUE")
+def _within(key: str, tables: Collection[str]) -> bool:
+    return any(key == table or key.startswith(f"{table}.") for table in tables)
 
 
-def _plain(loc: Iterable[int | str]) -> list[int | str]:
-    """Without the tag that a discriminated union puts behind `source`."""
-    parts = list(loc)
-    if len(parts) > 2 and parts[:2] == ["rig", "source"]:
-        del parts[2]
-    return parts
-
-
-def _without(data: dict[str, Any], locations: Sequence[tuple[int | str, ...]]) -> dict[str, Any]:
-    copy: dict[str, Any] = json.loads(json.dumps(data, default=str))
-    for location in locations:
-        parts = _plain(location)
-        table: Any = copy
-        for part in parts[:-1]:
-            if not isinstance(table, dict) or part not in table:
-                break
-            if isinstance(table[part], list):
-                break
-            table = table[part]
-        if isinstance(table, dict):
-            name = parts[-1] if parts[-1] in table else (parts[-2] if len(parts) > 1 else None)
-            table.pop(name, None)
-    return copy
+def _unique(faults: Iterable[Fault]) -> list[Fault]:
+    """Each fault once: every wrong item of one list makes the same."""
+    return list({str(fault): fault for fault in faults}.values())

@@ -64,6 +64,8 @@ class DoorSource(Settings):
     n_planes: PositiveInt = 1
     host: str = "127.0.0.1"
     """Address to listen on."""
+    exposed: bool = False
+    """Allow a host that other computers can reach: frames are not encrypted."""
     port: int = Field(default=0, ge=0, le=65535)
     """0: any free port, written to endpoints.json."""
     labels: tuple[str, ...] = ()

@@ -116,6 +116,16 @@ class ClosedLoop:
         return self._task.state
 
     @property
+    def trial(self) -> int:
+        """Number of the present trial, 0 before the first."""
+        return self._task.trial
+
+    @property
+    def progress(self) -> float:
+        """How far the present block is, in 0–1 of its time."""
+        return self._task.progress(self._check.last_id)
+
+    @property
     def needs_calibration(self) -> bool:
         """True once the baseline block is over and no threshold has been set."""
         task = self._task

@@ -34,6 +34,10 @@ class ProcessLink(Protocol):
         """Name of the process: acquisition, control, stimulus or board."""
         ...
 
+    def turn(self) -> None:
+        """Count one turn of the main loop; the supervisor ends a process that hangs."""
+        ...
+
     def announce(self, endpoints: dict[str, str]) -> None:
         """Tell the supervisor what we bound; keys add to those announced before."""
         ...

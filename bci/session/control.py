@@ -4,13 +4,14 @@ import gc
 import logging
 import sys
 import time
+from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 
 import zmq
 
 from bci.config.load import settings_hash
 from bci.config.session import Session
-from bci.core.board_types import BoardEvent
 from bci.core.decoder import UnknownRoi
 from bci.core.frame_header import FLAG_END
 from bci.core.ledger import entry
@@ -18,14 +19,14 @@ from bci.core.loop_types import (
     EpochStarted,
     LedgerKind,
     Malformed,
+    Outcome,
     ScreenBack,
     Stalled,
     Start,
     Stop,
 )
 from bci.core.process import ProcessLink
-from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello
-from bci.core.stream_types import StreamInfo
+from bci.core.stimulus_types import FlipKind, FlipReport, MissedFlips, ScreenHello
 from bci.recording.journal import Journal
 from bci.recording.records import JournalStart, Topic
 from bci.session.desk import OperatorDesk
@@ -36,17 +37,20 @@ from bci.session.tally import Tally
 from bci.stream.acquisition_client import AcquisitionClient
 from bci.stream.commands import CommandPublisher
 from bci.stream.operator import OperatorServer
+from bci.stream.publisher import Delivery
 from bci.stream.reports import ReportReceiver
 from bci.stream.subscriber import FrameSubscriber, Received
 from bci.stream.telemetry import Telemetry, TelemetryPublisher
 from hardware.board.interface import Board
-from hardware.board.open import open_board
+from hardware.board.kinds import open_board
+from hardware.board.virtual import VirtualBoard
 
 log = logging.getLogger("bci.control")
 
 TURN_MS = 20
 PEERS_S = 30.0
-SETTLE_S = 3.0
+SETTLE_S = 2.0
+LAST_FLIPS_S = 0.2
 TELEMETRY_NS = 100_000_000
 PERCENTILES_NS = 1_000_000_000
 SWITCH_S = 1e-4
@@ -107,32 +111,25 @@ class _Control:
 
     def __init__(self, session: Session, link: ProcessLink, journal: Journal) -> None:
         stream = session.rig.stream
+        host, exposed = stream.host, stream.exposed
         self._session = session
         self._link = link
         self._journal = journal
         self._lossless = stream.delivery == "lossless"
         self._commands = CommandPublisher(
-            host=stream.host,
+            host=host,
             port=stream.commands_port,
             resend_s=stream.command_resend_ms * 1e-3,
-            exposed=stream.exposed,
+            exposed=exposed,
         )
-        self._reports = ReportReceiver(
-            host=stream.host, port=stream.flips_port, exposed=stream.exposed
-        )
-        self._operator = OperatorServer(
-            host=stream.host, port=stream.operator_port, exposed=stream.exposed
-        )
-        self._telemetry = TelemetryPublisher(
-            host=stream.host, port=stream.telemetry_port, exposed=stream.exposed
-        )
+        self._reports = ReportReceiver(host=host, port=stream.flips_port, exposed=exposed)
+        self._operator = OperatorServer(host=host, port=stream.operator_port, exposed=exposed)
+        self._telemetry = TelemetryPublisher(host=host, port=stream.telemetry_port, exposed=exposed)
         self._latency = LatencyBudget()
         self._tally = Tally()
         self._percentiles: dict[str, tuple[float, float]] = {}
         self._screen = "waiting"
-        self._board: Board | None = None
-        self._client: AcquisitionClient | None = None
-        self._frames: FrameSubscriber | None = None
+        self._channel = ""
         self._granted = 0
         self._ended = ""
         self._t_last_ns = 0
@@ -140,21 +137,16 @@ class _Control:
         self._stalled = False
         self._next_telemetry_ns = 0
         self._next_percentiles_ns = 0
+        self._open = ExitStack()
+        for socket in (self._commands, self._reports, self._operator, self._telemetry):
+            self._open.callback(socket.close)
         self.failure: str | None = None
 
     def __enter__(self) -> "_Control":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._board is not None:
-            self._board.close()
-            self._drain_board()
-        if self._client is not None:
-            self._client.close()
-        if self._frames is not None:
-            self._frames.close()
-        for socket in (self._commands, self._reports, self._operator, self._telemetry):
-            socket.close()
+        self._open.close()
 
     def run(self, duration_s: float | None) -> str:
         """Start everything, loop, settle; returns why the session ended."""
@@ -166,38 +158,38 @@ class _Control:
                 "telemetry": self._telemetry.endpoint,
             }
         )
-        info = self._connect()
+        self._connect()
         self._open_board()
-        effects = Effects(self._commands, self._the_board, self._journal, self._latency)
-        self._effects = effects
+        self._effects = Effects(self._commands, self._board, self._journal, self._latency)
         try:
-            runner = LoopRunner(
-                self._session, info, effects, self._journal, self._latency, self._tally
+            self._runner = LoopRunner(
+                self._session, self._info, self._effects, self._journal, self._latency, self._tally
             )
         except UnknownRoi as error:
             raise ControlFailed(f"experiment.decoder: {error}") from error
-        self._runner = runner
-        self._desk = OperatorDesk(self._operator, runner, self._the_board, self._journal)
-        self._journal.append(Topic.INFO, info)
+        self._desk = OperatorDesk(
+            self._operator,
+            self._runner,
+            self._board,
+            self._journal,
+            self._tally,
+            self._session.experiment.task.reward_ul,
+            self._snapshot,
+        )
+        self._journal.append(Topic.INFO, self._info)
         self._wait_for_screen()
-        runner.apply(Start())
+        self._runner.apply(Start())
         self._let_frames_come()
+        info = self._info
         self._link.report("ready", f"{info.source}, {info.rate_hz:g} Hz, {len(info.rois)} ROIs")
         gc.collect()
         gc.freeze()
-        last_id = None if duration_s is None else duration_s * info.rate_hz
-        self._loop(last_id)
+        self._loop(inf if duration_s is None else duration_s * info.rate_hz)
         self._settle()
-        self.failure = self.failure or runner.failure
+        self.failure = self.failure or self._runner.failure
         return self._ended or "task over"
 
     # -- start ---------------------------------------------------------------------------------
-
-    @property
-    def _the_board(self) -> Board:
-        if self._board is None:
-            raise ControlFailed("the board is not open")
-        return self._board
 
     def _wait_for_peers(self, *keys: str) -> dict[str, str]:
         deadline = time.monotonic() + PEERS_S
@@ -211,63 +203,78 @@ class _Control:
         missing = ", ".join(key for key in keys if key not in self._link.peers())
         raise ControlFailed(f"nobody announced {missing} within {PEERS_S:g} s")
 
-    def _connect(self) -> StreamInfo:
+    def _connect(self) -> None:
         peers = self._wait_for_peers("frames", "channel")
         self._channel = peers["channel"]
-        self._client = AcquisitionClient(peers["channel"])
-        queue = self._session.rig.stream.queue_frames
-        self._frames = FrameSubscriber(peers["frames"], queue_frames=queue)
-        return self._client.describe()
+        self._client = AcquisitionClient(self._channel)
+        self._open.callback(lambda: self._client.close())
+        self._frames = FrameSubscriber(
+            peers["frames"], queue_frames=self._session.rig.stream.queue_frames
+        )
+        self._open.callback(self._frames.close)
+        self._info = self._client.describe()
 
     def _open_board(self) -> None:
         settings = self._session.rig.board
-        virtual = self._lossless and settings.kind == "simulated"
-        needs_peer = settings.kind == "simulated" and not virtual
-        peers = self._wait_for_peers("board") if needs_peer else {}
-        self._board = open_board(settings, peers, virtual=virtual)
-        self._board.open()
+        if self._lossless and settings.kind == "simulated":
+            self._board: Board = VirtualBoard(settings)
+            self._board.open()
+        else:
+            self._board = open_board(settings, self._link.peers)
+        self._open.callback(self._close_board)
+
+    def _close_board(self) -> None:
+        self._board.close()
+        for event in self._board.events():
+            self._journal.append(Topic.BOARD, event, t_perf_ns=event.t_host_ns)
 
     def _wait_for_screen(self) -> None:
         deadline = time.monotonic() + PEERS_S
-        while self._screen != "ok":
+        while self._screen == "waiting":
+            self._reports.socket.poll(TURN_MS)
+            self._board.turn()
+            self._drain_board()
             self._hear_screen()
             self._housekeep(time.perf_counter_ns())
             if self._link.stop_requested():
                 raise ControlFailed("asked to stop before the start")
             if time.monotonic() > deadline:
                 raise ControlFailed(f"no screen within {PEERS_S:g} s: see the log of the stimulus")
-            self._reports.socket.poll(TURN_MS)
 
     def _let_frames_come(self) -> None:
-        assert self._client is not None
-        assert self._frames is not None
         stream = self._session.rig.stream
+        # a second round is under way while the first is stepped
         credits = 2 * stream.credit_frames if self._lossless else 0
         self._granted = stream.credit_frames
-        self._client.start(self._frames.token, stream.delivery, credits)
-        self._t_last_ns = 0
+        self._client.start(self._frames.token, Delivery(stream.delivery), credits)
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def _loop(self, last_id: float | None) -> None:
-        frames, runner, board = self._frames, self._runner, self._the_board
-        assert frames is not None
+    def _loop(self, last_id: float) -> None:
         poller = zmq.Poller()
-        for socket in (frames.socket, self._reports.socket, self._operator.socket):
+        for socket in (self._frames.socket, self._reports.socket, self._operator.socket):
             poller.register(socket, zmq.POLLIN)
-        late_frames = self._session.rig.stream.late_frames
-        while not runner.done:
-            poller.poll(TURN_MS)
-            while (received := frames.receive()) is not None:
-                behind = not self._lossless and frames.waiting(late_frames + 1) > late_frames
-                self._take(received, behind=behind)
-                board.turn()
-                if runner.done or time.perf_counter_ns() >= self._next_telemetry_ns:
-                    break
-            board.turn()
-            if last_id is not None and runner.loop.last_frame_id >= last_id:
-                self._end("duration over")
+        waiting = False
+        while not self._runner.done:
+            if not waiting:
+                poller.poll(TURN_MS)
+            waiting = self._take_waiting(last_id)
+            self._board.turn()
+            self._link.turn()
             self._attend()
+
+    def _take_waiting(self, last_id: float) -> bool:
+        """Step what has arrived; True where a timer came first and more may wait."""
+        frames, runner = self._frames, self._runner
+        late_frames = self._session.rig.stream.late_frames
+        while (received := frames.receive()) is not None:
+            behind = not self._lossless and frames.waiting(late_frames + 1) > late_frames
+            self._take(received, behind=behind)
+            if runner.loop.last_frame_id >= last_id:
+                self._end("duration over")
+            if runner.done or time.perf_counter_ns() >= self._next_telemetry_ns:
+                return True
+        return False
 
     def _take(self, received: Received, *, behind: bool) -> None:
         frame = received.frame
@@ -277,7 +284,7 @@ class _Control:
                 return
             if self._lossless:
                 self._grant()
-                self._the_board.advance_to(frame.frame_id / self._rate_hz)
+                self._board.advance_to(frame.frame_id / self._info.rate_hz)
             self._t_last_ns = received.t_received_ns
             self._t_first_ns = self._t_first_ns or received.t_received_ns
             self._stalled = False
@@ -288,7 +295,6 @@ class _Control:
         self._granted -= 1
         if self._granted == 0:
             self._granted = self._session.rig.stream.credit_frames
-            assert self._client is not None
             self._client.credit(self._granted)
 
     def _attend(self) -> None:
@@ -312,25 +318,131 @@ class _Control:
             self._runner.apply(Stop(reason))
 
     def _drain_board(self) -> None:
-        for event in self._the_board.events():
+        for event in self._board.events():
             self._runner.hear(event)
 
     def _hear_screen(self) -> None:
         while (report := self._reports.receive()) is not None:
             self._journal.append(Topic.SCREEN, report)
-            if isinstance(report, ScreenHello):
-                self._welcome_screen(report)
-            elif isinstance(report, FlipReport):
-                self._note_flip(report)
-            if not isinstance(report, ScreenHello):
-                missed = report.missed_flips if isinstance(report, FlipReport) else report.count
-                if missed and self._screen == "ok":
-                    self._runner_note(LedgerKind.FLIP_MISSED, missed)
+            match report:
+                case ScreenHello():
+                    self._welcome_screen(report)
+                case FlipReport():
+                    self._note_flip(report)
+                case MissedFlips():
+                    self._note_missed(report.count)
 
     def _welcome_screen(self, hello: ScreenHello) -> None:
-        log.info("screen: %s %s, %s", hello.backend, hello.display, hello.renderer)
-        was_lost = self._screen == "lost"
-        self._screen = "ok"
+        blanks = "blanks" if hello.blanks else "no screen that blanks"
+        log.info("screen: %s on %s, %s", hello.backend, hello.display, blanks)
+        self._screen = "ok" if hello.blanks else "ok (no screen)"
         self._commands.resend()
-        if was_lost:
+        if self._desk.screen_died:
+            self._desk.screen_died = False
             self._runner.apply(ScreenBack())
+
+    def _note_flip(self, report: FlipReport) -> None:
+        t_frame_ns = self._effects.forget(report.command_id)
+        if report.kind is FlipKind.SUPERSEDED:
+            if not self._lossless:
+                self._note(LedgerKind.COMMAND_SUPERSEDED, f"command {report.command_id}")
+            return
+        if t_frame_ns:
+            self._latency.add(Stage.SENT_TO_ARRIVED, report.t_received_ns - t_frame_ns)
+            self._latency.add(Stage.SENT_TO_FLIP, report.t_flip_ns - t_frame_ns)
+        self._note_missed(report.missed_flips)
+
+    def _note_missed(self, count: int) -> None:
+        if count and not self._lossless:
+            self._note(LedgerKind.FLIP_MISSED, count=count)
+
+    def _note(self, kind: LedgerKind, detail: str = "", count: int = 1) -> None:
+        self._runner.note(entry(self._runner.loop.last_frame_id, kind, detail, count))
+
+    # -- timers --------------------------------------------------------------------------------
+
+    def _housekeep(self, now_ns: int) -> None:
+        self._commands.resend_if_due(now_ns)
+        if now_ns < self._next_telemetry_ns:
+            return
+        self._next_telemetry_ns = now_ns + TELEMETRY_NS
+        if now_ns >= self._next_percentiles_ns:
+            self._next_percentiles_ns = now_ns + PERCENTILES_NS
+            self._percentiles = self._latency.percentiles_ms()
+        self._telemetry.send(self._snapshot())
+
+    def _snapshot(self) -> Telemetry:
+        runner, tally = self._runner, self._tally
+        decision = runner.newest
+        if decision is None:
+            return Telemetry(time.perf_counter_ns(), "STARTING", screen=self._screen)
+        loop, outcomes = runner.loop, tally.outcomes
+        return Telemetry(
+            t_ns=time.perf_counter_ns(),
+            state=decision.state.name,
+            trial=decision.trial,
+            n_trials=sum(outcomes.values()),
+            hits=outcomes[Outcome.HIT],
+            misses=outcomes[Outcome.MISS],
+            hit_rate=tally.hit_rate,
+            rewards_done=tally.rewards_done,
+            volume_ul=tally.volume_ul,
+            s3=decision.s3,
+            t=loop.t,
+            lo=loop.lo,
+            angle_deg=decision.angle_deg,
+            latency_ms=self._percentiles,
+            lost_frames=tally.lost_frames,
+            ledger_count=sum(tally.ledger.values()),
+            last_ledger=tally.last_ledger,
+            progress=loop.progress,
+            session_s=max(0, self._t_last_ns - self._t_first_ns) * 1e-9,
+            screen="lost" if self._desk.screen_died else self._screen,
+            board="ok" if self._board.connected else "lost",
+            acquisition="stalled" if self._stalled else "ok",
+        )
+
+    def _watch_stream(self, now_ns: int) -> None:
+        if self._lossless or self._stalled or not self._t_last_ns or self._runner.done:
+            return
+        silent_s = (now_ns - self._t_last_ns) * 1e-9
+        if silent_s > self._session.experiment.faults.stall_s:
+            self._stalled = True
+            self._runner.apply(Stalled(silent_s))
+
+    def _watch_peers(self) -> None:
+        """Follow acquisition to where it was started again."""
+        peers = self._link.peers()
+        channel = peers.get("channel")
+        if channel in (None, self._channel) or "frames" not in peers or self._runner.done:
+            return
+        while (received := self._frames.receive()) is not None:
+            self._take(received, behind=False)
+        self._client.close()
+        self._channel = channel
+        self._client = AcquisitionClient(channel)
+        info = self._client.describe()
+        if info.roi_hash != self._info.roi_hash:
+            self.failure = "acquisition came back with other ROIs than before"
+            self._end(self.failure)
+            return
+        self._frames.connect(peers["frames"])
+        self._journal.append(Topic.INFO, info)
+        self._runner.apply(EpochStarted(info.epoch))
+        self._let_frames_come()
+
+    def _settle(self) -> None:
+        """Let rewards and flips that are under way arrive, then leave."""
+        deadline_ns = time.perf_counter_ns() + int(SETTLE_S * 1e9)
+        leave_ns = time.perf_counter_ns() + int(LAST_FLIPS_S * 1e9)
+        while (now_ns := time.perf_counter_ns()) < deadline_ns:
+            if now_ns > leave_ns and not self._board.pending():
+                return
+            self._board.turn()
+            self._link.turn()
+            self._drain_board()
+            self._hear_screen()
+            self._desk.attend()
+            self._housekeep(now_ns)
+            self._reports.socket.poll(TURN_MS)
+        log.error("rewards still open at the end: %d", self._board.pending())

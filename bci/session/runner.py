@@ -132,7 +132,9 @@ class LoopRunner:
         self._tally.hear(event)
         kind = BOARD_LEDGER.get(event.kind)
         if kind is not None:
-            detail = f"reward {event.request_id} {event.detail}" if event.request_id else event.detail
+            detail = (
+                f"reward {event.request_id} {event.detail}" if event.request_id else event.detail
+            )
             self.note(entry(self.loop.last_frame_id, kind, detail.strip()))
 
     def _keep(self, decision: Decision) -> None:
@@ -159,6 +161,8 @@ class LoopRunner:
             return
         for warning in result.warnings:
             log.warning("calibration: %s", warning)
-        log.info("calibration: T = %.3f, lo = %.3f, sigma = %.3f", result.t, result.lo, result.sigma)
+        log.info(
+            "calibration: T = %.3f, lo = %.3f, sigma = %.3f", result.t, result.lo, result.sigma
+        )
         self._journal.append(Topic.CALIBRATION, result)
         self.apply(ThresholdSet(result.t, result.lo, result.baseline_median, "calibration"))

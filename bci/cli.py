@@ -1,0 +1,301 @@
+"""The command line: one verb for everything the program does."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from bci.config import Override, SettingsError, load_session
+from bci.config.session import Session
+
+app = typer.Typer(
+    name="bci",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Closed-loop two-photon brain–computer interface: neurons turn a grating to a reward.",
+    epilog="First steps: `bci check configs/demo.toml`, `bci run configs/demo.toml --headless`.",
+)
+
+FAULT, WRONG_INPUT = 1, 2
+LOCKSTEP = (Override("rig.stream.delivery", "lossless"), Override("rig.screen.backend", "null"))
+
+SessionFile = Annotated[
+    Path, typer.Argument(help="Session file (TOML): names a rig, an experiment and a subject.")
+]
+Folder = Annotated[Path, typer.Argument(help="Session folder, the one with journal.mcap.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be repeated."),
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder of all subjects, in place of sessions/.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON as well.")
+]
+Duration = Annotated[
+    float | None, typer.Option("--duration", metavar="S", help="End after so many seconds.")
+]
+Headless = Annotated[
+    bool, typer.Option("--headless", help="No operator window; the animal's screen is drawn.")
+]
+Supervised = Annotated[str | None, typer.Option("--supervisor", hidden=True)]
+RunFolder = Annotated[Path, typer.Option("--folder", help="Session folder to write to.")]
+
+
+def main() -> None:
+    """Run the command line; wrong settings end with exit code 2 and say what to do."""
+    try:
+        app()
+    except SettingsError as error:
+        console = _errors()
+        n = len(error.faults)
+        console.print(f"{n} fault{'s' * (n != 1)} in the settings, nothing was started:")
+        for fault in error.faults:
+            console.print(f"  • {fault}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(WRONG_INPUT)
+
+
+@app.command()
+def run(
+    session_file: SessionFile,
+    sets: Sets = None,
+    out: Out = Path("sessions"),
+    headless: Headless = False,
+    duration: Duration = None,
+    json_file: Json = None,
+) -> None:
+    """Run a session: acquisition, decoder, screen and board, to its end."""
+    _require_headless(headless)
+    session = load_session(session_file, _overrides(sets))
+    _run(session, out, duration, json_file)
+
+
+@app.command()
+def replay(
+    recording: Annotated[
+        Path,
+        typer.Argument(help=".npy or .npz traces, suite2p folder, NWB file or session folder."),
+    ],
+    session_file: SessionFile,
+    speed: Annotated[float, typer.Option(help="Multiple of real time.")] = 1.0,
+    as_fast_as_possible: Annotated[
+        bool,
+        typer.Option(
+            "--as-fast-as-possible",
+            help="In lockstep, none lost; null screen and board on virtual time unless --set.",
+        ),
+    ] = False,
+    sets: Sets = None,
+    out: Out = Path("sessions"),
+    headless: Headless = False,
+    duration: Duration = None,
+    json_file: Json = None,
+) -> None:
+    """Play a recording as the live source, through the same processes as a session."""
+    _require_headless(headless)
+    pace = LOCKSTEP if as_fast_as_possible else (Override("rig.stream.speed", speed),)
+    session = load_session(session_file, [*pace, *_overrides(sets)], recording)
+    _run(session, out, duration, json_file)
+
+
+@app.command()
+def check(
+    session_file: SessionFile,
+    sets: Sets = None,
+) -> None:
+    """Check a session file and all it names; every fault is told at once."""
+    from bci.session.run import all_faults
+
+    session = load_session(session_file, _overrides(sets))
+    faults = all_faults(session)
+    if faults:
+        raise SettingsError(faults)
+    _told().print(f"{session_file}: no fault found", markup=False, highlight=False)
+
+
+@app.command()
+def verify(folder: Folder, json_file: Json = None) -> None:
+    """Check every byte of a journal and recompute every decision."""
+    from bci.recording.verify import verify as verify_folder
+
+    verdict = verify_folder(folder)
+    _told().print(str(verdict), markup=False, highlight=False, soft_wrap=True)
+    _write_json(json_file, verdict)
+    if not verdict.ok:
+        raise typer.Exit(FAULT)
+
+
+@app.command()
+def recover(folder: Folder, json_file: Json = None) -> None:
+    """Make a journal that was cut short or damaged whole again; the original is kept."""
+    from bci.recording.recover import recover as recover_folder
+
+    report = recover_folder(folder)
+    _told().print(str(report), markup=False, highlight=False, soft_wrap=True)
+    _write_json(json_file, report)
+
+
+@app.command()
+def export(folder: Folder) -> None:
+    """Write session.nwb from the journal."""
+    from bci.recording.nwb import export_nwb
+
+    _told().print(str(export_nwb(folder)), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def report(folder: Folder) -> None:
+    """Write report.html from the journal."""
+    from bci.analysis.report import write_report
+
+    _told().print(str(write_report(folder)), markup=False, highlight=False, soft_wrap=True)
+
+
+# -- one process alone -------------------------------------------------------------------------
+
+
+@app.command()
+def acquire(
+    session_file: SessionFile,
+    sets: Sets = None,
+    supervisor: Supervised = None,
+    folder: RunFolder = Path(),
+    epoch: Annotated[int, typer.Option(hidden=True)] = 0,
+    first_frame_ns: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Acquisition alone: the source of the session file, published for control."""
+    from bci.session.child_main import run_child
+    from hardware.imaging.process import run_acquisition
+
+    session, name = _load(session_file, sets)
+    raise typer.Exit(
+        run_child(
+            "acquisition",
+            supervisor,
+            lambda link: run_acquisition(session, link, name, epoch, first_frame_ns),
+        )
+    )
+
+
+@app.command()
+def control(
+    session_file: SessionFile,
+    sets: Sets = None,
+    supervisor: Supervised = None,
+    folder: RunFolder = Path(),
+    duration: Duration = None,
+) -> None:
+    """Control alone: decoder, task and board, for processes on other hosts."""
+    from bci.session.child_main import run_child
+    from bci.session.control import run_control
+
+    session, name = _load(session_file, sets)
+    raise typer.Exit(
+        run_child(
+            "control",
+            supervisor,
+            lambda link: run_control(session, link, folder, name, duration),
+        )
+    )
+
+
+@app.command()
+def stimulus(
+    session_file: SessionFile,
+    sets: Sets = None,
+    supervisor: Supervised = None,
+    folder: RunFolder = Path(),
+) -> None:
+    """Run the animal's screen alone."""
+    from bci.session.child_main import run_child
+    from stimuli.process import run_stimulus
+
+    session, _ = _load(session_file, sets)
+    raise typer.Exit(run_child("stimulus", supervisor, lambda link: run_stimulus(session, link)))
+
+
+@app.command()
+def board(
+    session_file: SessionFile,
+    sets: Sets = None,
+    supervisor: Supervised = None,
+    folder: RunFolder = Path(),
+) -> None:
+    """Run the simulated board alone."""
+    from bci.session.child_main import run_child
+    from hardware.board.simulated import run_simulated_board
+
+    session, _ = _load(session_file, sets)
+    edges = folder / "board-edges.jsonl"
+    raise typer.Exit(
+        run_child(
+            "board", supervisor, lambda link: run_simulated_board(session.rig.board, link, edges)
+        )
+    )
+
+
+# -- shared ------------------------------------------------------------------------------------
+
+
+def _run(session: Session, out: Path, duration: float | None, json_file: Path | None) -> None:
+    from bci.session.run import run_session
+
+    console = _told()
+    result = run_session(session, out, console, duration)
+    _write_json(json_file, result)
+    summary = result.summary
+    if summary:
+        console.print(
+            f"{summary['trials']} trials, {summary['hits']} hits, {summary['misses']} misses, "
+            f"{summary['rewards_done']} rewards ({summary['volume_ul']:g} µl), "
+            f"{summary['lost_frames']} frames lost",
+            markup=False,
+            highlight=False,
+        )
+    for kind, path in result.files.items():
+        console.print(f"{kind:8s} {path}", markup=False, highlight=False, soft_wrap=True)
+    ending = "ended" if result.ok else "FAILED"
+    console.print(f"{ending}: {result.reason}", markup=False, highlight=False, soft_wrap=True)
+    if not result.ok:
+        raise typer.Exit(FAULT)
+
+
+def _load(path: Path, sets: list[str] | None) -> tuple[Session, str]:
+    """Settings and the session's name, from a session file or a session's manifest."""
+    if path.suffix != ".json":
+        session = load_session(path, _overrides(sets))
+        return session, session.subject
+    from bci.recording.manifest import read_manifest
+
+    manifest = read_manifest(path.parent)
+    return manifest.session_settings(), manifest.session
+
+
+def _overrides(sets: list[str] | None) -> list[Override]:
+    return [Override.parse(text) for text in sets or []]
+
+
+def _require_headless(headless: bool) -> None:
+    if not headless:
+        _errors().print("the operator window is not built yet: running headless", style="yellow")
+
+
+def _write_json(path: Path | None, result: Any) -> None:
+    if path is not None:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+
+
+def _told() -> Console:
+    return Console(soft_wrap=False)
+
+
+def _errors() -> Console:
+    return Console(stderr=True)
+
+
+if __name__ == "__main__":
+    main()

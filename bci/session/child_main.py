@@ -1,0 +1,51 @@
+"""What every process of a session does around its own work: log, link, exit code."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bci.core.process import ProcessLink
+from bci.session.logs import log_to_stderr
+from bci.stream.supervision import LocalLink, SupervisorLink
+
+
+@contextmanager
+def _link_to(supervisor: str | None, name: str) -> Iterator[ProcessLink]:
+    if supervisor is None:
+        yield LocalLink(name)
+        return
+    link = SupervisorLink(supervisor, name)
+    try:
+        yield link
+    finally:
+        link.close()
+
+
+def run_child(name: str, supervisor: str | None, work: Callable[[ProcessLink], object]) -> int:
+    """Do the work of one process; returns its exit code.
+
+    Parameters
+    ----------
+    name
+        acquisition, control, stimulus or board.
+    supervisor
+        Endpoint of the supervisor's hub; None: the process runs alone until Ctrl-C.
+    work
+        Gets the line to the supervisor.
+    """
+    listener = log_to_stderr(name)
+    log = logging.getLogger(f"bci.{name}")
+    try:
+        with _link_to(supervisor, name) as link:
+            work(link)
+    except KeyboardInterrupt:
+        return 0
+    except Exception as error:
+        known = type(error).__module__.partition(".")[0] in ("bci", "hardware", "stimuli")
+        log.error("%s", error or type(error).__name__, exc_info=not known)
+        return 1
+    finally:
+        listener.stop()
+        sys.stderr.flush()
+    return 0

@@ -1,0 +1,81 @@
+"""Progress of a session on the terminal."""
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from bci.stream.telemetry import Telemetry
+
+EVERY_S = 5.0
+SHOWN_STAGES = {"received_to_sent": "decide", "sent_to_flip": "flip"}
+
+
+def status_line(telemetry: Telemetry) -> str:
+    """The session at one moment, in one line."""
+    t = telemetry
+    stages = "  ".join(
+        f"{name} p50 {t.latency_ms[stage][0]:.2f} p99 {t.latency_ms[stage][1]:.2f} ms"
+        for stage, name in SHOWN_STAGES.items()
+        if stage in t.latency_ms
+    )
+    rate = f"{100 * t.hit_rate:.0f} %" if t.hits + t.misses else "–"
+    parts = [
+        f"{t.session_s:6.1f} s",
+        f"{t.state.lower():8s} {100 * t.progress:3.0f} %",
+        f"trial {t.trial}",
+        f"hits {t.hits}  misses {t.misses}  rate {rate}",
+        f"rewards {t.rewards_done} ({t.volume_ul:g} µl)",
+        f"lost {t.lost_frames}",
+    ]
+    lights = {"screen": t.screen, "board": t.board, "acquisition": t.acquisition}
+    parts += [f"{name} {light}" for name, light in lights.items() if not light.startswith("ok")]
+    return "  │  ".join([*parts, stages] if stages else parts)
+
+
+class TerminalProgress:
+    """One line that is kept up to date, and one line that stays for every trial.
+
+    Where output is no terminal the line is printed every 5 s instead.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=8) if console.is_terminal else None
+        self._seen = Telemetry(0, "")
+        self._next_s = 0.0
+
+    def __enter__(self) -> "TerminalProgress":
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.update("")
+            self._live.stop()
+
+    def show(self, telemetry: Telemetry) -> None:
+        """Take the newest snapshot in."""
+        seen, self._seen = self._seen, telemetry
+        if telemetry.state == "STARTING":
+            return
+        for outcome, now, before in (
+            ("hit", telemetry.hits, seen.hits),
+            ("miss", telemetry.misses, seen.misses),
+        ):
+            if now > before:
+                self._say(f"{telemetry.session_s:6.1f} s  trial {telemetry.n_trials}: {outcome}")
+        line = status_line(telemetry)
+        if self._live is not None:
+            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
+        elif telemetry.session_s >= self._next_s:
+            self._next_s = telemetry.session_s + EVERY_S
+            self._say(line)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,312 @@
+"""The supervisor: starts the processes of a session, watches them, ends them together."""
+
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from math import inf
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from bci.config.session import Session
+from bci.core.process import ProcessEvent
+from bci.recording.folder import MANIFEST, write_endpoints
+from bci.session.children import Child
+from bci.session.logs import LogBook
+from bci.stream.errors import StreamError
+from bci.stream.hub import SupervisorHub
+from bci.stream.operator import OperatorClient
+from bci.stream.telemetry import Telemetry, TelemetrySubscriber
+
+TURN_S = 0.05
+END_S = 3.0
+CONTROL_END_S = 6.0
+START_S = 60.0
+STUCK_S = 5.0
+MAX_RESTARTS = 5
+ASK_S = 0.5
+
+
+VERBS = {
+    "acquisition": "acquire",
+    "control": "control",
+    "stimulus": "stimulus",
+    "board": "board",
+}
+
+
+class Phase(StrEnum):
+    """Where a session stands, as its supervisor sees it."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDING = "ending"
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a session ended.
+
+    Parameters
+    ----------
+    ok
+        True where it ended as asked: task over, source ended, duration over, or stopped by hand.
+    reason
+        In words.
+    telemetry
+        Last snapshot of control; None where there was none.
+    """
+
+    ok: bool
+    reason: str
+    telemetry: Telemetry | None
+
+
+class Supervisor:
+    """Runs acquisition, control, stimulus and board as processes of their own.
+
+    Control is never started again: without it the board shuts the valve, and the journal holds
+    everything up to that moment. Stimulus, acquisition and a simulated board are.
+
+    Parameters
+    ----------
+    session
+        Resolved settings, as in the manifest.
+    folder
+        Session folder, manifest written.
+    name
+        Name of the session.
+    book
+        The session's log.
+    duration_s
+        Passed on to control.
+    show
+        Called with every snapshot of control.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        folder: Path,
+        name: str,
+        book: LogBook,
+        duration_s: float | None = None,
+        show: Callable[[Telemetry], None] = lambda _: None,
+    ) -> None:
+        self._session = session
+        self._folder = folder
+        self._name = name
+        self._book = book
+        self._duration_s = duration_s
+        self._show = show
+        self._phase = Phase.STARTING
+        self._children: dict[str, Child] = {}
+        self._restarts: Counter[str] = Counter()
+        self._endpoints: dict[str, str] = {}
+        self._operator: OperatorClient | None = None
+        self._telemetry: TelemetrySubscriber | None = None
+        self._newest: Telemetry | None = None
+        self._untold: list[ProcessEvent] = []
+        self._t_first_frame_ns: str | None = None
+        self._epoch = 0
+        self._kill_control_at = inf
+        self._stop_asked = threading.Event()
+        self._failure = ""
+
+    def ask_to_stop(self) -> None:
+        """Let the session end in order; returns at once."""
+        self._stop_asked.set()
+
+    def run(self) -> Ending:
+        """Run the session to its end; nothing of it is left running afterwards."""
+        stream = self._session.rig.stream
+        with SupervisorHub(host=stream.host, exposed=stream.exposed) as hub:
+            self._hub = hub
+            try:
+                with self._stop_on_signals():
+                    for name in self._names():
+                        self._start(name)
+                    self._watch()
+            finally:
+                self._end_all()
+                for socket in (self._operator, self._telemetry):
+                    if socket is not None:
+                        socket.close()
+        return Ending(not self._failure, self._failure or self._reason(), self._newest)
+
+    # -- the processes -------------------------------------------------------------------------
+
+    def _names(self) -> tuple[str, ...]:
+        own_board = self._session.rig.board.kind == "simulated"
+        virtual = self._session.rig.stream.delivery == "lossless"
+        # the screen takes longest to open
+        return (
+            "stimulus",
+            *(("board",) if own_board and not virtual else ()),
+            "acquisition",
+            "control",
+        )
+
+    def _start(self, name: str) -> None:
+        verb = VERBS[name]
+        arguments = [
+            verb,
+            str(self._folder / MANIFEST),
+            f"--supervisor={self._hub.endpoint}",
+            f"--folder={self._folder}",
+        ]
+        if name == "control" and self._duration_s is not None:
+            arguments.append(f"--duration={self._duration_s}")
+        if name == "acquisition":
+            arguments.append(f"--epoch={self._epoch}")
+            if self._t_first_frame_ns is not None:
+                arguments.append(f"--first-frame-ns={self._t_first_frame_ns}")
+        child = self._children[name] = Child(name, arguments, self._book)
+        self._tell(ProcessEvent(name, "started", child.pid))
+
+    def _watch(self) -> None:
+        started = time.monotonic()
+        while "control" in self._children:
+            self._hub.wait_report(TURN_S)
+            self._hear()
+            self._look_at_children()
+            self._pass_on()
+            if self._stop_asked.is_set() and self._phase is not Phase.ENDING:
+                self._begin_end("stop asked for")
+            if self._phase is Phase.STARTING and time.monotonic() - started > START_S:
+                self._fail(f"not ready within {START_S:g} s")
+
+    def _look_at_children(self) -> None:
+        for name, child in list(self._children.items()):
+            if child.exit_code is not None:
+                child.wait(1.0)
+                self._bury(name, child)
+        if "control" not in self._children:
+            return
+        control = self._hub.child("control")
+        stuck = control is not None and control.turns and control.stuck_s() > STUCK_S
+        if stuck or time.monotonic() > self._kill_control_at:
+            why = f"has not turned for {STUCK_S:g} s" if stuck else "did not end"
+            self._book.tell("ERROR", f"control {why}: killed")
+            self._children["control"].kill()
+
+    def _bury(self, name: str, child: Child) -> None:
+        """A process has ended: go on, start it again, or end the session."""
+        del self._children[name]
+        self._hear()
+        self._hub.forget(name)
+        why = child.why()
+        if child.exit_code == 0 and (name == "control" or self._phase is Phase.ENDING):
+            self._tell(ProcessEvent(name, "ended", child.pid))
+            return
+        self._tell(ProcessEvent(name, "died", child.pid, why))
+        if name == "control":
+            self._failure = f"control died ({why})"
+            return
+        if self._phase is Phase.ENDING:
+            return
+        if self._phase is Phase.STARTING:
+            self._fail(f"{name} did not start ({why})")
+        elif self._restarts[name] >= MAX_RESTARTS:
+            self._fail(f"{name} died {MAX_RESTARTS + 1} times ({why})")
+        else:
+            self._restarts[name] += 1
+            self._epoch += name == "acquisition"
+            self._book.tell("WARNING", f"{name} died ({why}), started again")
+            self._start(name)
+            self._tell(ProcessEvent(name, "restarted", self._children[name].pid))
+
+    def _fail(self, failure: str) -> None:
+        self._failure = self._failure or failure
+        self._book.tell("ERROR", failure)
+        self._begin_end(failure)
+
+    def _begin_end(self, why: str) -> None:
+        """Ask control to end; the others follow when it has."""
+        if self._phase is Phase.ENDING:
+            return
+        self._phase = Phase.ENDING
+        self._book.tell("INFO", f"ending: {why}")
+        self._hub.stop("control")
+        self._kill_control_at = time.monotonic() + CONTROL_END_S
+
+    def _end_all(self) -> None:
+        self._phase = Phase.ENDING
+        for name in self._children:
+            self._hub.stop(name)
+        deadline = time.monotonic() + END_S
+        for name, child in self._children.items():
+            if not child.wait(max(0.0, deadline - time.monotonic())):
+                child.kill()
+            self._book.tell("INFO", f"{name}: {child.why()}")
+        self._children.clear()
+        self._hear()
+
+    # -- what they say -------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        """Take in what the children told since the last turn."""
+        for report in self._hub.take_reports():
+            if report.kind in ("hello", "announced"):
+                continue
+            if report.kind == "first_frame":
+                self._t_first_frame_ns = self._t_first_frame_ns or report.detail
+            if report.name == "control" and report.kind == "ready":
+                self._phase = Phase.RUNNING if self._phase is Phase.STARTING else self._phase
+            self._tell(ProcessEvent(report.name, report.kind, report.pid, report.detail))
+        endpoints = self._hub.endpoints()
+        if endpoints and endpoints != self._endpoints:
+            self._endpoints = self._endpoints | endpoints
+            write_endpoints(self._folder, endpoints)
+            if self._operator is None and "operator" in endpoints:
+                self._operator = OperatorClient(endpoints["operator"])
+                self._telemetry = TelemetrySubscriber(endpoints["telemetry"])
+
+    def _tell(self, event: ProcessEvent) -> None:
+        """Log an event; control journals it as soon as it answers."""
+        self._book.tell("INFO", f"{event.name} ({event.pid}) {event.kind} {event.detail}".strip())
+        self._untold.append(event)
+
+    def _pass_on(self) -> None:
+        """Hand events to control, and its snapshot to whoever watches."""
+        if self._telemetry is not None:
+            telemetry = self._telemetry.receive()
+            if telemetry is not None:
+                self._newest = telemetry
+                self._show(telemetry)
+        if self._operator is None or self._phase is not Phase.RUNNING:
+            return
+        try:
+            while self._untold:
+                self._operator.ask(self._untold[0], timeout_s=ASK_S)
+                self._untold.pop(0)
+        except StreamError as error:
+            self._book.tell("WARNING", f"control does not take events: {error}")
+
+    def _reason(self) -> str:
+        return "stopped by hand" if self._stop_asked.is_set() else "as asked"
+
+    @contextmanager
+    def _stop_on_signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the session in order instead of this process at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(_: int, __: FrameType | None) -> None:
+            self.ask_to_stop()
+
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if sys.platform != "win32":
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, stop) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
