@@ -23,11 +23,8 @@ class DoorSource:
 
     def __init__(self, settings: DoorSettings) -> None:
         self._info = describe_door(settings)
-        self._door: Door = (
-            ZmqDoor(host=settings.host, port=settings.port)
-            if settings.kind == "zmq"
-            else TcpDoor(host=settings.host, port=settings.port)
-        )
+        door = ZmqDoor if settings.kind == "zmq" else TcpDoor
+        self._door: Door = door(host=settings.host, port=settings.port, exposed=settings.exposed)
 
     @property
     def info(self) -> StreamInfo:

@@ -62,11 +62,20 @@ def run_acquisition(
     source = open_source(session.rig.source)
     try:
         publisher = FramePublisher(
-            host=stream.host, port=stream.frames_port, queue_frames=stream.queue_frames
+            host=stream.host,
+            port=stream.frames_port,
+            queue_frames=stream.queue_frames,
+            exposed=stream.exposed,
         )
         try:
             info = msgspec.structs.replace(source.info, session=session_name, epoch=epoch)
-            server = HandshakeServer(info, publisher, host=stream.host, port=stream.channel_port)
+            server = HandshakeServer(
+                info,
+                publisher,
+                host=stream.host,
+                port=stream.channel_port,
+                exposed=stream.exposed,
+            )
             try:
                 _announce(link, source, publisher, server)
                 _Serving(session, link, source, publisher, server).run(
@@ -114,6 +123,7 @@ class _Serving:
         server = self._server
         try:
             while not self._link.stop_requested():
+                self._link.turn()
                 server.poll(POLL_S)
                 thread = self._thread
                 if thread is None:
@@ -146,6 +156,7 @@ class _Serving:
 
     def _answer_until_stopped(self) -> None:
         while not self._link.stop_requested():
+            self._link.turn()
             self._server.poll(POLL_S)
 
     def _tell(self, thread: AcquisitionThread) -> None:

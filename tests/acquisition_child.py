@@ -1,0 +1,18 @@
+"""An acquisition process: python acquisition_child.py ENDPOINT SESSION.json NAME EPOCH [T_NS]."""
+
+import json
+import sys
+from pathlib import Path
+
+from bci.config import validate_session
+from bci.stream.supervision import SupervisorLink
+from hardware.imaging.process import run_acquisition
+
+endpoint, settings, name, epoch, *origin = sys.argv[1:]
+session, faults = validate_session(json.loads(Path(settings).read_text()))
+assert session is not None, faults
+link = SupervisorLink(endpoint, "acquisition")
+try:
+    run_acquisition(session, link, name, int(epoch), int(origin[0]) if origin else None)
+finally:
+    link.close()
