@@ -13,6 +13,7 @@ from bci.stream.sockets import bind, open_socket, wait_readable
 
 _QUEUE = 1000
 _SUBSCRIPTION_POLL_S = 0.002
+_SUBSCRIPTION_PATIENCE_NS = 10_000_000_000
 _REQUESTS_AT_ONCE = 100
 
 
@@ -125,6 +126,14 @@ class Answer(msgspec.Struct, frozen=True):
     body: Described | Started | Stopped | StreamStatus | Pong | Refused
 
 
+class _Unseen(msgspec.Struct, frozen=True):
+    """A start that waits until its subscription is seen."""
+
+    number: int
+    start: StartStream
+    t_asked_ns: int
+
+
 class HandshakeServer:
     """Acquisition's end; `poll` from one thread, everything else from any.
 
@@ -153,7 +162,7 @@ class HandshakeServer:
         self.endpoint = bind(self._socket, host, port, exposed=exposed)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Request)
-        self._unseen: dict[bytes, Request] = {}
+        self._unseen: dict[bytes, _Unseen] = {}
         self._running = threading.Condition()
         self._started = False
         self._stopped = False
@@ -207,8 +216,8 @@ class HandshakeServer:
             case Credit(n):
                 self._publisher.grant(max(n, 0))
                 return True
-            case StartStream():
-                self._unseen[client] = request
+            case StartStream() as start:
+                self._unseen[client] = _Unseen(request.number, start, perf_counter_ns())
                 return True
             case Describe():
                 body = Described(self._info)
@@ -223,18 +232,20 @@ class HandshakeServer:
         return True
 
     def _start_those_seen(self) -> None:
-        for client, request in list(self._unseen.items()):
-            start = request.body
-            if not isinstance(start, StartStream) or not self._publisher.subscribed(start.token):
+        for client, unseen in list(self._unseen.items()):
+            if not self._publisher.subscribed(unseen.start.token):
+                if perf_counter_ns() - unseen.t_asked_ns > _SUBSCRIPTION_PATIENCE_NS:
+                    del self._unseen[client]
+                    self._send(client, Answer(unseen.number, Refused("no subscription was seen")))
                 continue
             del self._unseen[client]
             try:
-                self._publisher.begin(start.delivery, max(start.credits, 0))
+                self._publisher.begin(unseen.start.delivery, max(unseen.start.credits, 0))
             except StreamError as error:
-                self._send(client, Answer(request.number, Refused(str(error))))
+                self._send(client, Answer(unseen.number, Refused(str(error))))
                 continue
             # answered first: frames must not overtake the promise of the first one
-            self._send(client, Answer(request.number, Started(self._info.epoch)))
+            self._send(client, Answer(unseen.number, Started(self._info.epoch)))
             self._set_running(started=True, stopped=False)
 
     def _set_running(self, *, started: bool, stopped: bool) -> None:

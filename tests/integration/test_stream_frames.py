@@ -1,9 +1,13 @@
 """Frames from publisher to subscriber: the first one, all of them, and what is told when not."""
 
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import zmq
 
@@ -158,6 +162,70 @@ def test_lossless_sends_nothing_without_a_credit():
         assert subscriber.receive() is None
         client.close()
         subscriber.close()
+
+
+def test_more_frames_than_the_queue_holds_wait_and_are_not_dropped():
+    with Acquisition(queue_frames=16) as acquisition:
+        subscriber = FrameSubscriber(acquisition.publisher.endpoint, queue_frames=16)
+        client = AcquisitionClient(acquisition.server.endpoint)
+        client.start(subscriber.token, Delivery.LOSSLESS, 16)
+        acquisition.publisher.grant(1000)
+        sent = 0
+        while acquisition.publisher.publish(frame(sent, n_rois=50_000)):
+            sent += 1
+        assert sent < 1000
+        # held back, not lost: the same frame goes out when there is room
+        ids = [next_of(subscriber).frame.frame_id for _ in range(sent)]
+        assert ids == list(range(sent))
+        until(lambda: acquisition.publisher.publish(frame(sent)))
+        assert next_of(subscriber).frame.frame_id == sent
+        client.close()
+        subscriber.close()
+
+
+def test_a_publisher_killed_in_the_middle_of_a_frame_leaves_whole_frames_and_a_usable_socket():
+    script = Path(__file__).parents[1] / "publishing_child.py"
+    subscriber, ids = None, []
+    for epoch in range(2):
+        with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as child:
+            endpoint, channel = child.stdout.readline().split()
+            if subscriber is None:
+                subscriber = FrameSubscriber(endpoint)
+            else:
+                subscriber.connect(endpoint)
+            client = AcquisitionClient(channel)
+            client.start(subscriber.token, Delivery.LIVE, timeout_s=10.0)
+            client.close()
+            got = [next_of(subscriber).frame for _ in range(20)]
+            child.kill()
+            child.wait()
+        while (received := next_of(subscriber, timeout_s=0.2)) is not None:
+            got.append(received.frame)
+        assert all(isinstance(each, RoiFrame) for each in got), epoch
+        ids.append([each.frame_id for each in got])
+    assert all(each == sorted(set(each)) for each in ids)
+    subscriber.close()
+
+
+def test_nothing_stays_open_after_close():
+    process = psutil.Process()
+    n_open = process.num_fds if hasattr(process, "num_fds") else process.num_handles
+
+    def once():
+        with Acquisition() as acquisition:
+            subscriber = FrameSubscriber(acquisition.publisher.endpoint)
+            client = AcquisitionClient(acquisition.server.endpoint)
+            client.start(subscriber.token, Delivery.LIVE)
+            client.close()
+            subscriber.close()
+
+    once()
+    before, threads = n_open(), threading.active_count()
+    for _ in range(10):
+        once()
+    # sockets of the shared context are given back by its own thread, a moment later
+    until(lambda: n_open() <= before + 2)
+    assert threading.active_count() == threads
 
 
 def test_more_credits_than_the_queue_holds_are_refused():
