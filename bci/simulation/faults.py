@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.core.source import FrameSource, SourceFrame
+from bci.core.source import EndOfSource, FrameSource, SourceFrame
 from bci.core.stream_types import StreamInfo
 
 
@@ -142,7 +142,14 @@ class FaultySource:
         """
         pending = self._pending
         while not pending.frames:
-            frame = self._source.read(timeout_s)
+            try:
+                frame = self._source.read(timeout_s)
+            except EndOfSource:
+                if pending.swapped is None:
+                    raise
+                pending.frames.append(pending.swapped)
+                pending.swapped = None
+                break
             if frame is None:
                 return None
             self._strike(frame)

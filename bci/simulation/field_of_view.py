@@ -184,9 +184,9 @@ class SimulatedFieldOfView:
         dff = np.zeros((len(t_s), n_rois))
         interval_s = n_planes / self.settings.rate_hz
         for tau_s, sign in ((self._kernel.decay_s, 1.0), (self._kernel.rise_s, -1.0)):
-            part = np.bincount(
-                rows * n_rois + rois, np.exp(-age_s / tau_s), minlength=len(t_s) * n_rois
-            ).reshape(len(t_s), n_rois)
+            weights = np.exp(-age_s / tau_s)
+            part = np.zeros((len(t_s), n_rois))
+            np.add.at(part, (rows, rois), weights)
             keep = math.exp(-interval_s / tau_s)
             for row in range(1, len(t_s)):
                 part[row] += keep * part[row - 1]

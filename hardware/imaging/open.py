@@ -1,6 +1,7 @@
 """From the settings to a source, and what can be said against it before anything starts."""
 
 import difflib
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -88,10 +89,27 @@ def source_faults(session: Session) -> list[Fault]:
     except RecordingError as error:
         return [Fault("rig.source.path", str(error.path), error.wrong, error.todo)]
     return [
+        *_door_faults(settings),
         *_plane_faults(session, opened.info),
         *_label_faults(session, opened.info),
         *_duration_faults(session, opened),
     ]
+
+
+def _door_faults(settings: Source) -> list[Fault]:
+    if not isinstance(settings, DoorSettings) or not settings.labels:
+        return []
+    key, others = "rig.source.labels", ("rig.source.n_rois",)
+    faults = []
+    if len(settings.labels) != settings.n_rois:
+        allowed = f"as many as rig.source.n_rois = {settings.n_rois}"
+        faults.append(
+            Fault(key, f"{len(settings.labels)} labels", allowed, "name every ROI once", others)
+        )
+    twice = sorted(label for label, n in Counter(settings.labels).items() if n > 1)
+    if twice:
+        faults.append(Fault(key, twice, "each label once", "remove the repetition"))
+    return faults
 
 
 def _plane_faults(session: Session, info: StreamInfo) -> list[Fault]:
