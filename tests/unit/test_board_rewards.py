@@ -1,0 +1,77 @@
+"""Reward transactions: legal steps alone, one end each, totals that agree."""
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from bci.core.board_types import BoardEventKind, RewardRequest
+from hardware.board.rewards import TRANSITIONS, IllegalTransition, Rewards, RewardState
+
+STATES = st.sampled_from(RewardState)
+
+
+class RewardMachine(RuleBasedStateMachine):
+    """Any order of steps, against a model of one state per id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rewards = Rewards(ms_per_ul=10.0)
+        self.model: dict[int, RewardState] = {}
+        self.volume: dict[int, float] = {}
+
+    @rule(request_id=st.integers(1, 6), volume=st.floats(0.5, 20))
+    def request(self, request_id: int, volume: float) -> None:
+        request = RewardRequest(request_id, volume, trial=1)
+        if request_id in self.model:
+            with pytest.raises(IllegalTransition):
+                self.rewards.request(request, 1)
+        else:
+            event = self.rewards.request(request, 1)
+            assert event.kind is BoardEventKind.REWARD_REQUESTED
+            self.model[request_id] = RewardState.REQUESTED
+            self.volume[request_id] = volume
+
+    @rule(request_id=st.integers(1, 7), state=STATES)
+    def move(self, request_id: int, state: RewardState) -> None:
+        now = self.model.get(request_id)
+        if now is None or state not in TRANSITIONS[now]:
+            with pytest.raises(IllegalTransition):
+                self.rewards.move(request_id, state, 2)
+            return
+        event = self.rewards.move(request_id, state, 2, t_device_us=5, opened_us=9)
+        assert event.kind == f"reward_{state}"
+        assert (event.request_id, event.t_device_us, event.value) == (request_id, 5, 9.0)
+        self.model[request_id] = state
+
+    @invariant()
+    def totals_agree(self) -> None:
+        totals = self.rewards.totals
+        states = list(self.model.values())
+        assert totals.requested == len(states)
+        assert totals.done == states.count(RewardState.DONE)
+        assert totals.failed == states.count(RewardState.FAILED)
+        assert totals.unknown == states.count(RewardState.UNKNOWN)
+        assert totals.given == totals.done + totals.unknown
+        given = [
+            self.volume[request_id]
+            for request_id, state in self.model.items()
+            if state in (RewardState.DONE, RewardState.UNKNOWN)
+        ]
+        assert totals.volume_ul == pytest.approx(sum(given))
+        assert self.rewards.n_open == sum(bool(TRANSITIONS[state]) for state in states)
+
+
+TestRewardMachine = RewardMachine.TestCase
+
+
+def test_ended_reward_has_no_way_out() -> None:
+    for state in (RewardState.DONE, RewardState.FAILED, RewardState.UNKNOWN):
+        assert not TRANSITIONS[state]
+
+
+def test_opening_time_is_volume_times_calibration() -> None:
+    rewards = Rewards(ms_per_ul=12.5)
+    rewards.request(RewardRequest(1, 4.0, trial=1), 0)
+    transaction = rewards.get(1)
+    assert transaction is not None
+    assert transaction.width_us == 50_000
