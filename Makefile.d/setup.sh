@@ -83,12 +83,13 @@ missing_packages() {
     done
 }
 
-# Run a command as root without ever asking: no terminal may be there to answer.
+# Run a command as root without ever asking: no terminal may be there to answer. It does not hold the
+# lock of this script, lest a service that apt starts keep it for ever.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
-        env DEBIAN_FRONTEND=noninteractive "$@" </dev/null
+        env DEBIAN_FRONTEND=noninteractive "$@" </dev/null 9<&-
     else
-        sudo -n env DEBIAN_FRONTEND=noninteractive "$@" </dev/null
+        sudo -n env DEBIAN_FRONTEND=noninteractive "$@" </dev/null 9<&-
     fi
 }
 
@@ -178,6 +179,15 @@ environment() {
     mv "$stamp.new" "$stamp"
     say "done: .venv is complete"
 }
+
+# One at a time; the pip of a set-up that was killed counts, too.
+if command -v flock >/dev/null 2>&1; then
+    exec 9<"$here/setup.sh"
+    if ! flock --nonblock 9; then
+        say "waiting for another set-up to end"
+        flock 9
+    fi
+fi
 
 system
 environment

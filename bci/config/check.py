@@ -10,13 +10,8 @@ from bci.config.session import Session
 
 def faults_of(session: Session) -> list[Fault]:
     """Every rule between keys that the session breaks."""
-    return [
-        *_ensembles(session),
-        *_threshold(session),
-        *_times(session),
-        *_plane(session),
-        *_rig(session),
-    ]
+    rules = (_ensembles, _threshold, _times, _plane, _rig)
+    return [fault for rule in rules for fault in rule(session)]
 
 
 def _ensembles(session: Session) -> list[Fault]:

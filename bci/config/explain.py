@@ -65,7 +65,7 @@ def fault_of(detail: ErrorDetails) -> Fault:
     else:
         allowed = detail["msg"]
     if _in_a_list(detail["loc"]) and kind != "missing":
-        allowed = f"each item {allowed}"
+        return Fault(key, value, f"each item {allowed}", f"mend the list `{key}`")
     return Fault(key or "settings", value, allowed, _change(key, kind, value))
 
 

@@ -39,10 +39,10 @@ case "$*" in
     echo venv >>"$LOG"
     mkdir -p "$3/bin"
     cp "{base}" "$3/bin/python"
-    if [ -e "$LOG.hang-venv" ]; then echo hangs >>"$LOG"; sleep 60; fi ;;
+    while [ -e "$LOG.hang-venv" ]; do echo hangs >>"$LOG"; sleep 0.05; done ;;
 "-m pip "*)
     echo "pip $*" >>"$LOG"
-    if [ -e "$LOG.hang-pip" ]; then echo hangs >>"$LOG"; sleep 60; fi
+    while [ -e "$LOG.hang-pip" ]; do echo hangs >>"$LOG"; sleep 0.05; done
     [ ! -e "$LOG.fail-pip" ] ;;
 esac
 """
@@ -257,10 +257,7 @@ def test_killed_set_up_is_finished_by_the_next(machine: Machine, step: str) -> N
     hang = Path(f"{machine.log}.hang-{step}")
     hang.touch()
     process = machine.start()
-    deadline = time.monotonic() + 20
-    while not (machine.log.exists() and "hangs" in machine.log.read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until_it_hangs(machine)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=10)
     hang.unlink()
@@ -272,6 +269,31 @@ def test_killed_set_up_is_finished_by_the_next(machine: Machine, step: str) -> N
     assert machine.actions() == ["venv", "pip"]
     assert not leftover.exists()
     assert machine.set_up() == (0, "")
+
+
+def wait_until_it_hangs(machine: Machine) -> None:
+    deadline = time.monotonic() + 20
+    while not (machine.log.exists() and "hangs" in machine.log.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_second_set_up_at_the_same_time_waits_for_the_first(machine: Machine) -> None:
+    flock = shutil.which("flock") or pytest.skip("no flock here")
+    (machine.bin / "flock").symlink_to(flock)
+    machine.has_python()
+    hang = Path(f"{machine.log}.hang-pip")
+    hang.touch()
+    first = machine.start()
+    wait_until_it_hangs(machine)
+    second = machine.start()
+    assert second.stdout is not None
+    assert "waiting for another set-up" in second.stdout.readline()
+    hang.unlink()
+    for process in (first, second):
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+    assert [action for action in machine.actions() if action != "hangs"] == ["venv", "pip"]
 
 
 def test_failing_pip_is_an_error_and_the_next_run_tries_again(machine: Machine) -> None:

@@ -1,0 +1,51 @@
+import copy
+import json
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from bci.config.schema import FOLDER, schemas, write_schemas
+
+CONFIGS = FOLDER.parent
+FILES = sorted(CONFIGS.rglob("*.toml"))
+
+
+def test_written_schemas_are_those_of_the_settings(tmp_path: Path) -> None:
+    for path in write_schemas(tmp_path):
+        stored = FOLDER / path.name
+        assert stored.read_text(encoding="utf-8") == path.read_text(encoding="utf-8"), (
+            f"{stored.name} is older than the settings: run `make docs`"
+        )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONFIGS)))
+def test_settings_file_names_its_schema_and_keeps_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    first = text.splitlines()[0]
+    assert first.startswith("#:schema ")
+    schema_path = (path.parent / first.removeprefix("#:schema ")).resolve()
+    kind = {"rigs": "rig", "experiments": "experiment"}.get(path.parent.name, "session")
+    assert schema_path == FOLDER / f"{kind}.json"
+    jsonschema.validate(tomllib.loads(text), json.loads(schema_path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("kind", ["session", "rig", "experiment"])
+def test_schema_is_a_schema(kind: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schemas()[kind])
+
+
+def test_schema_refuses_an_unknown_key_and_a_wrong_value() -> None:
+    rig = tomllib.loads((CONFIGS / "rigs" / "simulated.toml").read_text(encoding="utf-8"))
+    for key, value in (("nmae", "x"), ("board", {"kind": "arduino"})):
+        bad = copy.deepcopy(rig)
+        bad[key] = value
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(bad, schemas()["rig"])
+
+
+def test_every_setting_has_its_type_in_the_schema() -> None:
+    for definition in schemas()["session"]["$defs"].values():
+        for name, field in definition["properties"].items():
+            assert {"type", "anyOf", "oneOf", "$ref", "enum", "const"} & field.keys(), name
