@@ -1,0 +1,308 @@
+"""A real simulated board process, a real socket, real threads: what the line promises."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bci.config.rig import Board, Faults
+from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from hardware.board.interface import BoardError
+from hardware.board.kinds import open_board
+from hardware.board.link import SerialLink
+
+CHILD = Path(__file__).with_name("board_child.py")
+WIDTH_US = 40_000
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    t_end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < t_end, "waited in vain"
+        time.sleep(0.005)
+
+
+class Bench:
+    """A board process, the host's line to it, and what both saw."""
+
+    def __init__(self, folder: Path, settings: Board) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.children: list[subprocess.Popen[bytes]] = []
+        self.boards: list[Any] = []
+        self.events: list[BoardEvent] = []
+        (folder / "board.json").write_text(settings.model_dump_json())
+        self.process = self.start_board()
+
+    def start_board(self) -> subprocess.Popen[bytes]:
+        (self.folder / "endpoints.json").unlink(missing_ok=True)
+        process = self.start("board")
+        until(lambda: bool(self.peers()))
+        return process
+
+    def start(self, role: str) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen([sys.executable, str(CHILD), role, str(self.folder)])
+        self.children.append(child)
+        return child
+
+    def peers(self) -> dict[str, str]:
+        path = self.folder / "endpoints.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def open(self) -> SerialLink:
+        board = open_board(self.settings, self.peers)
+        assert isinstance(board, SerialLink)
+        self.boards.append(board)
+        return board
+
+    def edges(self, pin: str = "valve") -> list[dict[str, Any]]:
+        text = (self.folder / "board-edges.jsonl").read_text()
+        lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+        return [edge for edge in lines if edge["pin"] == pin]
+
+    def openings(self) -> list[int]:
+        return [edge["request_id"] for edge in self.edges() if edge["level"]]
+
+    def turn_until(
+        self, board: SerialLink, condition: Callable[[], bool], timeout_s: float = 10.0
+    ) -> None:
+        def turned() -> bool:
+            board.turn()
+            self.events += board.events()
+            return condition()
+
+        until(turned, timeout_s)
+
+    def kinds(self, request_id: int = 0) -> list[BoardEventKind]:
+        return [event.kind for event in self.events if event.request_id == request_id]
+
+    def close(self) -> None:
+        for board in self.boards:
+            board.close(settle_s=0.0)
+        (self.folder / "stop").touch()
+        for child in self.children:
+            try:
+                child.wait(5.0)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait(5.0)
+
+
+Start = Callable[..., Bench]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    benches: list[Bench] = []
+
+    def begin(**settings: Any) -> Bench:
+        bench = Bench(tmp_path, Board(kind="simulated", **settings))
+        benches.append(bench)
+        return bench
+
+    threads = set(threading.enumerate())
+    yield begin
+    for bench in benches:
+        bench.close()
+    until(lambda: set(threading.enumerate()) <= threads, 2.0)
+
+
+def give(bench: Bench, board: SerialLink, ids: range) -> None:
+    for request_id in ids:
+        board.reward(RewardRequest(request_id, 4.0, trial=request_id))
+    bench.turn_until(board, lambda: not board.pending(), 30.0)
+
+
+def test_rewards_are_given_in_order_and_every_edge_is_on_file(start: Start) -> None:
+    bench = start()
+    board = bench.open()
+    give(bench, board, range(1, 6))
+    assert bench.openings() == [1, 2, 3, 4, 5]
+    assert bench.kinds(3) == [
+        BoardEventKind.REWARD_REQUESTED,
+        BoardEventKind.REWARD_SENT,
+        BoardEventKind.REWARD_ACKNOWLEDGED,
+        BoardEventKind.REWARD_DONE,
+    ]
+    done = [event for event in bench.events if event.kind is BoardEventKind.REWARD_DONE]
+    edges = bench.edges()
+    assert [event.t_device_us for event in done] == [e["t_device_us"] for e in edges if e["level"]]
+    widths = [
+        b["t_device_us"] - a["t_device_us"] for a, b in zip(edges[::2], edges[1::2], strict=True)
+    ]
+    assert widths == [WIDTH_US] * 5
+    assert board.totals.volume_ul == 20.0
+
+
+def test_reward_and_events_return_at_once_even_with_no_board_behind_them(start: Start) -> None:
+    bench = start()
+    board = bench.open()
+    bench.process.kill()
+    bench.process.wait(5.0)
+    t_ns = time.perf_counter_ns()
+    for request_id in range(1, 101):
+        board.reward(RewardRequest(request_id, 4.0, trial=1))
+        board.light(LightCommand(on=True))
+        board.turn()
+        board.events()
+    assert time.perf_counter_ns() - t_ns < 1e9
+    assert board.pending() == 100
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        Faults(lose_byte_every=151, both_ways=True),
+        Faults(corrupt_byte_every=173, both_ways=True),
+        Faults(duplicate_frame_every=2),
+        Faults(lose_byte_every=97),
+        Faults(no_ack=True),
+    ],
+    ids=["lost", "corrupt", "repeated", "lost-answers", "no-ack"],
+)
+def test_bad_line_pays_each_reward_exactly_once(start: Start, faults: Faults) -> None:
+    bench = start(faults=faults, ack_timeout_ms=60.0, pay_within_s=20.0, watchdog_ms=600.0)
+    board = bench.open()
+    give(bench, board, range(1, 11))
+    assert bench.openings() == list(range(1, 11))
+    assert (board.totals.done, board.totals.volume_ul) == (10, 40.0)
+
+
+def test_unplugged_in_a_pulse_reconnects_and_is_settled_from_the_ring(start: Start) -> None:
+    bench = start(faults=Faults(unplug_after_s=0.3), reconnect_s=0.1, watchdog_ms=2000.0)
+    board = bench.open()
+    board.reward(RewardRequest(1, 40.0, trial=1))
+    bench.turn_until(board, lambda: BoardEventKind.LOST in bench.kinds())
+    bench.turn_until(board, lambda: not board.pending())
+    assert bench.kinds().count(BoardEventKind.CONNECTED) == 2
+    assert bench.kinds(1)[-1] is BoardEventKind.REWARD_DONE
+    assert bench.events[-1].value == 400_000
+    assert bench.openings() == [1]
+
+
+def test_reset_in_a_pulse_is_unknown_and_never_repeated(start: Start) -> None:
+    bench = start(faults=Faults(reset_after_s=0.3))
+    board = bench.open()
+    board.reward(RewardRequest(1, 40.0, trial=1))
+    bench.turn_until(board, lambda: not board.pending())
+    assert bench.kinds(1)[-1] is BoardEventKind.REWARD_UNKNOWN
+    board.reward(RewardRequest(2, 4.0, trial=2))
+    bench.turn_until(board, lambda: not board.pending())
+    assert bench.openings() == [1, 2]
+    assert (board.totals.given, board.totals.volume_ul) == (2, 44.0)
+
+
+def test_board_process_killed_in_a_pulse_and_started_again_leaves_it_unknown(start: Start) -> None:
+    bench = start()
+    board = bench.open()
+    board.reward(RewardRequest(1, 40.0, trial=1))
+    bench.turn_until(board, lambda: BoardEventKind.REWARD_ACKNOWLEDGED in bench.kinds(1))
+    bench.process.kill()
+    bench.process.wait(5.0)
+    bench.turn_until(board, lambda: BoardEventKind.LOST in bench.kinds())
+    board.close(settle_s=0.0)
+    bench.events += board.events()
+    assert bench.kinds(1)[-1] is BoardEventKind.REWARD_UNKNOWN
+
+
+def test_killed_host_leaves_the_valve_shut_within_half_a_second(start: Start) -> None:
+    bench = start()
+    host = bench.start("host")
+    until(lambda: bool(bench.openings()))
+    t_kill_ns = time.perf_counter_ns()
+    host.kill()
+    host.wait(5.0)
+    until(lambda: len(bench.edges()) == 2)
+    shut = bench.edges()[-1]
+    assert shut["level"] == 0
+    assert shut["t_perf_ns"] - t_kill_ns < 0.5e9
+    # the pulse was cut, or had come to its own end just before
+    assert shut["t_device_us"] - bench.edges()[0]["t_device_us"] <= 400_000
+    # the line is free again for the next host
+    board = bench.open()
+    assert board.connected
+
+
+def test_loop_that_stops_turning_shuts_the_valve_and_one_that_turns_again_is_served(
+    start: Start,
+) -> None:
+    bench = start()
+    board = bench.open()
+    board.reward(RewardRequest(1, 45.0, trial=1))
+    until(lambda: len(bench.edges()) == 2)  # without a turn
+    up, down = bench.edges()
+    assert down["t_device_us"] - up["t_device_us"] < 450_000
+    bench.turn_until(board, lambda: not board.pending())
+    assert bench.kinds(1)[-1] is BoardEventKind.REWARD_UNKNOWN
+    assert BoardEventKind.SAFE in bench.kinds()
+    board.reward(RewardRequest(2, 4.0, trial=2))
+    bench.turn_until(board, lambda: not board.pending())
+    assert bench.kinds(2)[-1] is BoardEventKind.REWARD_DONE
+
+
+def test_close_lets_a_reward_end_and_leaves_the_board_safe(start: Start) -> None:
+    bench = start()
+    board = bench.open()
+    board.reward(RewardRequest(1, 20.0, trial=1))
+    board.close(settle_s=2.0)
+    bench.events += board.events()
+    assert bench.kinds(1)[-1] is BoardEventKind.REWARD_DONE
+    assert bench.kinds()[-2:] == [BoardEventKind.SAFE, BoardEventKind.LOST]
+    assert [edge["level"] for edge in bench.edges()] == [1, 0]
+    board.close()
+
+
+def test_close_at_once_cuts_the_pulse(start: Start) -> None:
+    bench = start()
+    board = bench.open()
+    board.reward(RewardRequest(1, 45.0, trial=1))
+    bench.turn_until(board, lambda: bool(bench.openings()))
+    t_ns = time.perf_counter_ns()
+    board.close(settle_s=0.0)
+    until(lambda: len(bench.edges()) == 2)
+    assert bench.edges()[-1]["t_perf_ns"] - t_ns < 0.4e9
+    bench.events += board.events()
+    assert bench.kinds(1)[-1] is BoardEventKind.REWARD_UNKNOWN
+
+
+def test_stopped_board_process_has_shut_the_valve_on_file(start: Start) -> None:
+    bench = start()
+    board = bench.open()
+    board.reward(RewardRequest(1, 45.0, trial=1))
+    bench.turn_until(board, lambda: bool(bench.openings()))
+    (bench.folder / "stop").touch()
+    assert bench.process.wait(5.0) == 0
+    assert [edge["level"] for edge in bench.edges()] == [1, 0]
+
+
+def test_callback_wakes_the_loop_after_events(start: Start) -> None:
+    bench = start()
+    woken = threading.Event()
+    board = open_board(bench.settings, bench.peers, woken.set)
+    bench.boards.append(board)
+    woken.clear()
+    board.reward(RewardRequest(1, 4.0, trial=1))
+    assert woken.wait(5.0)
+    assert board.events()
+
+
+def test_settings_that_the_board_refuses_end_the_opening_with_the_limit(start: Start) -> None:
+    bench = start(valve={"max_open_ms": 9_000.0})
+    with pytest.raises(BoardError, match="out of range, its limit is 1000000"):
+        bench.open()
+
+
+def test_second_host_gets_no_answer_while_the_first_is_there(start: Start) -> None:
+    bench = start()
+    board = bench.open()
+    with pytest.raises(BoardError, match=r"no board answered within 0\.5 s"):
+        open_board(bench.settings, bench.peers, timeout_s=0.5)
+    bench.turn_until(board, lambda: board.connected)
+    give(bench, board, range(1, 2))
+    assert bench.openings() == [1]
