@@ -96,6 +96,7 @@ class PsychoPyBackend:
             self._window.close()
             self._window = None
         if self._xvfb is not None:
+            os.environ.pop("DISPLAY", None)
             self._xvfb.stop()
             self._xvfb = None
 
