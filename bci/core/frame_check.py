@@ -76,7 +76,6 @@ class FrameCheck:
         self._ensemble = np.array(ensemble, dtype=np.intp)
         n_decoded = self._plane_sizes[decode_plane]
         self._sorted = np.empty(n_decoded, dtype=np.float32)
-        self._finite = np.empty(n_decoded, dtype=np.bool_)
         self._middle = n_decoded // 2
         self._previous: np.ndarray | None = None
         self._missing: deque[range] = deque(maxlen=64)
@@ -174,13 +173,14 @@ class FrameCheck:
 
     def _content_of(self, frame: RoiFrame, ledger: list[LedgerEntry]) -> Verdict:
         values = frame.fluorescence
-        np.isfinite(values, out=self._finite)
-        if not self._finite.all():
-            if not self._finite[self._ensemble].all():
+        # both find NaN first; a third of the time of isfinite and all on caches gone cold
+        if not (isfinite(values[values.argmax()]) and isfinite(values[values.argmin()])):
+            finite = np.isfinite(values)
+            if not finite[self._ensemble].all():
                 self._previous = values
                 ledger.append(entry(frame.frame_id, LedgerKind.NOT_FINITE))
                 return Verdict.FREEZE
-            bad = int(len(values) - np.count_nonzero(self._finite))
+            bad = int(len(values) - np.count_nonzero(finite))
             ledger.append(entry(frame.frame_id, LedgerKind.NOT_FINITE_ELSEWHERE, "values", bad))
         self._sorted[:] = values
         self._sorted.partition(self._middle)
