@@ -127,6 +127,8 @@ def check_journal(journal: JournalBytes) -> Integrity:
     defects[:0] = before
     unclosed = None
     if end is not None or data[journal.data_end : journal.data_end + 1] == b"\x0f":
+        if end is None and not defects:
+            defects.append(Defect("the last record", "missing", journal.data_end))
         after, unclosed = _check_epilogue(journal, start, defects, counts, times_ns or (0, 0))
         defects += after
     elif cut is not None:

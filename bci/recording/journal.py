@@ -7,6 +7,7 @@ loop has a command to send.
 """
 
 import os
+import struct
 import threading
 import time
 import zlib
@@ -18,6 +19,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
+from bci.recording.exclusive import take
+from bci.recording.folder import sync_folder
 from bci.recording.layout import (
     CHANNEL_IDS,
     FRAME_HEAD,
@@ -95,6 +98,7 @@ class Journal:
         self._written = threading.Event()
         self._reason = ""
         self._file: BinaryIO = path.open("xb", buffering=0)
+        take(self._file.fileno())
         try:
             self._write_start(start)
         except OSError:
@@ -225,7 +229,7 @@ class Journal:
         while self._unwritten:
             del self._unwritten[: self._file.write(self._unwritten)]
         os.fsync(self._file.fileno())
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _write_often(self) -> None:
         try:
@@ -252,12 +256,12 @@ class Journal:
         while self._queue:
             topic, wall_ns, perf_ns, payload = self._queue.popleft()
             try:
-                content = self._payload(payload)
-            except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+                message = self._message(topic, wall_ns, perf_ns, self._payload(payload))
+            except (TypeError, ValueError, OverflowError, struct.error) as error:
                 self.n_refused += 1
                 self._fail(f"{self.path}: a record of topic {topic} cannot be written: {error}")
                 continue
-            self._compose(self._message(topic, wall_ns, perf_ns, content))
+            self._compose(message)
             n_composed += 1
             # Each write lets go of the interpreter, which the loop may be waiting for.
             enough = n_composed % RECORDS_PER_WRITE == 0 or len(self._unwritten) >= BYTES_PER_WRITE
@@ -339,13 +343,3 @@ def _sync_data(descriptor: int) -> None:
         os.fdatasync(descriptor)
     else:
         os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the name of a new file to the disk; Windows does so by itself."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

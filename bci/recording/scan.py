@@ -207,7 +207,7 @@ class JournalBytes:
     def _is_cut_short(self, offset: int, rest: bytes) -> bool:
         if len(rest) < RECORD_HEAD.size:
             return True
-        opcode, length = RECORD_HEAD.unpack_from(rest)
-        if opcode == MESSAGE and offset + RECORD_HEAD.size + length > len(self.data):
+        length = RECORD_HEAD.unpack_from(rest)[1]
+        if offset + RECORD_HEAD.size + length > len(self.data):
             return True
         return not any(memoryview(self.data)[offset:])

@@ -155,13 +155,13 @@ class SessionRecord:
         One for each input.
     sent, board, calibrations
         As recorded; `board` carries its own times.
-    screen, ledger, notes, processes
+    events, screen, ledger, notes, processes
         With the time of each record. `ledger` merges the entries of the decisions with those
         that control, board and screen made themselves.
     end
         None: the journal was not closed.
-    recovered
-        None: the journal is as it was written.
+    recoveries
+        What each run of `bci recover` left out; empty: the journal is as it was written.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, journal: JournalBytes) -> None:
@@ -179,19 +179,20 @@ class SessionRecord:
         self.ledger: list[Timed[LedgerEntry]] = []
         self.notes: list[Timed[Note]] = []
         self.processes: list[Timed[ProcessEvent]] = []
+        self.events: list[Timed[SequencedEvent]] = []
         self.end: JournalEnd | None = None
-        self.recovered: Recovered | None = None
+        self.recoveries: list[Recovered] = []
         self.start = JournalStart(manifest.session, manifest.settings_hash, 0, 0)
-        events: list[SequencedEvent] = []
         plain: dict[Topic, list[Any]] = {
             Topic.INFO: self.infos,
-            Topic.EVENT: events,
             Topic.DECISION: self.decisions,
             Topic.SENT: self.sent,
             Topic.BOARD: self.board,
             Topic.CALIBRATION: self.calibrations,
+            Topic.RECOVERY: self.recoveries,
         }
         timed: dict[Topic, list[Any]] = {
+            Topic.EVENT: self.events,
             Topic.SCREEN: self.screen,
             Topic.LEDGER: self.ledger,
             Topic.NOTE: self.notes,
@@ -218,18 +219,16 @@ class SessionRecord:
                 timed[topic].append(Timed(message.wall_ns, message.perf_ns, value))
             elif topic is Topic.START:
                 self.start = value
-            elif topic is Topic.END:
-                self.end = value
             else:
-                self.recovered = value
-        known = {span.first for span in self.recovered.lost} if self.recovered else set()
+                self.end = value
+        known = {(span.first, span.last) for found in self.recoveries for span in found.lost}
         for damage in lost:
-            if not damage.cut_short and damage.first not in known:
+            if not damage.cut_short and (damage.first, damage.last) not in known:
                 raise DamagedJournal(
                     f"{journal.path}: record {damage.first} is damaged, byte {damage.offset}. "
                     f"Run bci verify {folder} to see it, bci recover {folder} to leave it out."
                 )
-        self.inputs = Inputs(self._data, self._frames, events)
+        self.inputs = Inputs(self._data, self._frames, [event.value for event in self.events])
 
     @classmethod
     def read(cls, folder: Path) -> "SessionRecord":

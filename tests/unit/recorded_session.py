@@ -74,9 +74,7 @@ def record_session(folder: Path, n_frames: int = 40, *, close: bool = True) -> J
     loop = ClosedLoop(session, info)
     for sequence, item in enumerate(inputs(info, n_frames), start=1):
         if isinstance(item, RoiFrame):
-            journal.append_frame(
-                sequence, sequence, pack_header(item), item.fluorescence.tobytes()
-            )
+            journal.append_frame(sequence, sequence, pack_header(item), item.fluorescence.tobytes())
             decision = loop.step(item)
         else:
             journal.append(Topic.EVENT, SequencedEvent(sequence, item))

@@ -1,0 +1,179 @@
+import math
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded_session import record_session
+
+from bci.core.loop_types import Decision
+from bci.recording import verify as verify_module
+from bci.recording.folder import JOURNAL, MANIFEST
+from bci.recording.journal import Journal
+from bci.recording.layout import PAYLOADS
+from bci.recording.manifest import NoManifest
+from bci.recording.records import Topic
+from bci.recording.scan import JournalBytes
+from bci.recording.verify import VerdictKind, ulp_distance, verify
+
+
+@pytest.fixture
+def folder(tmp_path):
+    record_session(tmp_path / "s")
+    return tmp_path / "s"
+
+
+def rewrite(folder, change) -> None:
+    """Record the same session again with records changed, so that every CRC holds."""
+    path = folder / JOURNAL
+    with JournalBytes(path) as journal:
+        found = [(m, bytes(journal.data[m.payload])) for m in journal.scan()]
+    path.unlink()
+    start = msgspec.msgpack.decode(found[0][1], type=PAYLOADS[Topic.START])
+    with Journal(path, start) as again:
+        for message, payload in found[1:-1]:
+            changed = change(message.topic, payload)
+            if changed is not None:
+                again.append(message.topic, changed, message.wall_ns, message.perf_ns)
+
+
+def change_decision(sequence: int, **fields):
+    def change(topic, payload):
+        if topic is Topic.DECISION:
+            decision = msgspec.msgpack.decode(payload, type=Decision)
+            if decision.sequence == sequence:
+                return msgspec.structs.replace(decision, **fields)
+        return payload
+
+    return change
+
+
+def decision_of(folder, sequence: int) -> Decision:
+    with JournalBytes(folder / JOURNAL) as journal:
+        for message in journal.scan():
+            if message.topic is Topic.DECISION:
+                found = msgspec.msgpack.decode(journal.data[message.payload], type=Decision)
+                if found.sequence == sequence:
+                    return found
+    raise AssertionError(sequence)
+
+
+def test_recorded_session_is_identical(folder):
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.IDENTICAL, verdict
+    assert verdict.ok
+    assert verdict.n_compared == verdict.n_inputs == 43
+    assert verdict.notes == ()
+
+
+def test_changed_byte_is_damaged_and_names_the_record(folder):
+    with JournalBytes(folder / JOURNAL) as journal:
+        frame = [m for m in journal.scan() if m.topic is Topic.FRAME][9]
+    content = bytearray((folder / JOURNAL).read_bytes())
+    content[frame.payload.stop - 1] ^= 1
+    (folder / JOURNAL).write_bytes(content)
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.DAMAGED
+    assert verdict.defects[0].record == frame.number
+    assert "frame id 9" in verdict.text
+
+
+def test_one_bit_of_s_is_different_and_names_sequence_and_field(folder):
+    s = decision_of(folder, 30).s
+    rewrite(folder, change_decision(30, s=math.nextafter(s, 1.0)))
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.DIFFERENT
+    assert (verdict.difference.sequence, verdict.difference.field) == (30, "s")
+
+
+def test_last_bits_on_another_computer_are_a_verdict_of_their_own(folder, monkeypatch):
+    s = decision_of(folder, 30).s
+    rewrite(folder, change_decision(30, s=math.nextafter(s, 1.0)))
+    monkeypatch.setattr(verify_module, "cpu_features", lambda: ("another",))
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.WITHIN_ULP
+    assert verdict.ok
+    assert verdict.max_ulp == 1
+    assert "within 1 ulp" in verdict.text
+
+
+@pytest.mark.parametrize("fields", [{"s": 0.5}, {"trial": 7}, {"frame_id": 0}, {"command": None}])
+def test_another_decision_is_different_on_any_computer(folder, monkeypatch, fields):
+    with_command = next(n for n in range(15, 40) if decision_of(folder, n).command is not None)
+    rewrite(folder, change_decision(with_command, **fields))
+    monkeypatch.setattr(verify_module, "cpu_features", lambda: ("another",))
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.DIFFERENT
+    assert verdict.difference.sequence == with_command
+
+
+def test_changed_fluorescence_is_different(folder):
+    def brighter(topic, payload):
+        if topic is Topic.FRAME and int.from_bytes(payload[:8], "little") == 20:
+            values = np.frombuffer(payload[80:], "<f4") * np.float32(1.5)
+            return payload[:80] + values.tobytes()
+        return payload
+
+    rewrite(folder, brighter)
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.DIFFERENT
+    assert verdict.difference.sequence == 20
+
+
+def test_missing_decision_is_different(folder):
+    def without(topic, payload):
+        if topic is not Topic.DECISION:
+            return payload
+        return None if msgspec.msgpack.decode(payload)["sequence"] == 12 else payload
+
+    rewrite(folder, without)
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.DIFFERENT
+    assert (verdict.difference.sequence, verdict.difference.recorded) == (12, None)
+
+
+def test_missing_input_is_not_called_identical(folder):
+    def without(topic, payload):
+        if topic is Topic.FRAME and int.from_bytes(payload[:8], "little") == 12:
+            return None
+        return payload
+
+    rewrite(folder, without)
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.INCOMPLETE
+    assert "input 12" in verdict.text
+
+
+def test_session_that_was_not_closed_is_incomplete(tmp_path):
+    record_session(tmp_path / "s")
+    path = tmp_path / "s" / JOURNAL
+    path.write_bytes(path.read_bytes()[:-1500])
+    verdict = verify(tmp_path / "s")
+    assert verdict.kind is VerdictKind.INCOMPLETE
+    assert "bci recover" in verdict.text
+
+
+def test_other_settings_in_the_manifest_are_damage(folder):
+    path = folder / MANIFEST
+    text = path.read_text("utf-8")
+    assert '"grey_s": 0.2' in text
+    path.write_text(text.replace('"grey_s": 0.2', '"grey_s": 0.3'), "utf-8")
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.DAMAGED
+    assert MANIFEST in verdict.text
+
+
+def test_folder_without_manifest_says_what_to_name(tmp_path):
+    with pytest.raises(NoManifest, match="Name the folder"):
+        verify(tmp_path)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 50))
+def test_ulp_distance_counts_floats(value, n):
+    other = value
+    for _ in range(n):
+        other = math.nextafter(other, math.inf)
+    if math.isfinite(other):
+        assert ulp_distance(value, other) == n
+        assert ulp_distance(other, value) == n
