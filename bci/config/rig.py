@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from bci.config.metadata import Imaging
 from bci.config.model import Settings
 
 NonNegativeFloat = Annotated[float, Field(ge=0)]
@@ -194,3 +195,4 @@ class Rig(Settings):
     board: Board
     screen: Screen = Screen()
     stream: Stream = Stream()
+    imaging: Imaging = Imaging()

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from bci.config.experiment import Experiment
+from bci.config.metadata import Animal, Lab
 from bci.config.model import Settings
 from bci.config.rig import Rig
 
@@ -14,3 +15,7 @@ class Session(Settings):
     experiment: Experiment
     subject: str = Field(default="nobody", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Name of the animal, a folder name."""
+    animal: Animal = Animal()
+    """The subject, for the data file."""
+    lab: Lab = Lab()
+    """The people, for the data file."""
