@@ -1,0 +1,116 @@
+"""The serial line through the operating system's own terminal layer."""
+
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bci.config.rig import Board
+from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
+from hardware.board.device import Device
+from hardware.board.kinds import open_board
+from hardware.board.link import SerialLink
+
+if sys.platform == "win32":
+    pytest.skip("no pseudo-terminals", allow_module_level=True)
+
+import pty
+import tty
+
+
+def until(board: SerialLink, condition: Callable[[], bool], events: list[BoardEvent]) -> None:
+    t_end = time.monotonic() + 10.0
+    while not condition():
+        board.turn()
+        events += board.events()
+        assert time.monotonic() < t_end, events
+        time.sleep(0.005)
+
+
+class PtyBoard:
+    """A device whose cable can be pulled: `port` is a name that leads to the present terminal."""
+
+    def __init__(self, port: Path) -> None:
+        self.port = port
+        self.device = Device()
+        self.ending = threading.Event()
+        self.master: int | None = None
+        self.lock = threading.Lock()
+        self.t_zero_ns = time.perf_counter_ns()
+        self.plug()
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def plug(self) -> None:
+        master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.port.symlink_to(os.ttyname(slave))
+        os.close(slave)
+        self.master = master
+
+    def unplug(self) -> None:
+        with self.lock:
+            self.port.unlink()
+            if self.master is not None:
+                os.close(self.master)
+            self.master = None
+
+    def now_us(self) -> int:
+        return (time.perf_counter_ns() - self.t_zero_ns) // 1000
+
+    def serve(self) -> None:
+        while not self.ending.is_set():
+            self.ending.wait(0.001)
+            with self.lock:
+                self.device.receive(self.read(), self.now_us())
+                out = self.device.take_output()
+                if out and self.master is not None:
+                    os.write(self.master, out)
+
+    def read(self) -> bytes:
+        if self.master is None or not select.select([self.master], [], [], 0)[0]:
+            return b""
+        try:
+            return os.read(self.master, 4096)
+        except OSError:
+            return b""  # nobody has the other end open
+
+    def close(self) -> None:
+        self.ending.set()
+        self.thread.join(5.0)
+        self.unplug()
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[PtyBoard]:
+    board = PtyBoard(tmp_path / "ttyBCI0")
+    yield board
+    board.close()
+
+
+def test_rewards_pass_over_a_terminal_and_survive_pulling_the_cable(device: PtyBoard) -> None:
+    settings = Board(kind="serial", port=str(device.port), reconnect_s=0.1)
+    board = open_board(settings, dict)
+    assert isinstance(board, SerialLink)
+    events: list[BoardEvent] = []
+    try:
+        board.reward(RewardRequest(1, 4.0, trial=1))
+        until(board, lambda: not board.pending(), events)
+        device.unplug()
+        until(board, lambda: not board.connected, events)
+        board.reward(RewardRequest(2, 4.0, trial=2))
+        device.plug()
+        until(board, lambda: not board.pending(), events)
+    finally:
+        board.close()
+    events += board.events()
+    openings = [edge.request_id for edge in device.device.take_edges() if edge.level]
+    assert openings == [1, 2]
+    kinds = [event.kind for event in events if event.request_id == 0]
+    assert kinds[:3] == [BoardEventKind.CONNECTED, BoardEventKind.LOST, BoardEventKind.CONNECTED]
+    assert board.totals.done == 2
