@@ -118,6 +118,33 @@ def check(
 
 
 @app.command()
+def doctor(
+    session_file: SessionFile,
+    sets: Sets = None,
+    out: Out = Path("sessions"),
+    json_file: Json = None,
+) -> None:
+    """Pre-flight: try stream, screen, board, disk and clock, and say what to do."""
+    from bci.session.preflight import Status, all_checks
+
+    session, console, checks = load_session(session_file, _overrides(sets)), _told(), []
+    for found in all_checks(session, out):
+        checks.append(found)
+        style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[found.status.value]
+        console.print(f"{found.status.value:5s}", style=style, end="")
+        solution = f" → {found.solution}" if found.solution else ""
+        console.print(
+            f"{found.name:9s} {found.message}{solution}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    _write_json(json_file, checks)
+    if any(found.status is Status.FAIL for found in checks):
+        raise typer.Exit(FAULT)
+
+
+@app.command()
 def verify(folder: Folder, json_file: Json = None) -> None:
     """Check every byte of a journal and recompute every decision."""
     from bci.recording.verify import verify as verify_folder

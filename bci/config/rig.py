@@ -1,5 +1,6 @@
 """The rig: where frames come from, the screen, the board, the transport."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -140,8 +141,8 @@ class Valve(Settings):
 
     ms_per_ul: PositiveFloat = 10.0
     """Opening time for 1 µl."""
-    calibrated_on: str | None = None
-    """ISO date of the weighing that gave ms_per_ul; none: never calibrated."""
+    calibrated_on: date | None = None
+    """Date of the weighing that gave ms_per_ul; none: never calibrated."""
     max_open_ms: PositiveFloat = 500.0
     """The board shuts the valve after this, whatever was asked."""
     max_duty: float = Field(default=0.5, gt=0, le=1)

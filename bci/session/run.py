@@ -14,6 +14,7 @@ from bci.recording.folder import JOURNAL, LOG, NWB, REPORT, session_folder
 from bci.recording.manifest import finish_manifest, make_manifest, write_manifest
 from bci.recording.nwb import export_nwb
 from bci.session.logs import LogBook
+from bci.session.preflight import quick_checks
 from bci.session.progress import TerminalProgress
 from bci.session.supervisor import Ending, Supervisor
 from hardware.board.kinds import port_faults
@@ -79,7 +80,8 @@ def run_session(
     now = datetime.now().astimezone()
     folder = session_folder(root.resolve(), session.subject, now)
     name = f"{session.subject}-{folder.name}"
-    write_manifest(folder, make_manifest(name, session, now))
+    preflight = msgspec.to_builtins(quick_checks(session, root))
+    write_manifest(folder, make_manifest(name, session, now, preflight))
     book = LogBook(folder / LOG, console)
     try:
         console.print(f"session {name} in {folder}", markup=False, highlight=False, soft_wrap=True)

@@ -88,6 +88,7 @@ class SupervisorHub:
         self._changed = threading.Condition()
         self._children: dict[str, Child] = {}
         self._lines: dict[bytes, str] = {}
+        self._own: dict[str, str] = {}
         self._stopping: set[str] = set()
         self._reports: deque[ChildReport] = deque()
         self._peers_due = False
@@ -115,6 +116,12 @@ class SupervisorHub:
         """What all children have bound."""
         with self._changed:
             return self._all_endpoints("")
+
+    def announce(self, endpoints: dict[str, str]) -> None:
+        """Tell the children what this very process has bound."""
+        with self._changed:
+            self._own = self._own | endpoints
+            self._peers_due = True
 
     def take_reports(self) -> list[ChildReport]:
         """Facts told since the last call, in order."""
@@ -203,7 +210,7 @@ class SupervisorHub:
         self._changed.notify_all()
 
     def _all_endpoints(self, but: str) -> dict[str, str]:
-        return {
+        return self._own | {
             key: endpoint
             for name, child in self._children.items()
             if name != but
