@@ -13,10 +13,10 @@ from hardware.board.framing import FrameDecoder
 from hardware.board.protocol import (
     PROTOCOL_VERSION,
     Ack,
+    Cut,
     DeviceState,
     Done,
     Event,
-    Failed,
     Hello,
     Identity,
     InputKind,
@@ -375,10 +375,9 @@ class Conversation:
                 self._hear_nack(message, t_ns)
             case Done(request_id=request_id):
                 self._end(request_id, RewardState.DONE, t_ns, message.t_open_us, message.opened_us)
-            case Failed(request_id=request_id, opened_us=opened_us):
-                state = RewardState.UNKNOWN if opened_us else RewardState.FAILED
+            case Cut(request_id=request_id, opened_us=opened_us):
                 detail = f"cut short by the board: {_reason(message.reason)}"
-                self._end(request_id, state, t_ns, message.t_us, opened_us, detail)
+                self._end(request_id, RewardState.UNKNOWN, t_ns, message.t_us, opened_us, detail)
             case RingEntry():
                 self._hear_ring(message, t_ns)
             case Event(kind=kind):

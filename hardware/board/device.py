@@ -20,10 +20,10 @@ from hardware.board.protocol import (
     Capability,
     Clock,
     ClockTime,
+    Cut,
     DeviceState,
     Done,
     Event,
-    Failed,
     Gate,
     Hello,
     Identity,
@@ -196,6 +196,7 @@ class Device:
         self._duty = DutyLimit()
         self._gate = GateTimer()
         self._frames = 0
+        self._armed_by = 0
         self._t_scope_us: int | None = None
         self._values = dict.fromkeys(SetKey, 0)
         self._tell_status(0)
@@ -231,7 +232,10 @@ class Device:
                 self._gate.allow_light(bool(on))
             case Gate(mode=mode):
                 self._gate.enable(bool(mode))
+            case Arm() if sequence == self._armed_by:
+                pass  # the same request again: the scope is not triggered twice
             case Arm(start=start):
+                self._armed_by = sequence
                 self._frames = 0
                 if start:
                     self._set(Pin.SCOPE, 1)
@@ -374,7 +378,7 @@ class Device:
         self._lower_all()
         if pulse is not None:
             entry = self._end_pulse(pulse, RingState.INTERRUPTED)
-            self._tell(Failed(entry.request_id, reason, entry.opened_us, self._now_us))
+            self._tell(Cut(entry.request_id, reason, entry.opened_us, self._now_us))
         if self._state is DeviceState.READY:
             self._state = DeviceState.SAFE
             self._reason = reason

@@ -149,7 +149,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Hello(Message, frozen=True):
-    """The host takes the line, gives the limits and lets the board leave the safe state."""
+    """The host takes the line, gives the limits and lets the board leave SAFE."""
 
     TYPE = 0x01
     LAYOUT = struct.Struct("<BIIHH")
@@ -187,7 +187,7 @@ class Light(Message, frozen=True):
 
 
 class Gate(Message, frozen=True):
-    """PMT gate: 0 off, 1 on every frame TTL."""
+    """Switch the PMT gate: 0 off, 1 on every frame TTL."""
 
     TYPE = 0x05
     LAYOUT = struct.Struct("<B")
@@ -195,7 +195,7 @@ class Gate(Message, frozen=True):
 
 
 class Safe(Message, frozen=True):
-    """Shut everything and stay so until `Hello`."""
+    """Shut everything and stay so until HELLO."""
 
     TYPE = 0x06
     LAYOUT = struct.Struct("<")
@@ -226,7 +226,7 @@ class Arm(Message, frozen=True):
 
 
 class Set(Message, frozen=True):
-    """Change one value of `SetKey`."""
+    """Change one value."""
 
     TYPE = 0x0A
     LAYOUT = struct.Struct("<BI")
@@ -235,7 +235,7 @@ class Set(Message, frozen=True):
 
 
 class Identity(Message, frozen=True):
-    """Who the board is and the limits in force; the answer to `Hello`."""
+    """Who the board is and the limits in force; the answer to HELLO."""
 
     TYPE = 0x81
     LAYOUT = struct.Struct(f"<BBIIHHHIIHHB{NAME_BYTES}s")
@@ -292,8 +292,8 @@ class Done(Message, frozen=True):
     t_close_us: int
 
 
-class Failed(Message, frozen=True):
-    """A reward was cut short after opened_us."""
+class Cut(Message, frozen=True):
+    """A reward that had begun was cut short."""
 
     TYPE = 0x85
     LAYOUT = struct.Struct("<IBIQ")
@@ -314,7 +314,7 @@ class Event(Message, frozen=True):
 
 
 class Status(Message, frozen=True):
-    """State of the board: at every change, and the answer to `KeepAlive`."""
+    """State of the board: at every change, and the answer to KEEP_ALIVE."""
 
     TYPE = 0x87
     LAYOUT = struct.Struct("<BBBBHQ")
@@ -327,7 +327,7 @@ class Status(Message, frozen=True):
 
 
 class RingEntry(Message, frozen=True):
-    """The answer to `Ring`; times are 0 where they belong to an earlier boot."""
+    """The answer to RING; times are 0 where they belong to an earlier boot."""
 
     TYPE = 0x88
     LAYOUT = struct.Struct("<BBIIBIQQ")
@@ -342,7 +342,7 @@ class RingEntry(Message, frozen=True):
 
 
 class ClockTime(Message, frozen=True):
-    """The board's time at the last byte of `Clock`."""
+    """The board's time at the last byte of CLOCK."""
 
     TYPE = 0x89
     LAYOUT = struct.Struct("<BQ")
@@ -367,7 +367,7 @@ BOARD_MESSAGES: tuple[type[Message], ...] = (
     Ack,
     Nack,
     Done,
-    Failed,
+    Cut,
     Event,
     Status,
     RingEntry,

@@ -14,10 +14,10 @@ from hardware.board.protocol import (
     Arm,
     Clock,
     ClockTime,
+    Cut,
     DeviceState,
     Done,
     Event,
-    Failed,
     Gate,
     Hello,
     Identity,
@@ -147,7 +147,7 @@ def test_host_silence_shuts_everything_at_the_watchdog_and_only_hello_ends_it() 
     device.advance(500_000)
     assert valve(device.take_edges()) == [(250_000, 1), (400_000, 0)]
     failed, status = heard(device)
-    assert failed == Failed(1, Reason.HOST_SILENT, 150_000, 400_000)
+    assert failed == Cut(1, Reason.HOST_SILENT, 150_000, 400_000)
     assert isinstance(status, Status)
     assert (status.state, status.reason) == (DeviceState.SAFE, Reason.HOST_SILENT)
     [status] = tell(device, KeepAlive(), 600_000)
@@ -172,7 +172,7 @@ def test_safe_cuts_a_pulse_and_tells_how_long_it_was() -> None:
     device = greeted()
     tell(device, Reward(1, 40_000, 1, 0), 0)
     failed, status, ack = tell(device, Safe(), 15_000)
-    assert failed == Failed(1, Reason.HOST_ASKED, 15_000, 15_000)
+    assert failed == Cut(1, Reason.HOST_ASKED, 15_000, 15_000)
     assert isinstance(status, Status)
     assert ack == Ack(1, Safe.TYPE, 0)
     assert valve(device.take_edges()) == [(0, 1), (15_000, 0)]
@@ -182,7 +182,7 @@ def test_another_session_ends_what_the_first_one_began_and_shares_no_ids() -> No
     device = greeted()
     tell(device, Reward(1, 40_000, 1, 0), 0)
     other = Hello(1, 10, MAX_OPEN_US, 100, 300)
-    assert [type(answer) for answer in tell(device, other, 10_000)] == [Failed, Status, Identity]
+    assert [type(answer) for answer in tell(device, other, 10_000)] == [Cut, Status, Identity]
     assert tell(device, Reward(1, 40_000, 1, 0), 20_000) == [Ack(1, Reward.TYPE, 1)]
     assert valve(device.take_edges()) == [(0, 1), (10_000, 0), (20_000, 1)]
 
@@ -378,3 +378,10 @@ def test_protocol_numbers_do_not_change() -> None:
         "Arm": 9,
         "Set": 10,
     }
+
+
+def test_repeated_arm_triggers_the_scope_once() -> None:
+    device = greeted()
+    assert tell(device, Arm(1), 0, 7) == tell(device, Arm(1), 5_000, 7) == [Ack(7, Arm.TYPE, 0)]
+    device.advance(100_000)
+    assert len(device.take_edges()) == 2
