@@ -289,6 +289,9 @@ def test_second_set_up_at_the_same_time_waits_for_the_first(machine: Machine) ->
     second = machine.start()
     assert second.stdout is not None
     assert "waiting for another set-up" in second.stdout.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(timeout=0.5)
+    assert machine.log.read_text().count("venv") == 1
     hang.unlink()
     for process in (first, second):
         process.communicate(timeout=20)
@@ -317,6 +320,26 @@ def test_changed_requirements_bring_the_environment_up_to_date(machine: Machine,
     assert machine.set_up()[0] == 0
     assert machine.actions() == ["pip"]
     assert machine.set_up() == (0, "")
+
+
+def test_update_that_was_killed_leaves_nothing_that_passes_for_complete(machine: Machine) -> None:
+    machine.has_python()
+    machine.set_up()
+    machine.actions()
+    constraints = machine.project / "constraints.txt"
+    before = constraints.read_text()
+    constraints.write_text("")
+    hang = Path(f"{machine.log}.hang-pip")
+    hang.touch()
+    process = machine.start()
+    wait_until_it_hangs(machine)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+    hang.unlink()
+    machine.actions()
+    constraints.write_text(before)
+    assert machine.set_up()[0] == 0
+    assert machine.actions() == ["venv", "pip"]
 
 
 def test_new_version_of_python_makes_the_environment_anew(machine: Machine) -> None:
