@@ -37,6 +37,7 @@ CLOSE_S = 5.0
 BUDGET_BYTES = 256 * 1024 * 1024
 RECORDS_PER_WRITE = 8
 BYTES_PER_WRITE = 64 * 1024
+MAX_BYTES_PER_WRITE = 8 * 1024 * 1024
 
 
 class _FramePayload(NamedTuple):
@@ -44,6 +45,11 @@ class _FramePayload(NamedTuple):
     t_received_ns: int
     header: bytes
     buffer: bytes
+
+
+class _Batch(NamedTuple):
+    records: int
+    n_bytes: int
 
 
 class Journal:
@@ -93,6 +99,7 @@ class Journal:
         self._unwritten = bytearray()
         self._data_bytes = 0
         self._data_crc = 0
+        self._guarded = 0
         self._synced_bytes = 0
         self._closing = threading.Event()
         self._written = threading.Event()
@@ -125,6 +132,14 @@ class Journal:
     def waiting_bytes(self) -> int:
         """Fluorescence that waits in memory, bytes."""
         return self._frame_bytes_in - self._frame_bytes_out
+
+    @property
+    def is_behind(self) -> bool:
+        """True where so much waits that a source that can wait should; `fault` is not near yet."""
+        return (
+            8 * self.waiting_bytes > self._max_frame_bytes
+            or 8 * len(self._queue) > self._max_records > 0
+        )
 
     @property
     def n_bytes(self) -> int:
@@ -226,8 +241,7 @@ class Journal:
         self._compose(
             self._message(Topic.START, start.t_wall_ns, start.t_perf_ns, self._encode(start))
         )
-        while self._unwritten:
-            del self._unwritten[: self._file.write(self._unwritten)]
+        self._write()
         os.fsync(self._file.fileno())
         sync_folder(self.path.parent)
 
@@ -252,7 +266,7 @@ class Journal:
     def _write_waiting(self) -> None:
         if not self._flush():
             return
-        n_composed = 0
+        n_composed, at_most = 0, self._batch()
         while self._queue:
             topic, wall_ns, perf_ns, payload = self._queue.popleft()
             try:
@@ -263,11 +277,22 @@ class Journal:
                 continue
             self._compose(message)
             n_composed += 1
-            # Each write lets go of the interpreter, which the loop may be waiting for.
-            enough = n_composed % RECORDS_PER_WRITE == 0 or len(self._unwritten) >= BYTES_PER_WRITE
-            if enough and not self._flush():
-                return
+            if n_composed >= at_most.records or len(self._unwritten) >= at_most.n_bytes:
+                if not self._flush():
+                    return
+                n_composed, at_most = 0, self._batch()
         self._flush()
+
+    def _batch(self) -> _Batch:
+        """How much to write at once.
+
+        Little, because each write lets go of the interpreter, which the loop may be waiting for;
+        more where much waits, because getting it back may take 5 ms from a loop that never rests.
+        """
+        return _Batch(
+            max(RECORDS_PER_WRITE, len(self._queue) // 8),
+            max(BYTES_PER_WRITE, min(self.waiting_bytes // 8, MAX_BYTES_PER_WRITE)),
+        )
 
     def _payload(self, payload: Any) -> bytes:
         if type(payload) is _FramePayload:
@@ -293,13 +318,24 @@ class Journal:
     def _compose(self, content: bytes) -> None:
         self._unwritten += content
         self._data_bytes += len(content)
-        self._data_crc = zlib.crc32(content, self._data_crc)
+
+    def _guard(self) -> None:
+        """Take what was composed since into the CRC of all data."""
+        with memoryview(self._unwritten) as composed, composed[self._guarded :] as fresh:
+            self._data_crc = zlib.crc32(fresh, self._data_crc)
+        self._guarded = len(self._unwritten)
+
+    def _write(self) -> None:
+        self._guard()
+        while self._unwritten:
+            n_bytes = self._file.write(self._unwritten)
+            del self._unwritten[:n_bytes]
+            self._guarded -= n_bytes
 
     def _flush(self) -> bool:
         """Hand everything composed to the operating system; False: it did not take it."""
         try:
-            while self._unwritten:
-                del self._unwritten[: self._file.write(self._unwritten)]
+            self._write()
         except OSError as error:
             self._fail(
                 f"{self.path}: {error.strerror or error}. Make room on the disk, then run "
@@ -328,6 +364,7 @@ class Journal:
         end = JournalEnd(self._reason, self.n_records, self.n_refused)
         now = (time.time_ns(), time.perf_counter_ns())
         self._compose(self._message(Topic.END, *now, self._encode(end)))
+        self._guard()
         after = epilogue(
             self._prologue, self._counts, self._times_ns, self._data_crc, self._data_bytes
         )
