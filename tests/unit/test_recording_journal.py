@@ -267,3 +267,21 @@ def test_no_thread_and_no_open_file_is_left(tmp_path):
     assert threading.active_count() == before
     assert journal._file.closed
     os.rename(tmp_path / "j.mcap", tmp_path / "k.mcap")
+
+
+def test_source_that_can_wait_is_told_before_there_is_a_fault(tmp_path):
+    gate = threading.Event()
+    journal = Journal(tmp_path / "j.mcap", START, budget_bytes=1_000_000)
+    journal._file = SlowFile(journal._file, gate)
+    header, buffer = frame_of(2500)
+    n_sent = 0
+    while not journal.is_behind:
+        journal.append_frame(n_sent, 0, header, buffer)
+        n_sent += 1
+        assert n_sent < 100
+    assert journal.fault is None
+    gate.set()
+    wait_until(lambda: not journal.is_behind, "the journal never caught up")
+    journal.close("done")
+    assert not journal.is_behind
+    assert journal.fault is None
