@@ -251,16 +251,17 @@ def board(
     sets: Sets = None,
     supervisor: Supervised = None,
     folder: RunFolder = Path(),
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 0,
 ) -> None:
     """Run the simulated board alone."""
     from bci.session.child_main import run_child
     from hardware.board.simulated import run_simulated_board
 
-    session, _ = _load(session_file, sets)
+    settings = _load(session_file, sets)[0].rig.board
     edges = folder / "board-edges.jsonl"
     raise typer.Exit(
         run_child(
-            "board", supervisor, lambda link: run_simulated_board(session.rig.board, link, edges)
+            "board", supervisor, lambda link: run_simulated_board(settings, link, edges, port)
         )
     )
 

@@ -72,6 +72,7 @@ class LoopRunner:
         self.calibration: CalibrationResult | None = None
         self.failure: str | None = None
         self._calibration_settings = session.experiment.calibration
+        self._board_lost = False
         self._effects = effects
         self._journal = journal
         self._latency = latency
@@ -131,6 +132,11 @@ class LoopRunner:
         self._journal.append(Topic.BOARD, event, t_perf_ns=event.t_host_ns)
         self._tally.hear(event)
         kind = BOARD_LEDGER.get(event.kind)
+        if event.kind is BoardEventKind.LOST:
+            self._board_lost = True
+        elif event.kind is BoardEventKind.CONNECTED and self._board_lost:
+            self._board_lost = False
+            kind = LedgerKind.BOARD_BACK
         if kind is not None:
             detail = (
                 f"reward {event.request_id} {event.detail}" if event.request_id else event.detail

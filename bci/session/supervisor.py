@@ -166,6 +166,8 @@ class Supervisor:
             arguments.append(f"--epoch={self._epoch}")
             if self._t_first_frame_ns is not None:
                 arguments.append(f"--first-frame-ns={self._t_first_frame_ns}")
+        if name == "board" and "board" in self._endpoints:
+            arguments.append(f"--port={self._endpoints['board'].rpartition(':')[2]}")
         child = self._children[name] = Child(name, arguments, self._book)
         self._tell(ProcessEvent(name, "started", child.pid))
 

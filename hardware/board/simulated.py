@@ -21,7 +21,9 @@ _SPIN_S = 0.0005
 """Sleeping ends late by less than this; the rest is waited for awake."""
 
 
-def run_simulated_board(board: BoardSettings, link: ProcessLink, edges_path: Path) -> None:
+def run_simulated_board(
+    board: BoardSettings, link: ProcessLink, edges_path: Path, port: int = 0
+) -> None:
     """Serve a simulated board until a stop is asked for; the valve is shut before it returns.
 
     Parameters
@@ -34,10 +36,12 @@ def run_simulated_board(board: BoardSettings, link: ProcessLink, edges_path: Pat
         Every output edge is written here at once, one JSON object a line: t_wall_ns, t_perf_ns
         (`time.perf_counter_ns` when it was done), t_device_us (when it was due), pin, level,
         request_id. What the board remembers through a restart is kept beside it.
+    port
+        To listen on, so that a board that is started again is found again; 0: any free one.
     """
     with (
         edges_path.open("a", encoding="utf-8") as edges,
-        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_server(("127.0.0.1", port)) as server,
     ):
         server.setblocking(False)
         served = SimulatedBoard(board, edges, edges_path.with_name("board-memory.bin"), server)
