@@ -1,0 +1,160 @@
+"""Everything that happened in a session beside its frames, on one time axis."""
+
+from collections.abc import Iterator
+from math import nan
+
+import msgspec
+
+from bci.core.board_types import BoardEventKind
+from bci.core.loop_types import Finish, LoopEvent, Malformed, Stalled, Stop, ThresholdSet
+from bci.core.stimulus_types import FlipKind, FlipReport, MissedFlips, ScreenKind, StimulusCommand
+from bci.recording.session_record import SessionRecord
+from bci.recording.time_axis import TimeAxis
+
+CONTINUOUS = frozenset({BoardEventKind.WHEEL, BoardEventKind.FRAME_TTL, BoardEventKind.SYNC})
+"""Signals rather than events: thousands of them, stored as what they are or in the journal."""
+
+
+class Happening(msgspec.Struct, frozen=True, gc=False):
+    """One thing that happened.
+
+    Parameters
+    ----------
+    t_s
+        Seconds since the session's start.
+    kind
+        Kind of a board event, or flip, flips_missed, screen, ledger, note, process, calibration,
+        or the tag of a `LoopEvent` such as pause.
+    value
+        Valve opening in us for reward_done, orientation in degrees for flip (NaN: no grating),
+        count for ledger and flips_missed, T for threshold, seconds for stall, level for inputs;
+        else NaN.
+    frame_id
+        Frame that it belongs to, or the last one before it; -1: none.
+    t_device_us
+        Microseconds on the board's clock; NaN where none.
+    request_id
+        Of the reward it belongs to; -1: none.
+    text
+        In words.
+    """
+
+    t_s: float
+    kind: str
+    value: float
+    frame_id: int
+    t_device_us: float = nan
+    request_id: int = -1
+    text: str = ""
+
+
+def happenings(record: SessionRecord, axis: TimeAxis) -> list[Happening]:
+    """All of a session, in order of time; what came at one time stays in the journal's order."""
+    found = [
+        *_loop_events(record, axis),
+        *_ledger(record, axis),
+        *_board(record, axis),
+        *_screen(record, axis),
+        *(
+            Happening(
+                axis.of_perf(note.perf_ns),
+                "note",
+                nan,
+                axis.frame_at(note.perf_ns),
+                text=note.value.text,
+            )
+            for note in record.notes
+        ),
+        *(
+            Happening(
+                axis.of_perf(process.perf_ns),
+                "process",
+                nan,
+                axis.frame_at(process.perf_ns),
+                text=f"{process.value.name} {process.value.kind} {process.value.detail}".strip(),
+            )
+            for process in record.processes
+        ),
+    ]
+    return sorted(found, key=lambda one: one.t_s)
+
+
+def _loop_events(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
+    for timed in record.events:
+        event = timed.value.event
+        if isinstance(event, Malformed):
+            continue  # the ledger holds it, with its reaction
+        value, text = _told(event)
+        kind = str(event.__struct_config__.tag)
+        frame_id = axis.frame_at(timed.perf_ns)
+        yield Happening(axis.of_perf(timed.perf_ns), kind, value, frame_id, text=text)
+
+
+def _told(event: LoopEvent) -> tuple[float, str]:
+    match event:
+        case ThresholdSet():
+            return event.t, f"T = {event.t:g}, lo = {event.lo:g}, from {event.origin}"
+        case Stalled():
+            return event.silent_s, f"no frame for {event.silent_s:.2f} s"
+        case Stop() | Finish():
+            return nan, event.reason
+        case _:
+            return nan, ""
+
+
+def _ledger(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
+    for timed in record.ledger:
+        entry = timed.value
+        text = f"{entry.kind.value}: {entry.detail}; {entry.reaction}"
+        if not entry.detail:
+            text = f"{entry.kind.value}; {entry.reaction}"
+        yield Happening(
+            axis.of_perf(timed.perf_ns), "ledger", float(entry.count), entry.frame_id, text=text
+        )
+
+
+def _board(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
+    for event in record.board:
+        if event.kind in CONTINUOUS:
+            continue
+        yield Happening(
+            axis.of_board(event.t_host_ns),
+            event.kind.value,
+            float(event.value),
+            axis.frame_at_board(event.t_host_ns),
+            nan if event.t_device_us is None else float(event.t_device_us),
+            event.request_id or -1,
+            event.detail,
+        )
+
+
+def _screen(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
+    commands = commands_by_id(record)
+    for timed in record.screen:
+        report = timed.value
+        match report:
+            case FlipReport(kind=FlipKind.SHOWN):
+                command = commands.get(report.command_id)
+                yield Happening(
+                    axis.of_perf(report.t_flip_ns),
+                    "flip",
+                    _orientation_deg(command),
+                    command.frame_id if command else -1,
+                    text=command.screen.value if command else "command not on file",
+                )
+            case MissedFlips():
+                frame_id = axis.frame_at(report.t_flip_ns)
+                yield Happening(
+                    axis.of_perf(report.t_flip_ns), "flips_missed", float(report.count), frame_id
+                )
+
+
+def _orientation_deg(command: StimulusCommand | None) -> float:
+    if command is None or command.screen not in (ScreenKind.GRATING, ScreenKind.FROZEN):
+        return nan
+    return command.orientation_deg
+
+
+def commands_by_id(record: SessionRecord) -> dict[int, StimulusCommand]:
+    """Every command that a decision made, by its id."""
+    return {d.command.command_id: d.command for d in record.decisions if d.command is not None}

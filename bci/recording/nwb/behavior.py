@@ -1,0 +1,38 @@
+"""Wheel and licks, where the board told any."""
+
+import numpy as np
+from pynwb import NWBFile, TimeSeries
+
+from bci.core.board_types import BoardEventKind
+from bci.recording.nwb.series import packed
+from bci.recording.session_record import SessionRecord
+from bci.recording.time_axis import TimeAxis
+
+SIGNALS = (
+    ("wheel", BoardEventKind.WHEEL, "n.a.", "Position of the wheel, counts of its encoder."),
+    ("licks", BoardEventKind.LICK, "n.a.", "Lick sensor, 1 touched, 0 let go, at each change."),
+)
+
+
+def add_behavior(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
+    """Add `processing/behavior`, with those of `wheel` and `licks` that there are."""
+    module = file.create_processing_module(
+        "behavior",
+        "What the board sensed of the animal; a sensor that told nothing has no series here. "
+        + axis.description,
+    )
+    for name, kind, unit, description in SIGNALS:
+        events = [event for event in record.board if event.kind is kind]
+        if not events:
+            continue
+        times_s = np.array([axis.of_board(event.t_host_ns) for event in events])
+        values = np.array([event.value for event in events])
+        module.add(
+            TimeSeries(
+                name=name,
+                data=packed(values),
+                unit=unit,
+                description=description,
+                timestamps=packed(times_s),
+            )
+        )

@@ -1,0 +1,65 @@
+"""From a session's folder to session.nwb."""
+
+import os
+from pathlib import Path
+
+from pynwb import NWBHDF5IO
+
+from bci.recording.folder import NWB, sync_folder
+from bci.recording.happenings import happenings
+from bci.recording.nwb.behavior import add_behavior
+from bci.recording.nwb.header import new_file
+from bci.recording.nwb.ophys import add_ophys
+from bci.recording.nwb.readout import add_readout
+from bci.recording.nwb.scratch import add_scratch
+from bci.recording.nwb.tables import add_events, add_trials
+from bci.recording.session_record import SessionRecord
+from bci.recording.stepped import step_again
+from bci.recording.time_axis import TimeAxis
+
+
+def export_nwb(folder: Path) -> Path:
+    """Write a session as NWB; an earlier file is replaced once the new one is whole.
+
+    Fluorescence goes from the journal to the file in blocks, so memory does not grow with the
+    number of ROIs times frames.
+
+    Parameters
+    ----------
+    folder
+        Folder of a session that is over.
+
+    Returns
+    -------
+    Path
+        `folder/session.nwb`.
+
+    Raises
+    ------
+    bci.recording.manifest.NoManifest
+        Where manifest.json is missing or unreadable.
+    FileNotFoundError
+        Where there is no journal.
+    bci.recording.session_record.DamagedJournal
+        Where the journal is damaged, or the session ended before its stream began.
+    """
+    record = SessionRecord.read(folder)
+    axis = TimeAxis(record)
+    stepped = step_again(record)
+    file = new_file(record, axis)
+    add_ophys(file, record, axis, stepped)
+    add_readout(file, record, axis, stepped)
+    add_trials(file, record, axis)
+    add_events(file, happenings(record, axis), axis)
+    add_behavior(file, record, axis)
+    add_scratch(file, record)
+    path = folder / NWB
+    beside = folder / f".{os.getpid()}.{NWB}"
+    try:
+        with NWBHDF5IO(beside, mode="w") as io:
+            io.write(file)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync_folder(folder)
+    return path

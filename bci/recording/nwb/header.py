@@ -1,0 +1,67 @@
+"""The file itself: whose session, when, by whom."""
+
+from datetime import datetime
+from uuid import NAMESPACE_URL, uuid5
+
+from pynwb import NWBFile
+from pynwb.file import Subject
+
+from bci.config.metadata import UNKNOWN_AGE, Animal
+from bci.recording.manifest import DISTRIBUTION
+from bci.recording.session_record import SessionRecord
+from bci.recording.time_axis import TimeAxis
+
+KEYWORDS = ("two-photon imaging", "brain-computer interface", "closed loop", "learning")
+
+
+def new_file(record: SessionRecord, axis: TimeAxis) -> NWBFile:
+    """An NWB file with everything that stands at its head.
+
+    The identifier follows from the session's name and its settings: exported twice, a session
+    keeps it.
+    """
+    manifest, lab = record.manifest, record.session.lab
+    experiment = record.session.experiment
+    started = datetime.fromisoformat(manifest.started)
+    notes = "\n".join(
+        f"{axis.of_perf(note.perf_ns):.1f} s: {note.value.text}" for note in record.notes
+    )
+    name = f"{DISTRIBUTION}/{manifest.session}/{manifest.settings_hash}"
+    return NWBFile(
+        session_description=(
+            f"Closed-loop two-photon session '{manifest.session}' of the experiment "
+            f"'{experiment.name}' on the rig '{record.session.rig.name}'. {axis.description}"
+        ),
+        identifier=str(uuid5(NAMESPACE_URL, name)),
+        session_start_time=datetime.fromtimestamp(record.start.t_wall_ns / 1e9, started.tzinfo),
+        session_id=manifest.session,
+        experiment_description=(
+            "The activity of two ensembles of neurons, P+ and P-, turns a grating on a screen; "
+            "turned to the target within the time of a trial, it earns a reward."
+        ),
+        experimenter=lab.experimenters or None,
+        lab=lab.name,
+        institution=lab.institution,
+        keywords=KEYWORDS,
+        protocol=experiment.name,
+        notes=notes or None,
+        subject=_subject(record.session.animal, manifest.subject),
+        was_generated_by=[[DISTRIBUTION, manifest.program.version]],
+    )
+
+
+def _subject(animal: Animal, subject_id: str) -> Subject:
+    born = animal.date_of_birth
+    at_midnight = datetime(born.year, born.month, born.day).astimezone() if born else None
+    told = animal.age != UNKNOWN_AGE or born is None
+    return Subject(
+        subject_id=subject_id,
+        species=animal.species,
+        sex=animal.sex,
+        age=animal.age if told else None,
+        date_of_birth=at_midnight,
+        strain=animal.strain,
+        genotype=animal.genotype,
+        weight=f"{animal.weight_g / 1000:g} kg" if animal.weight_g else None,
+        description=f"Indicator: {animal.indicator}.",
+    )

@@ -1,0 +1,27 @@
+"""Settings, calibration and manifest, as JSON text."""
+
+import json
+
+import msgspec
+from pynwb import NWBFile
+
+from bci.config import dump_session
+from bci.recording.session_record import SessionRecord
+
+
+def add_scratch(file: NWBFile, record: SessionRecord) -> None:
+    """Add `scratch/settings`, `scratch/calibration` and `scratch/manifest`."""
+    newest = record.calibrations[-1] if record.calibrations else None
+    texts = {
+        "settings": (json.dumps(dump_session(record.session)), "Resolved settings, JSON."),
+        "calibration": (
+            msgspec.json.encode(newest).decode(),
+            "Threshold and distribution of the baseline, JSON; null where there was none.",
+        ),
+        "manifest": (
+            msgspec.json.encode(record.manifest).decode(),
+            "Program, packages and host that ran the session, JSON.",
+        ),
+    }
+    for name, (text, description) in texts.items():
+        file.add_scratch(text, name=name, description=description)

@@ -1,0 +1,70 @@
+"""How values in time and large arrays are laid down."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hdmf.backends.hdf5 import H5DataIO
+from hdmf.data_utils import GenericDataChunkIterator
+from numpy.typing import NDArray
+
+from bci.recording.time_axis import TimeAxis
+
+GZIP = 4
+CHUNK_ROWS = 2048
+CHUNK_COLUMNS = 64
+"""float32 chunks of half a megabyte: one ROI's trace and one stretch of time both read fast."""
+
+
+def packed(data: NDArray[Any]) -> H5DataIO:
+    """An array, compressed."""
+    if not data.size:
+        return H5DataIO(data)
+    chunks = (min(len(data), CHUNK_ROWS), *(min(n, CHUNK_COLUMNS) for n in data.shape[1:]))
+    return H5DataIO(data, compression="gzip", compression_opts=GZIP, shuffle=True, chunks=chunks)
+
+
+class RowBlocks(GenericDataChunkIterator):  # type: ignore[misc]
+    """A matrix that is made block by block while it is written.
+
+    Parameters
+    ----------
+    make
+        Gives rows `start` to `stop`, float32, shape (stop − start, columns).
+    shape
+        Rows and columns.
+    """
+
+    def __init__(
+        self, make: Callable[[int, int], NDArray[np.float32]], shape: tuple[int, int]
+    ) -> None:
+        self._make = make
+        self._shape = shape
+        rows, columns = min(shape[0], CHUNK_ROWS), min(shape[1], CHUNK_COLUMNS)
+        super().__init__(chunk_shape=(rows, columns), buffer_shape=(rows, shape[1]))
+
+    def _get_data(self, selection: tuple[slice, slice]) -> NDArray[np.float32]:
+        rows, columns = selection
+        return self._make(rows.start, rows.stop)[:, columns]
+
+    def _get_maxshape(self) -> tuple[int, int]:
+        return self._shape
+
+    def _get_dtype(self) -> np.dtype[np.float32]:
+        return np.dtype(np.float32)
+
+
+def packed_blocks(
+    make: Callable[[int, int], NDArray[np.float32]], shape: tuple[int, int]
+) -> H5DataIO:
+    """A matrix made block by block, compressed."""
+    blocks = RowBlocks(make, shape)
+    return H5DataIO(blocks, compression="gzip", compression_opts=GZIP, shuffle=True)
+
+
+def timing(axis: TimeAxis, frame_ids: NDArray[np.int64]) -> dict[str, Any]:
+    """`rate` and `starting_time` of frames without a gap, else `timestamps`."""
+    rate_hz = axis.rate_of(frame_ids)
+    if rate_hz is None:
+        return {"timestamps": packed(axis.seconds(frame_ids))}
+    return {"rate": rate_hz, "starting_time": float(axis.seconds(frame_ids[0]))}

@@ -1,0 +1,104 @@
+"""Trials and events."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from hdmf.common import VectorData
+from pynwb import NWBFile
+from pynwb.event import EventsTable, TimestampVectorData
+
+from bci.core.loop_types import TrialEnd
+from bci.recording.happenings import Happening
+from bci.recording.session_record import SessionRecord
+from bci.recording.time_axis import TimeAxis
+from bci.recording.trial_times import trial_spans
+
+TRIAL_COLUMNS = {
+    "outcome": "hit, miss or abort.",
+    "time_to_hit_s": "Frame time from the trial's start to the hit, seconds; NaN where none.",
+    "threshold": "T of the trial: hit at s3 >= T, dF/F.",
+    "chance": "Predicted accuracy of a passive animal; NaN: not predicted.",
+    "session_type": "Rule of feedback.",
+    "light": "Light for the opsin: none, or when it was on.",
+    "trial": "Number of the trial in the session, from 1.",
+    "start_frame_id": "First frame of the closed loop.",
+    "stop_frame_id": "Frame at which the outcome was decided.",
+    "early": "A hit within the first decoded frames of the trial, counted apart.",
+}
+LARGEST_ID = 2**63 - 1
+
+
+def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
+    """Add `trials`; a session without one has no such table."""
+    spans = trial_spans(record, axis)
+    if not spans:
+        return
+    for name, description in TRIAL_COLUMNS.items():
+        file.add_trial_column(name, description)
+    for span in spans:
+        end: TrialEnd = span.end
+        file.add_trial(
+            start_time=span.start_s,
+            stop_time=span.stop_s,
+            outcome=end.outcome.value,
+            time_to_hit_s=end.time_to_hit_s,
+            threshold=span.threshold,
+            chance=float("nan"),
+            session_type="closed_loop",
+            light="none",
+            trial=end.trial,
+            start_frame_id=end.start_frame_id,
+            stop_frame_id=end.stop_frame_id,
+            early=end.early,
+        )
+
+
+def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> None:
+    """Add the table `events`."""
+    if not found:
+        return
+    columns = [
+        TimestampVectorData(
+            name="timestamp",
+            description="When it happened, seconds since the session's start.",
+            data=np.array([one.t_s for one in found]),
+        ),
+        VectorData(
+            name="kind",
+            description="reward_requested, reward_sent, reward_acknowledged, reward_done, "
+            "reward_failed, reward_unknown, lick, flip, ledger, note, process, or what the "
+            "operator or the stream did: start, pause, resume, stop, threshold, stall, epoch.",
+            data=[one.kind for one in found],
+        ),
+        VectorData(
+            name="value",
+            description="Valve opening in us for reward_done, orientation in degrees for flip, "
+            "count for ledger, T for threshold, seconds for stall, level for inputs; else NaN.",
+            data=np.array([one.value for one in found]),
+        ),
+        VectorData(
+            name="frame_id",
+            description="Frame it belongs to, or the last one before it; -1: none.",
+            data=np.array([min(one.frame_id, LARGEST_ID) for one in found], dtype=np.int64),
+        ),
+        VectorData(
+            name="t_device_us",
+            description="Microseconds on the board's own clock; NaN where none.",
+            data=np.array([one.t_device_us for one in found]),
+        ),
+        VectorData(
+            name="request_id",
+            description="Reward it belongs to, from 1; -1: none.",
+            data=np.array([one.request_id for one in found], dtype=np.int64),
+        ),
+        VectorData(name="annotation", description="In words.", data=[one.text for one in found]),
+    ]
+    file.add_events_table(
+        EventsTable(
+            name="events",
+            description="Rewards, licks, flips, faults, notes and commands. " + axis.description,
+            source_description="Journal of the session",
+            columns=columns,
+            colnames=[column.name for column in columns],
+        )
+    )

@@ -1,0 +1,79 @@
+"""What the loop took of a recorded session: its frames, its read-out, dF/F of the ensembles."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.core.loop import ClosedLoop
+from bci.recording.session_record import ReceivedFrame, SessionRecord
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A session as the loop saw it.
+
+    Parameters
+    ----------
+    places
+        Place in `SessionRecord.inputs` of every frame that was stepped; a duplicate, a foreign
+        frame or one out of order was not. Shape (frames,).
+    frame_ids, planes
+        Of the same frames; ids rise.
+    decoded
+        Rows of `SessionRecord.decision_table` of the frames that entered s3, shape (decoded,).
+    dff
+        dF/F of P+ and then P−, computed again from the frames, shape (decoded, ROIs); NaN where
+        damage to the journal took the frames it follows from.
+    thresholds
+        T and lo at each decoded frame, dF/F, shape (decoded, 2); NaN while unknown.
+    """
+
+    places: NDArray[np.intp]
+    frame_ids: NDArray[np.int64]
+    planes: NDArray[np.int16]
+    decoded: NDArray[np.intp]
+    dff: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+
+
+def step_again(record: SessionRecord) -> Stepped:
+    """Feed the recorded list through the one `ClosedLoop`."""
+    loop = ClosedLoop(record.session, record.info)
+    table = record.decision_table
+    rows = dict(
+        zip(
+            table["sequence"][table["decoded"]].tolist(),
+            np.flatnonzero(table["decoded"]).tolist(),
+            strict=True,
+        )
+    )
+    n_rois = len(loop.decoder.labels)
+    dff = np.full((len(rows), n_rois), np.nan)
+    thresholds = np.full((len(rows), 2), np.nan)
+    taken: list[tuple[int, int, int]] = []
+    decoded: list[int] = []
+    for place, item in enumerate(record.inputs):
+        if not isinstance(item, ReceivedFrame):
+            loop.apply(item.event)
+            continue
+        before = loop.last_frame_id
+        decision = loop.step(item.frame)
+        if loop.last_frame_id != before:
+            taken.append((place, item.frame.frame_id, item.frame.plane))
+        row = rows.get(item.sequence)
+        if row is not None:
+            if decision.decoded:
+                dff[len(decoded)] = loop.decoder.dff
+            thresholds[len(decoded)] = loop.t, loop.lo
+            decoded.append(row)
+    columns = np.array(taken, dtype=np.int64).reshape(-1, 3)
+    n_decoded = len(decoded)
+    return Stepped(
+        places=columns[:, 0].astype(np.intp),
+        frame_ids=columns[:, 1],
+        planes=columns[:, 2].astype(np.int16),
+        decoded=np.array(decoded, dtype=np.intp),
+        dff=dff[:n_decoded],
+        thresholds=thresholds[:n_decoded],
+    )

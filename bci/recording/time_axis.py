@@ -1,0 +1,175 @@
+"""Seconds since the session's start, for frames and for everything else that happened."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import theilslopes
+
+from bci.core.frame_header import FLAG_END
+from bci.recording.session_record import SessionRecord
+
+FEW_FRAMES = 30
+"""Below this many frames a slope would tell of jitter, not of the clock."""
+FIT_POINTS = 500
+"""Theil–Sen compares all pairs; more points than this make it no better than the jitter."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Time of the frames of one epoch: `start_s + (frame_id - first_id) * period_s`.
+
+    Parameters
+    ----------
+    first_id
+        First frame that the line is for.
+    start_s
+        Its time, seconds since the start of the session.
+    period_s
+        From one frame id to the next, seconds.
+    """
+
+    first_id: int
+    start_s: float
+    period_s: float
+
+
+class TimeAxis:
+    """The clock of a session on file.
+
+    Live, frames lie on a robust line through the times at which they were received, one line an
+    epoch, and everything else at its own time on the control host's clock. A lossless run is
+    compressed into as little time as it takes: its axis is frame time, and everything else lies at
+    the frame that was last received by then.
+
+    Parameters
+    ----------
+    record
+        The session.
+
+    Attributes
+    ----------
+    lines
+        By first frame id, ascending; empty where no frame came.
+    """
+
+    def __init__(self, record: SessionRecord) -> None:
+        stream = record.session.rig.stream
+        self._record = record
+        self._lossless = stream.delivery == "lossless"
+        self._virtual_board = self._lossless and record.session.rig.board.kind == "simulated"
+        frames = record.frames
+        rows = _trusted_rows(record)
+        self._ids = frames["frame_id"][rows].astype(np.int64)
+        self._received_ns = frames["t_received_ns"][rows]
+        self.lines: tuple[Line, ...] = ()
+        if not len(rows):
+            return
+        rate_hz = record.info.rate_hz
+        if self._lossless:
+            self.lines = (Line(0, 0.0, 1 / rate_hz),)
+            return
+        epochs = frames["epoch"][rows]
+        received_s = (self._received_ns - record.start.t_perf_ns) / 1e9
+        self.lines = tuple(
+            _fit(self._ids[epochs == epoch], received_s[epochs == epoch], rate_hz * stream.speed)
+            for epoch in np.unique(epochs)
+        )
+
+    @property
+    def description(self) -> str:
+        """What the times are, in words."""
+        if self._lossless:
+            return (
+                "Lossless run, faster or slower than real time: times are frame time, "
+                "frame_id / rate_hz, and events lie at the frame last received before them."
+            )
+        return (
+            "Seconds on the control host's clock since the session's start; frames on a robust "
+            "line (Theil-Sen) through their receive times, one line an epoch."
+        )
+
+    def seconds(self, frame_ids: ArrayLike) -> NDArray[np.float64]:
+        """Times of frames, of the same shape; NaN where no frame ever came."""
+        ids = np.asarray(frame_ids, dtype=np.int64)
+        if not self.lines:
+            return np.full(ids.shape, np.nan)
+        firsts = np.array([line.first_id for line in self.lines])
+        which = np.maximum(np.searchsorted(firsts, ids, side="right") - 1, 0)
+        starts = np.array([line.start_s for line in self.lines])
+        periods = np.array([line.period_s for line in self.lines])
+        return np.asarray(starts[which] + (ids - firsts[which]) * periods[which])
+
+    def of_perf(self, perf_ns: int) -> float:
+        """Time of something that happened at a `time.perf_counter_ns` of control's host."""
+        if not self._lossless:
+            return (perf_ns - self._record.start.t_perf_ns) / 1e9
+        frame_id = self.frame_at(perf_ns)
+        return 0.0 if frame_id < 0 else float(self.seconds(frame_id))
+
+    def of_board(self, t_host_ns: int) -> float:
+        """Time of a board event."""
+        return t_host_ns / 1e9 if self._virtual_board else self.of_perf(t_host_ns)
+
+    def frame_at(self, perf_ns: int) -> int:
+        """Last frame received by then; -1 before the first."""
+        place = int(np.searchsorted(self._received_ns, perf_ns, side="right")) - 1
+        return int(self._ids[place]) if place >= 0 else -1
+
+    def frame_at_board(self, t_host_ns: int) -> int:
+        """Last frame received before a board event; -1 before the first."""
+        if not self._virtual_board:
+            return self.frame_at(t_host_ns)
+        place = int(np.searchsorted(self._times_s, t_host_ns / 1e9, side="right")) - 1
+        return int(self._ids[place]) if place >= 0 else -1
+
+    @cached_property
+    def _times_s(self) -> NDArray[np.float64]:
+        return self.seconds(self._ids)
+
+    def rate_of(self, frame_ids: NDArray[np.int64]) -> float | None:
+        """Rate of frames without a gap, Hz; None where only timestamps tell their times."""
+        if not len(frame_ids):
+            return None
+        steps = np.diff(frame_ids)
+        first, last = frame_ids[0], frame_ids[-1]
+        one_line = not any(first < line.first_id <= last for line in self.lines[1:])
+        if not one_line or (len(steps) and not (steps == steps[0]).all()):
+            return None
+        step = int(steps[0]) if len(steps) else self._record.info.n_planes
+        two = self.seconds(np.array([first, first + step]))
+        return float(1 / (two[1] - two[0]))
+
+
+def _trusted_rows(record: SessionRecord) -> NDArray[np.intp]:
+    """Rows of `frames` to draw lines through: decoded ones; in an epoch without any, all of it."""
+    frames, decisions = record.frames, record.decision_table
+    decoded = np.isin(frames["sequence"], decisions["sequence"][decisions["decoded"]])
+    ours = np.isin(frames["session_hash"], (0, record.infos[0].session_hash if record.infos else 0))
+    ours &= (frames["flags"] & FLAG_END) == 0
+    rows = [np.flatnonzero(decoded)]
+    known = {info.epoch for info in record.infos}
+    for epoch in known - set(frames["epoch"][decoded].tolist()):
+        of_epoch = np.flatnonzero(ours & (frames["epoch"] == epoch))
+        rows.append(of_epoch[_rising(frames["frame_id"][of_epoch])])
+    return np.sort(np.concatenate(rows))
+
+
+def _rising(ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Where an id is above all before it."""
+    highest = np.maximum.accumulate(np.concatenate([[-1.0], ids.astype(np.float64)]))
+    return np.asarray(ids.astype(np.float64) > highest[:-1])
+
+
+def _fit(ids: NDArray[np.int64], received_s: NDArray[np.float64], rate_hz: float) -> Line:
+    first_id = int(ids[0])
+    since = (ids - first_id).astype(np.float64)
+    period_s = 1 / rate_hz
+    if len(ids) >= FEW_FRAMES:
+        some = np.unique(np.linspace(0, len(ids) - 1, FIT_POINTS).astype(np.intp))
+        slope = float(theilslopes(received_s[some], since[some]).slope)
+        # Frames that arrived in one burst, after a hang, tell nothing of the clock.
+        if 0.5 < slope / period_s < 2.0:
+            period_s = slope
+    return Line(first_id, float(np.median(received_s - since * period_s)), period_s)

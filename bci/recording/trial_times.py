@@ -1,0 +1,64 @@
+"""When the trials of a session were."""
+
+from math import nan
+
+import msgspec
+
+from bci.core.loop_types import Start, ThresholdSet, TrialEnd
+from bci.recording.session_record import SessionRecord
+from bci.recording.time_axis import TimeAxis
+
+
+class TrialSpan(msgspec.Struct, frozen=True):
+    """One trial on the session's clock.
+
+    Parameters
+    ----------
+    start_s, stop_s
+        From the first frame of RUN to the frame of the outcome. A trial that was aborted in its
+        grey begins with the grey, and lasts one frame at least.
+    threshold
+        T when it ended, dF/F.
+    end
+        As the loop told it.
+    """
+
+    start_s: float
+    stop_s: float
+    threshold: float
+    end: TrialEnd
+
+
+def trial_spans(record: SessionRecord, axis: TimeAxis) -> list[TrialSpan]:
+    """All trials that ended, in order."""
+    first_seen: dict[int, int] = {}
+    thresholds = threshold_changes(record)
+    spans = []
+    for decision in record.decisions:
+        first_seen.setdefault(decision.trial, decision.frame_id)
+        end = decision.trial_end
+        if end is None:
+            continue
+        start_id, stop_id = end.start_frame_id, end.stop_frame_id
+        if start_id >= stop_id:
+            start_id = min(first_seen.get(end.trial, start_id), start_id)
+            stop_id = max(stop_id, start_id + 1)
+        start_s, stop_s = axis.seconds([start_id, stop_id]).tolist()
+        t = next(
+            (t for sequence, t, _ in reversed(thresholds) if sequence <= decision.sequence), nan
+        )
+        spans.append(TrialSpan(start_s, stop_s, t, end))
+    return spans
+
+
+def threshold_changes(record: SessionRecord) -> list[tuple[int, float, float]]:
+    """Sequence, T and lo of every time they were set."""
+    given = record.session.experiment.threshold
+    changes = []
+    for timed in record.events:
+        event = timed.value.event
+        if isinstance(event, ThresholdSet) and event.t > event.lo:
+            changes.append((timed.value.sequence, event.t, event.lo))
+        elif isinstance(event, Start) and given is not None:
+            changes.append((timed.value.sequence, given.t, given.lo))
+    return changes
