@@ -55,6 +55,14 @@ class Reason(IntEnum):
     SELF_TEST = 13
 
 
+def reason_in_words(number: int) -> str:
+    """A reason for people; a number that is none of ours stays a number."""
+    try:
+        return Reason(number).name.lower().replace("_", " ")
+    except ValueError:
+        return f"reason {number}"
+
+
 class DeviceState(IntEnum):
     """State of the board.
 

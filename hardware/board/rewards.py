@@ -71,8 +71,8 @@ class Transaction(msgspec.Struct):
         Times it was sent since the line was last greeted.
     losses
         Of the board when it was sent.
-    ring_sequence
-        Of the question to the ring asked since it was last sent; 0: none was.
+    questions
+        Sequence numbers of the questions to the ring asked since it was last sent.
     forsaken
         Must not be sent again: the owner made the board safe.
     """
@@ -86,7 +86,7 @@ class Transaction(msgspec.Struct):
     sequence: int = 0
     tries: int = 0
     losses: int = 0
-    ring_sequence: int = 0
+    questions: set[int] = msgspec.field(default_factory=set)
     forsaken: bool = False
 
     @property

@@ -12,7 +12,8 @@ from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
 from hardware.board.conversation import Conversation, LineState
 from hardware.board.device import Device, Edge
-from hardware.board.protocol import Done, Pin, Reason, Reward
+from hardware.board.framing import encode_frame
+from hardware.board.protocol import BOARD_MESSAGES, Done, Pin, Reason, Reward, reason_in_words
 from hardware.board.rewards import RewardState
 
 SETTINGS = Board(kind="simulated", ack_timeout_ms=50.0)
@@ -323,9 +324,6 @@ def test_no_bytes_from_the_board_upset_the_host(pieces: list[bytes]) -> None:
 def test_no_wellformed_frame_of_a_broken_board_upsets_the_host(
     frames: list[tuple[int, int, bytes]],
 ) -> None:
-    from hardware.board.framing import encode_frame
-    from hardware.board.protocol import BOARD_MESSAGES
-
     line = ready()
     line.reward(1)
     line.run(1_000)
@@ -416,10 +414,8 @@ TestWorstLine = WorstLine.TestCase
 
 
 def test_reasons_read_as_words() -> None:
-    from hardware.board.conversation import _reason
-
-    assert _reason(Reason.HOST_SILENT) == "host silent"
-    assert _reason(200) == "reason 200"
+    assert reason_in_words(Reason.HOST_SILENT) == "host silent"
+    assert reason_in_words(200) == "reason 200"
 
 
 @pytest.mark.parametrize("t_us", [0, 10, 39_999])
