@@ -72,7 +72,7 @@ def calibrate(
     Raises
     ------
     BaselineRefused
-        Where the baseline is shorter than one pseudo-trial, or does not vary.
+        Where the baseline is shorter than one pseudo-trial, is not finite or hardly varies.
 
     References
     ----------
@@ -84,16 +84,18 @@ def calibrate(
             f"{len(trace)} decoded frames are left of the baseline, a pseudo-trial takes "
             f"{run_frames}: record a longer baseline, or shorten the trial or the F0 window"
         )
-    if not np.ptp(trace) > 0:
+    if not np.isfinite(trace).all():
+        raise BaselineRefused("s3 is not finite in the baseline: look at the stream")
+    lo, median = float(trace.min()), float(np.median(trace))
+    if not median > lo:
         raise BaselineRefused(
-            "s3 did not vary in the baseline: look at the ensembles and at the stream"
+            "s3 did not vary in the baseline, or was at its minimum for half of it: "
+            "look at the ensembles and at the stream"
         )
-    lo = float(trace.min())
     rng = np.random.default_rng(settings.seed)
     starts = rng.integers(0, len(trace) - run_frames + 1, size=settings.n_pseudo_trials)
     maxima = sliding_window_view(trace, run_frames)[starts].max(axis=1)
     t = _smallest_threshold(maxima, lo, settings)
-    median = float(np.median(trace))
     left = trace[trace <= median]
     mirrored = np.concatenate([left, 2 * median - left])
     mu, sigma = float(mirrored.mean()), float(mirrored.std(ddof=1))
@@ -112,11 +114,18 @@ def calibrate(
 
 
 def _smallest_threshold(maxima: NDArray[np.float64], lo: float, settings: Calibration) -> float:
-    n_steps = int(np.ceil((maxima.max() - lo) / settings.step_dff)) + 2
-    thresholds = lo + settings.step_dff * np.arange(n_steps)
-    reached = len(maxima) - np.searchsorted(np.sort(maxima), thresholds, side="left")
-    few_enough = reached <= settings.target_fraction * len(maxima)
-    return float(thresholds[np.argmax(few_enough)])
+    n, step = len(maxima), settings.step_dff
+    n_allowed = max(m for m in range(n) if m / n <= settings.target_fraction)
+    beyond = float(np.sort(maxima)[n - 1 - n_allowed])
+    # as few pseudo-trials succeed as are allowed once T is beyond this maximum; by halves, because
+    # an artefact may lie any number of steps above lo
+    below, above = 0, 1
+    while lo + step * above <= beyond:
+        below, above = above, 2 * above
+    while above - below > 1:
+        middle = (below + above) // 2
+        below, above = (middle, above) if lo + step * middle <= beyond else (below, middle)
+    return lo + step * above
 
 
 def _warnings(trace: NDArray[np.float64], lo: float, sigma: float) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from enum import IntEnum
-from math import isfinite, nan
+from math import inf, isfinite, nan
 
 import numpy as np
 
@@ -49,7 +49,8 @@ class FrameCheck:
     median
         Median over the plane's ROIs of F above dark at the last decoded frame, counts.
     dark_reference
-        Median of the baseline that dark is measured against; NaN while unknown.
+        Median of the baseline that dark is measured against, counts; NaN while unknown. Where it
+        is not positive there is no light to miss, and nothing is dark.
     """
 
     def __init__(
@@ -70,10 +71,14 @@ class FrameCheck:
         self._saturation = (
             info.saturation_counts * faults.saturated_fraction
             if info.saturation_counts is not None
-            else float("inf")
+            else inf
         )
-        self._max_ahead = max(1, int(faults.max_gap_s * info.rate_hz))
+        # more light gives fewer counts where polarity is -1: its rail is 0
+        self._rail = info.saturation_counts if info.polarity < 0 else None
+        self._max_ahead = max(1, int(round(faults.max_gap_s * info.rate_hz, 6)))
         self._ensemble = np.array(ensemble, dtype=np.intp)
+        # one value that is finite in every frame tells most images apart at once
+        self._witness = ensemble[0]
         n_decoded = self._plane_sizes[decode_plane]
         self._sorted = np.empty(n_decoded, dtype=np.float32)
         self._middle = n_decoded // 2
@@ -149,8 +154,6 @@ class FrameCheck:
 
     def _in_order(self, frame_id: int, ledger: list[LedgerEntry]) -> bool:
         """Judge an id that is not the next one; True where the frame is to be stepped."""
-        if self.last_id < 0:
-            return True
         if frame_id <= self.last_id:
             self._future_count = 0
             was_missing = any(frame_id in ids for ids in self._missing)
@@ -162,13 +165,14 @@ class FrameCheck:
             goes_on = self._future_count and frame_id == self._future_id + 1
             self._future_count = self._future_count + 1 if goes_on else 1
             self._future_id = frame_id
-            if self._future_count == 1:
-                ledger.append(entry(frame_id, LedgerKind.FAR_FUTURE, f"after {self.last_id}"))
             if self._future_count <= CONFIRMING_IDS:
+                ledger.append(entry(frame_id, LedgerKind.FAR_FUTURE, f"after {self.last_id}"))
                 return False
             self.long_gap = True
         self._missing.append(range(self.last_id + 1, frame_id))
-        ledger.append(entry(frame_id, LedgerKind.GAP, f"after {self.last_id}", lost))
+        # a stream may begin at any id: nothing is lost before its first frame
+        if self.last_id >= 0:
+            ledger.append(entry(frame_id, LedgerKind.GAP, f"after {self.last_id}", lost))
         return True
 
     def _content_of(self, frame: RoiFrame, ledger: list[LedgerEntry]) -> Verdict:
@@ -188,11 +192,15 @@ class FrameCheck:
         median = self._polarity * (counts - self._dark)
         previous, self._previous = self._previous, values
         kind: LedgerKind | None = None
-        if previous is not None and previous[0] == values[0] and np.array_equal(previous, values):
+        if (
+            previous is not None
+            and previous[self._witness] == values[self._witness]
+            and np.array_equal(previous, values, equal_nan=True)
+        ):
             kind = LedgerKind.UNCHANGED
-        elif median < self._faults.dark_fraction * self.dark_reference:
+        elif median < self._faults.dark_fraction * self.dark_reference and self.dark_reference > 0:
             kind = LedgerKind.DARK
-        elif counts >= self._saturation:
+        elif (counts if self._rail is None else self._rail - counts) >= self._saturation:
             kind = LedgerKind.SATURATED
         if kind is None:
             self._content = None

@@ -1,6 +1,6 @@
 """The closed loop: a pure function of one ordered list of frames and events."""
 
-from math import ceil, isfinite, nan
+from math import ceil, inf, isfinite, nan
 
 import numpy as np
 
@@ -97,6 +97,7 @@ class ClosedLoop:
         self._polarity = info.polarity
         self._dark = info.dark_counts
         self._settling_medians: list[float] = []
+        self._started = False
         self._stalled = False
         self._frozen = False
         self._sequence = 0
@@ -139,34 +140,40 @@ class ClosedLoop:
     def step(self, frame: RoiFrame) -> Decision:
         """Take the next received frame in, whatever it is like."""
         verdict = self._check.check(frame, self._ledger)
+        if self._check.long_gap:
+            self._refill(frame.frame_id)
         if verdict is Verdict.DECODE:
             self._decode(frame)
         elif verdict is Verdict.FREEZE:
             self._frozen = True
             if self._check.paused_by is not None:
                 self._pause_for_fault(frame.frame_id, self._check.paused_by)
-        elif verdict is Verdict.OTHER_PLANE and self._check.long_gap:
-            self._refill(frame.frame_id)
         return self._decision(frame.frame_id, decoded=verdict is Verdict.DECODE)
 
     def apply(self, event: LoopEvent) -> Decision:
         """Take an event in: everything that may change a decision and is not a frame."""
         task, frame_id = self._task, self._check.last_id
         match event:
-            case Start():
+            case Start() if not self._started:
+                self._started = True
                 if self._threshold is not None:
                     self.t, self.lo = self._threshold.t, self._threshold.lo
                 task.begin(frame_id + 1)
-            case Pause() if task.state not in HELD:
-                task.pause(frame_id)
+            case Pause() if self._stalled or task.state not in HELD:
+                # a pause asked for in a stall outlasts it
+                self._stalled = False
+                if task.state not in HELD:
+                    task.pause(frame_id)
             case Resume() if task.state is TaskState.PAUSED:
                 task.resume(frame_id)
                 self._stalled = False
             case Stop() if task.state is not TaskState.DONE:
                 task.stop(frame_id)
+                self._stalled = False
             case Finish() if task.state is not TaskState.DONE:
                 task.finish(frame_id)
-            case ThresholdSet() if event.t > event.lo:
+                self._stalled = self._stalled and task.state is TaskState.PAUSED
+            case ThresholdSet() if inf > event.t > event.lo > -inf:
                 self.t, self.lo = event.t, event.lo
                 if isfinite(event.baseline_median):
                     self._check.dark_reference = event.baseline_median
@@ -174,7 +181,7 @@ class ClosedLoop:
                 self._note(LedgerKind.STALL, f"no frame for {event.silent_s:.2f} s")
                 if task.state not in HELD:
                     task.pause(frame_id)
-                    self._stalled = True
+                    self._stalled = task.state is TaskState.PAUSED
             case EpochStarted():
                 self._note(LedgerKind.EPOCH, f"epoch {event.epoch}")
                 self._check.new_epoch(event.epoch)
@@ -192,8 +199,6 @@ class ClosedLoop:
 
     def _decode(self, frame: RoiFrame) -> None:
         task, decoder, frame_id = self._task, self.decoder, frame.frame_id
-        if self._check.long_gap:
-            self._refill(frame_id)
         self._frozen = False
         frame.fluorescence.take(self._places, out=self._gathered)
         polarity, dark = self._polarity, self._dark
@@ -206,10 +211,10 @@ class ClosedLoop:
             task.resume(frame_id)
         if self._check.dark_reference != self._check.dark_reference:
             self._settle_dark()
+        task.step(frame_id, s3, self.t, settled=settled)
         if task.state is TaskState.BASELINE and settled:
             self.baseline_s3.append(s3)
             self.baseline_medians.append(self._check.median)
-        task.step(frame_id, s3, self.t, settled=settled)
         self._angle_deg = angle_of(s3, self.t, self.lo, continuous=self._continuous)
 
     def _settle_dark(self) -> None:
@@ -233,8 +238,11 @@ class ClosedLoop:
         self._task.interrupt(frame_id)
 
     def _pause_for_fault(self, frame_id: int, kind: LedgerKind) -> None:
-        if self._task.state not in (TaskState.PAUSED, TaskState.DONE):
-            self._task.pause(frame_id)
+        if self._stalled or self._task.state not in HELD:
+            # frames coming back ends a stall, but not a fault of what they show
+            self._stalled = False
+            if self._task.state not in HELD:
+                self._task.pause(frame_id)
             self._ledger.append(entry(frame_id, LedgerKind.FAULT_PAUSE, kind.value))
 
     def _note(self, kind: LedgerKind, detail: str = "") -> None:

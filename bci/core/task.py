@@ -36,7 +36,8 @@ class TaskMachine:
 
     A state ends at the first decoded frame whose time since entry is at least its duration; that
     frame already belongs to the next state. So a hit can fall on `ceil(trial_s × plane rate)`
-    decoded frames, the frame that enters RUN included. A lost frame uses up time.
+    decoded frames, the frame that enters RUN included. A lost frame uses up time. A frame decides
+    one trial at most: where no pause is set between trials, the next begins a frame later.
 
     Parameters
     ----------
@@ -64,6 +65,7 @@ class TaskMachine:
         self._owed_trial = 0
         self._first_trial_id: int | None = None
         self._finishing = False
+        self._seen = False
         self._due_trial = 0
         self._trial_end: TrialEnd | None = None
         self.state = S.WAITING
@@ -98,6 +100,10 @@ class TaskMachine:
         settled
             True where the F0 window is full.
         """
+        if not self._seen:
+            # whatever id a stream begins with, no time has passed before its first frame
+            self._seen = True
+            self._entered_id = frame_id
         while self._advance(frame_id, t, settled=settled):
             pass
         if self.state is S.RUN:
@@ -122,14 +128,17 @@ class TaskMachine:
             self._enter(S.BASELINE, frame_id)
 
     def interrupt(self, frame_id: int) -> None:
-        """Go back to WAITING: the F0 window must refill before the next trial."""
+        """Back to WAITING, or to the end where asked: F0 must refill before the next trial."""
         if self.state in (S.GREY, S.RUN):
             self._decide(Outcome.ABORT, frame_id)
-            self._enter(S.WAITING, frame_id)
+            self._enter(S.DONE if self._finishing else S.WAITING, frame_id)
 
     def pause(self, frame_id: int) -> None:
-        """Hold still; a running trial is aborted, a reward already earned is due at once."""
-        self._leave(S.PAUSED, frame_id)
+        """Hold still; a running trial is aborted, a reward already earned is due at once.
+
+        Where the end was asked for, that was the last trial.
+        """
+        self._leave(S.DONE if self._finishing else S.PAUSED, frame_id)
 
     def resume(self, frame_id: int) -> None:
         """Go on after a pause, with the baseline where it stopped or with a new trial."""
@@ -167,6 +176,9 @@ class TaskMachine:
             self._enter(S.BLACK, frame_id)
         elif state in (S.BLACK, S.MISS):
             if elapsed_s < (task.black_s if state is S.BLACK else task.miss_s):
+                return False
+            if self._trial_end is not None:
+                # without a pause between trials, two outcomes would meet in one frame
                 return False
             self._next_trial(frame_id, settled=settled)
         elif state is S.WAITING:
@@ -212,6 +224,6 @@ class TaskMachine:
         if state not in TRANSITIONS[self.state]:
             raise IllegalTransition(f"{self.state.name} → {state.name} at frame {frame_id}")
         if self.state is S.BASELINE:
-            self._baseline_spent_s += (frame_id - self._entered_id) / self._rate_hz
+            self._baseline_spent_s += max(0, frame_id - self._entered_id) / self._rate_hz
         self.state = state
         self._entered_id = frame_id
