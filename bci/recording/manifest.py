@@ -1,5 +1,7 @@
 """What a session was run with: settings, program, packages, host."""
 
+import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -121,6 +123,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         if session is None or faults:
             raise SettingsError(faults)
         return session
+
+    @property
+    def stored_hash(self) -> str:
+        """SHA-256 of the settings as they stand here, whatever keys this version would add."""
+        text = json.dumps(self.settings, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def numerics(self) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from bci.config import settings_hash
 from bci.core.calibration import BaselineRefused, calibrate
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import Decision, LoopEvent, ThresholdSet
@@ -244,7 +243,7 @@ def _verify_decisions(record: SessionRecord, integrity: Integrity) -> Verdict:
 def _check_settings(folder: Path, manifest: Manifest, integrity: Integrity) -> tuple[Defect, ...]:
     """The settings are in the manifest alone; the journal holds their hash."""
     start = integrity.start
-    if start is None or settings_hash(manifest.session_settings()) == start.settings_hash:
+    if start is None or manifest.stored_hash == start.settings_hash:
         return ()
     detail = "the settings in it are not those that the journal was recorded with"
     return (Defect(str(folder / MANIFEST), detail, 0),)

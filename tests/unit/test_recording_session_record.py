@@ -146,7 +146,7 @@ def test_manifest_makes_the_same_session_again(tmp_path):
     again = read_manifest(tmp_path)
     assert again == manifest
     assert again.session_settings() == session
-    assert again.settings_hash == settings_hash(session)
+    assert again.settings_hash == again.stored_hash == settings_hash(session)
     assert datetime.fromisoformat(again.started) == started
     assert again.packages["numpy"] == np.__version__
     assert again.host.n_cores >= 1

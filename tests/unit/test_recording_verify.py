@@ -1,13 +1,16 @@
 import math
+from datetime import datetime
 
 import msgspec
 import numpy as np
 import pytest
+import recorded_session
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded_session import record_session
+from recorded_session import record_session, small_session
 
 from bci.core.loop_types import Decision
+from bci.recording import manifest as manifest_module
 from bci.recording import verify as verify_module
 from bci.recording.folder import JOURNAL, MANIFEST
 from bci.recording.journal import Journal
@@ -162,6 +165,23 @@ def test_other_settings_in_the_manifest_are_damage(folder):
     verdict = verify(folder)
     assert verdict.kind is VerdictKind.DAMAGED
     assert MANIFEST in verdict.text
+
+
+def test_setting_added_by_a_later_version_is_no_damage(tmp_path, monkeypatch):
+    # As recorded by a version that did not know of `experiment.stimulus`.
+    dump = manifest_module.dump_session
+
+    def without(session):
+        settings = dump(session)
+        del settings["experiment"]["stimulus"]
+        return settings
+
+    with monkeypatch.context() as older:
+        older.setattr(manifest_module, "dump_session", without)
+        stored = manifest_module.make_manifest("s", small_session(), datetime.now()).stored_hash
+        older.setattr(recorded_session, "settings_hash", lambda _: stored)
+        record_session(tmp_path / "s")
+    assert verify(tmp_path / "s").kind is VerdictKind.IDENTICAL
 
 
 def test_folder_without_manifest_says_what_to_name(tmp_path):
