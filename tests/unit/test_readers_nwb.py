@@ -115,6 +115,21 @@ def test_raw_fluorescence_goes_before_dff(tmp_path: Path) -> None:
     np.testing.assert_array_equal(traces.fluorescence[0], some(5, 2, 2).T)
 
 
+def test_the_fluorescence_container_goes_before_the_neuropil_of_the_same_type(
+    tmp_path: Path,
+) -> None:
+    builder = Builder()
+    table = builder.segment("s", 2, None)
+    for name, seed in (("Deconvolved", 1), ("Neuropil", 2), ("Fluorescence", 3), ("Zero", 4)):
+        container = Fluorescence(name=name)
+        builder.module.add(container)
+        container.add_roi_response_series(
+            builder.series("plane0", table, some(5, 2, seed), rate=5.0)
+        )
+    traces = read_traces(builder.write(tmp_path / "t.nwb"))
+    np.testing.assert_array_equal(traces.fluorescence[0], some(5, 2, 3).T)
+
+
 def test_a_file_without_traces_says_so(tmp_path: Path) -> None:
     builder = Builder()
     builder.segment("s", 2, None)

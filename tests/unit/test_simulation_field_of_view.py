@@ -91,6 +91,15 @@ def test_events_come_at_their_rate_as_a_poisson_process() -> None:
     assert np.std(intervals) / np.mean(intervals) == pytest.approx(1.0, abs=0.2)
 
 
+def test_events_of_a_window_are_those_of_a_wider_one_that_lie_in_it() -> None:
+    rois, times = field(n_rois=50).events(0.0, 20.0)
+    inside = (times >= 3.25) & (times < 7.75)
+    some_rois, some_times = field(n_rois=50).events(3.25, 7.75)
+    np.testing.assert_array_equal(some_rois, rois[inside])
+    np.testing.assert_array_equal(some_times, times[inside])
+    assert len(some_times) > 20
+
+
 def test_one_event_rises_to_its_peak_and_decays_with_its_constant() -> None:
     settings = {
         "n_rois": 1,
