@@ -1,0 +1,119 @@
+"""The yardstick: a bare pyzmq echo of messages as large as ours, beside the same neighbours.
+
+`python -m bci.bench.echo answer` binds and answers every frame-sized message with a command-sized
+one; `ask` sends at a steady rate and writes every round trip, in ns, to its standard output.
+"""
+
+import subprocess
+import sys
+import time
+from types import TracebackType
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+COMMAND_BYTES = 100
+
+
+def answer(frame_endpoint: str, command_endpoint: str) -> None:
+    """Answer until the asker goes silent for 10 s."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+    frames, commands = context.socket(zmq.SUB), context.socket(zmq.PUB)
+    frames.subscribe(b"")
+    frames.bind(frame_endpoint)
+    commands.bind(command_endpoint)
+    payload = bytes(COMMAND_BYTES)
+    while frames.poll(10_000):
+        frames.recv_multipart()
+        commands.send(payload)
+
+
+def ask(
+    frame_endpoint: str, command_endpoint: str, n_bytes: int, rate_hz: float, duration_s: float
+) -> NDArray[np.int64]:
+    """Round trips of frame-sized messages, ns."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+    frames, commands = context.socket(zmq.PUB), context.socket(zmq.SUB)
+    commands.subscribe(b"")
+    frames.connect(frame_endpoint)
+    commands.connect(command_endpoint)
+    message = [b"frame", bytes(64), bytes(n_bytes)]
+    while True:
+        frames.send_multipart(message)
+        if commands.poll(100):
+            break
+    while commands.poll(200):
+        commands.recv()
+    round_trips = []
+    due_s = time.perf_counter()
+    end_s = due_s + duration_s
+    while due_s < end_s:
+        time.sleep(max(0.0, due_s - time.perf_counter()))
+        due_s += 1 / rate_hz
+        t_sent_ns = time.perf_counter_ns()
+        frames.send_multipart(message)
+        commands.recv()
+        round_trips.append(time.perf_counter_ns() - t_sent_ns)
+    return np.array(round_trips)
+
+
+class Echo:
+    """Asker and answerer in processes of their own, for as long as the block lasts.
+
+    Parameters
+    ----------
+    n_bytes
+        Of fluorescence in a message.
+    rate_hz, duration_s
+        How often and how long.
+    """
+
+    def __init__(self, n_bytes: int, rate_hz: float, duration_s: float) -> None:
+        endpoints = [f"tcp://127.0.0.1:{port}" for port in _free_ports(2)]
+        python = [sys.executable, "-m", "bci.bench.echo"]
+        self._answerer = subprocess.Popen([*python, "answer", *endpoints])
+        figures = map(str, (n_bytes, rate_hz, duration_s))
+        self._asker = subprocess.Popen(
+            [*python, "ask", *endpoints, *figures], stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> "Echo":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in (self._asker, self._answerer):
+            process.kill()
+            process.wait()
+        if self._asker.stdout is not None:
+            self._asker.stdout.close()
+
+    def round_trips_ns(self, timeout_s: float = 20.0) -> NDArray[np.int64]:
+        """All round trips, waited for."""
+        output, _ = self._asker.communicate(timeout=timeout_s)
+        return np.array(output.split(), dtype=np.int64)
+
+
+def _free_ports(n: int) -> list[int]:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+    sockets = [context.socket(zmq.PAIR) for _ in range(n)]
+    ports = [socket.bind_to_random_port("tcp://127.0.0.1") for socket in sockets]
+    for socket in sockets:
+        socket.close(0)
+    return ports
+
+
+if __name__ == "__main__":
+    role, frame_endpoint, command_endpoint, *figures = sys.argv[1:]
+    if role == "answer":
+        answer(frame_endpoint, command_endpoint)
+    else:
+        trips = ask(
+            frame_endpoint, command_endpoint, int(figures[0]), float(figures[1]), float(figures[2])
+        )
+        sys.stdout.write("\n".join(map(str, trips.tolist())))

@@ -1,0 +1,83 @@
+"""Sessions for benchmarks: the real processes, a command for every frame, nothing written after."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bci.config import SettingsError, validate_session
+from bci.config.session import Session
+from bci.recording.folder import LOG
+from bci.recording.manifest import make_manifest, write_manifest
+from bci.recording.session_record import SessionRecord
+from bci.session.logs import LogBook
+from bci.session.supervisor import Supervisor
+
+N_EACH = 4
+
+
+class BenchFailed(RuntimeError):
+    """The session under the benchmark did not end as it should."""
+
+
+def bench_session(n_rois: int, rate_hz: float, *, screen: bool) -> Session:
+    """A session in RUN from its second second on, whose continuous angle changes every frame.
+
+    Parameters
+    ----------
+    n_rois, rate_hz
+        Of a simulated source with one plane.
+    screen
+        False: the null backend.
+    """
+    labels = [f"roi{i:04d}" for i in range(2 * N_EACH)]
+    data: dict[str, Any] = {
+        "subject": "bench",
+        "rig": {
+            "name": "bench",
+            "source": {"kind": "simulated", "n_rois": n_rois, "rate_hz": rate_hz},
+            "board": {"kind": "simulated"},
+            "screen": {"backend": "psychopy" if screen else "null"},
+        },
+        "experiment": {
+            "name": "bench",
+            "decoder": {
+                "p_plus": labels[:N_EACH],
+                "p_minus": labels[N_EACH:],
+                "f0_window_s": 1.0,
+                "angle_map": "continuous",
+            },
+            "threshold": {"t": 10.0, "lo": -10.0},
+            "task": {"trial_s": 3600.0},
+            "stimulus": {"temporal_freq_hz": 2.0},
+        },
+    }
+    session, faults = validate_session(data)
+    if session is None or faults:
+        raise SettingsError(faults)
+    return session
+
+
+@contextmanager
+def recorded(session: Session, duration_s: float) -> Iterator[SessionRecord]:
+    """Run a session for so long; its record, while the block lasts.
+
+    Raises
+    ------
+    BenchFailed
+        Where it ended otherwise than by its duration.
+    """
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        now = datetime.now().astimezone()
+        write_manifest(folder, make_manifest("bench", session, now))
+        book = LogBook(folder / LOG, None)
+        try:
+            ending = Supervisor(session, folder, "bench", book, duration_s).run()
+        finally:
+            book.close()
+        if not ending.ok:
+            raise BenchFailed(ending.reason)
+        yield SessionRecord.read(folder)
