@@ -1,0 +1,169 @@
+"""The tables of the report, as rows of text."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bci.analysis.report.latency import StageTimes
+from bci.core.board_types import BoardEventKind
+from bci.core.loop_types import LedgerEntry, LedgerKind, Outcome
+from bci.recording.rewards import RewardHistory
+from bci.recording.session_record import SessionRecord, Timed
+from bci.recording.time_axis import TimeAxis
+from bci.recording.trial_times import TrialSpan
+
+Rows = list[tuple[str, ...]]
+FATES = ("done", "failed", "unknown", "open")
+
+
+def latency_rows(stages: Sequence[StageTimes]) -> Rows:
+    """Stage, p50, p95, p99, largest in ms, and how many values."""
+    return [
+        (stage.name, *(f"{ms:.3g}" for ms in stage.percentiles_ms), str(len(stage.ms)))
+        for stage in stages
+    ]
+
+
+def calibration_rows(record: SessionRecord) -> Rows:
+    """Quantity and value; empty where T and lo were given by hand or never found."""
+    if not record.calibrations:
+        given = record.session.experiment.threshold
+        return [] if given is None else [("T, lo", f"{given.t:.4f}, {given.lo:.4f} (settings)")]
+    found = record.calibrations[-1]
+    rate_hz = record.info.plane_rate_hz
+    return [
+        ("T", f"{found.t:.4f} dF/F"),
+        ("lo", f"{found.lo:.4f} dF/F"),
+        ("mean, SD (mirrored)", f"{found.mu:.4f}, {found.sigma:.4f} dF/F"),
+        ("z of T", f"{found.z_t:.2f}"),
+        ("pseudo-trials that reach T", f"{100 * found.success_fraction:.1f} %"),
+        ("baseline", f"{found.n_frames} frames, {found.n_frames / rate_hz:.1f} s"),
+        ("pseudo-trial", f"{found.run_frames} frames, {found.run_frames / rate_hz:.2f} s"),
+        *(("warning", warning) for warning in found.warnings),
+    ]
+
+
+def trial_rows(spans: Sequence[TrialSpan]) -> Rows:
+    """Trials by outcome, hit rate, times to hit."""
+    counts = Counter(span.end.outcome for span in spans)
+    ended = counts[Outcome.HIT] + counts[Outcome.MISS]
+    times_s = [span.end.time_to_hit_s for span in spans if span.end.outcome is Outcome.HIT]
+    early = sum(span.end.early for span in spans)
+    rows: Rows = [(outcome.value, str(counts[outcome])) for outcome in Outcome]
+    rows.append(("hit rate", f"{100 * counts[Outcome.HIT] / ended:.1f} %" if ended else "–"))
+    if times_s:
+        rows.append(("median time to hit", f"{np.median(times_s):.2f} s"))
+    rows.append(("early hits", str(early)))
+    return rows
+
+
+def reward_rows(histories: Sequence[RewardHistory]) -> Rows:
+    """By origin: asked for, acknowledged, each fate, volume given, time to the acknowledgement."""
+    rows: Rows = []
+    for origin in ("task", "operator"):
+        of_origin = [one for one in histories if one.origin == origin]
+        if origin == "operator" and not of_origin:
+            continue
+        fates = Counter(one.fate for one in of_origin)
+        acknowledged = sum(BoardEventKind.REWARD_ACKNOWLEDGED in one.events for one in of_origin)
+        rows.append(
+            (
+                origin,
+                str(len(of_origin)),
+                str(acknowledged),
+                *(str(fates[fate]) for fate in FATES),
+                f"{sum(one.volume_ul for one in of_origin if one.given):g} µl",
+                _answer_time(of_origin),
+            )
+        )
+    return rows
+
+
+def _answer_time(histories: Sequence[RewardHistory]) -> str:
+    asked, told = BoardEventKind.REWARD_REQUESTED, BoardEventKind.REWARD_ACKNOWLEDGED
+    took_ms = [
+        (one.events[told].t_host_ns - one.events[asked].t_host_ns) / 1e6
+        for one in histories
+        if asked in one.events and told in one.events
+    ]
+    return f"{np.median(took_ms):.2f} / {max(took_ms):.2f} ms" if took_ms else "–"
+
+
+def ledger_rows(ledger: Sequence[Timed[LedgerEntry]], axis: TimeAxis) -> Rows:
+    """Kind, entries, count, reaction, first and last place; the most frequent first."""
+    by_kind: dict[LedgerKind, list[Timed[LedgerEntry]]] = {}
+    for timed in ledger:
+        by_kind.setdefault(timed.value.kind, []).append(timed)
+    rows = []
+    for kind, found in sorted(by_kind.items(), key=lambda item: -len(item[1])):
+        newest = found[-1].value
+        rows.append(
+            (
+                kind.value.replace("_", " "),
+                str(len(found)),
+                str(sum(timed.value.count for timed in found)),
+                newest.reaction,
+                _place(found[0], axis),
+                _place(found[-1], axis),
+                newest.detail,
+            )
+        )
+    return rows
+
+
+def _place(timed: Timed[LedgerEntry], axis: TimeAxis) -> str:
+    where = f"{axis.of_perf(timed.perf_ns):.2f} s"
+    frame_id = timed.value.frame_id
+    return where if frame_id < 0 else f"{where}, frame {frame_id}"
+
+
+def note_rows(record: SessionRecord, axis: TimeAxis) -> Rows:
+    """Time and text of the operator's notes."""
+    return [(f"{axis.of_perf(note.perf_ns):.1f} s", note.value.text) for note in record.notes]
+
+
+def process_rows(record: SessionRecord, axis: TimeAxis) -> Rows:
+    """Time, process, what it did."""
+    return [
+        (
+            f"{axis.of_perf(timed.perf_ns):.2f} s",
+            timed.value.name,
+            f"{timed.value.kind} {timed.value.detail}".strip(),
+        )
+        for timed in record.processes
+        if timed.value.kind != "first_frame"
+    ]
+
+
+def file_rows(folder: Path, own_name: str) -> Rows:
+    """Name and size of the session's files."""
+    return [
+        (path.name, _size(path.stat().st_size))
+        for path in sorted(folder.iterdir())
+        if path.is_file() and not path.name.startswith(".") and path.name != own_name
+    ]
+
+
+def version_rows(record: SessionRecord) -> Rows:
+    """What ran the session."""
+    manifest = record.manifest
+    program, host = manifest.program, manifest.host
+    commit = f", commit {program.commit[:12]}" if program.commit else ""
+    changed = " with changes" if program.dirty else ""
+    return [
+        ("this program", f"{program.version}{commit}{changed}"),
+        ("Python", manifest.python),
+        *sorted(manifest.packages.items()),
+        ("host", f"{host.name}, {host.system}"),
+        ("processor", f"{host.cpu}, {host.n_cores} cores, {_size(host.memory_bytes)}"),
+    ]
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000 or unit == "GB":
+            break
+        n_bytes /= 1000
+    return f"{n_bytes:.0f} {unit}" if unit == "bytes" else f"{n_bytes:.1f} {unit}"
