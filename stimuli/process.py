@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import sys
 import time
 
 from bci.config.session import Session
@@ -24,6 +25,7 @@ from stimuli.psychopy_backend import PsychoPyBackend
 _log = logging.getLogger("bci.stimulus")
 
 _POLL_S = 0.05
+_SWITCH_S = 1e-4
 
 
 def make_backend(session: Session) -> StimulusBackend:
@@ -51,6 +53,8 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
     ScreenError
         Where the screen cannot be opened; the supervisor has been told.
     """
+    # an arriving command is stamped while a picture is drawn: not up to Python's usual 5 ms later
+    sys.setswitchinterval(_SWITCH_S)
     t_start_s = time.perf_counter()
     backend = make_backend(session)
     try:
