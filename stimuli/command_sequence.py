@@ -28,21 +28,21 @@ class CommandSequence:
         Parameters
         ----------
         arrivals
-            Oldest first, ids going up.
+            Each command once, ids going up, as a `CommandInbox` gives them.
 
         Returns
         -------
         newest
-            To be shown; None where nothing newer than the last one arrived.
+            To be shown; None where nothing arrived.
         superseded
             A report for every id between the last one and the newest; `t_received_ns` is 0
             where it never arrived.
         """
-        times_ns = {arrival.command.command_id: arrival.t_received_ns for arrival in arrivals}
-        if not arrivals or (self._last_id is not None and max(times_ns) <= self._last_id):
+        if not arrivals:
             return None, []
-        newest = max(arrivals, key=lambda arrival: arrival.command.command_id)
+        times_ns = {arrival.command.command_id: arrival.t_received_ns for arrival in arrivals}
         first_id = min(times_ns) if self._last_id is None else self._last_id + 1
+        newest = arrivals[-1]
         self._last_id = newest.command.command_id
         superseded = [
             FlipReport(

@@ -49,7 +49,8 @@ def test_screen_says_hello_and_every_command_is_reported_once(
         flip = control.show(grating_command(15.0 * command_id, command_id=command_id))
         assert flip.t_received_ns <= flip.t_draw_ns <= flip.t_flip_ns <= time.perf_counter_ns()
         assert not flip.blanks
-        control.commands.resend()
+        for _ in range(3):
+            control.commands.resend()
     assert stimulus.stop() == 0
     control.read()
     assert [flip.command_id for flip in control.shown] == [1, 2, 3, 4, 5]
@@ -198,13 +199,6 @@ def test_killed_stimulus_leaves_no_x_server(control: Control, how: signal.Signal
         [server] = stimulus.x_servers()
         stimulus.process.send_signal(how)
         stimulus.process.wait()
-        wait_for(lambda: gone(server), "the end of Xvfb")
-
-
-def test_stimulus_killed_while_it_starts_leaves_no_x_server() -> None:
-    with StimulusProcess(session_settings("psychopy")) as stimulus:
-        [server] = wait_for(stimulus.x_servers, "an Xvfb")
-        stimulus.kill()
         wait_for(lambda: gone(server), "the end of Xvfb")
 
 
