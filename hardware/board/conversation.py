@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from hardware.board.codes import DeviceState, InputKind, Reason, reason_in_words
 from hardware.board.delivery import Delivery
 from hardware.board.framing import FrameDecoder
 from hardware.board.outbox import Outbox
@@ -16,25 +17,21 @@ from hardware.board.protocol import (
     PROTOCOL_VERSION,
     Ack,
     Cut,
-    DeviceState,
     Done,
     Event,
     Hello,
     Identity,
-    InputKind,
     KeepAlive,
     Light,
     Message,
     Nack,
     NotAMessage,
-    Reason,
     Reward,
     RingEntry,
     Safe,
     Status,
     from_board,
     next_sequence,
-    reason_in_words,
 )
 from hardware.board.rewards import IllegalTransition, Rewards
 

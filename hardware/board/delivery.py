@@ -4,19 +4,9 @@ from collections.abc import Callable
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, RewardRequest
+from hardware.board.codes import Reason, RingState, reason_in_words
 from hardware.board.outbox import Outbox
-from hardware.board.protocol import (
-    Ack,
-    Cut,
-    Done,
-    Nack,
-    Reason,
-    Reward,
-    Ring,
-    RingEntry,
-    RingState,
-    reason_in_words,
-)
+from hardware.board.protocol import Ack, Cut, Done, Nack, Reward, Ring, RingEntry
 from hardware.board.rewards import TRANSITIONS, Rewards, RewardState, Transaction
 
 BUSY_RETRY_NS = 20_000_000

@@ -8,50 +8,42 @@ from collections.abc import Callable
 
 import msgspec
 
+from hardware.board.codes import Capability, DeviceState, InputKind, Pin, Reason, RingState, SetKey
 from hardware.board.duty import DutyLimit
 from hardware.board.framing import FrameDecoder
 from hardware.board.gate import GateTimer
+from hardware.board.limits import HARD_MAX_OPEN_US, MIN_GAP_US, MIN_OPEN_US, greeting_fault
 from hardware.board.memory import RING_SIZE, Memory, Remembered
 from hardware.board.protocol import (
     NAME_BYTES,
     PROTOCOL_VERSION,
     Ack,
     Arm,
-    Capability,
     Clock,
     ClockTime,
     Cut,
-    DeviceState,
     Done,
     Event,
     Gate,
     Hello,
     Identity,
-    InputKind,
     KeepAlive,
     Light,
     Message,
     Nack,
     NotAMessage,
-    Pin,
-    Reason,
     Reward,
     Ring,
     RingEntry,
-    RingState,
     Safe,
     Set,
-    SetKey,
     Status,
     from_host,
     next_sequence,
 )
+from hardware.board.valve import Valve
 
 FIRMWARE = 0x0100
-HARD_MAX_OPEN_US = 1_000_000
-MIN_OPEN_US = 100
-MIN_GAP_US = 1_000
-WATCHDOG_MS = (50, 60_000)
 SCOPE_PULSE_US = 1_000
 CAPABILITIES = (
     Capability.VALVE | Capability.LIGHT | Capability.GATE | Capability.FRAME_TTL | Capability.SCOPE
@@ -65,17 +57,6 @@ class Edge(msgspec.Struct, frozen=True):
     pin: Pin
     level: int
     request_id: int
-
-
-class _Pulse(msgspec.Struct):
-    """A reward in progress: what is left of it."""
-
-    request: Reward
-    entry: Remembered
-    pulses_left: int
-    open: bool
-    t_edge_us: int
-    t_opened_us: int
 
 
 class Device:
@@ -108,7 +89,7 @@ class Device:
         self._out = bytearray()
         self._edges: list[Edge] = []
         self._levels = dict.fromkeys(Pin, 0)
-        self._boot(Reason.RESET)
+        self._boot()
 
     @property
     def state(self) -> DeviceState:
@@ -118,10 +99,10 @@ class Device:
     @property
     def next_deadline_us(self) -> int | None:
         """When `advance` has something to do next; None: nothing is running."""
-        deadlines = [self._pulse.t_edge_us] if self._pulse is not None else []
+        edges = (self._valve.next_edge_us, self._gate.next_edge_us, self._t_scope_us)
+        deadlines = [t_us for t_us in edges if t_us is not None]
         if self._state is DeviceState.READY:
             deadlines.append(self._t_fed_us + self._watchdog_us)
-        deadlines.extend(t for t in (self._gate.next_edge_us, self._t_scope_us) if t is not None)
         return min(deadlines, default=None)
 
     def level(self, pin: Pin) -> int:
@@ -163,7 +144,7 @@ class Device:
         self._lower_all()
         if memory_lost:
             self.memory.entries.clear()
-        self._boot(Reason.RESET, lost=memory_lost)
+        self._boot(lost=memory_lost)
 
     def input(self, kind: InputKind, value: int, t_us: int) -> None:
         """An edge at an input; a frame TTL also starts the gate."""
@@ -180,11 +161,11 @@ class Device:
     def _now_us(self) -> int:
         return self._t_us - self._t_boot_us
 
-    def _boot(self, reason: Reason, *, lost: bool = False) -> None:
+    def _boot(self, *, lost: bool = False) -> None:
         self.memory.restart(lost=lost)
         self._save(self.memory)
         self._state = DeviceState.SAFE
-        self._reason = reason
+        self._reason = Reason.RESET
         self._t_boot_us = self._t_us
         self._decoder = FrameDecoder()
         self._sequence = 0
@@ -192,7 +173,8 @@ class Device:
         self._max_open_us = 0
         self._watchdog_us = 0
         self._t_fed_us = self._t_us
-        self._pulse: _Pulse | None = None
+        self._valve = Valve()
+        self._entry: Remembered | None = None
         self._duty = DutyLimit()
         self._gate = GateTimer()
         self._frames = 0
@@ -250,17 +232,9 @@ class Device:
         self._tell(Ack(sequence, message.TYPE, 0))
 
     def _hello(self, sequence: int, hello: Hello) -> None:
-        if hello.protocol != PROTOCOL_VERSION:
-            self._refuse(sequence, hello.TYPE, Reason.VERSION, PROTOCOL_VERSION)
-            return
-        if not MIN_OPEN_US <= hello.max_open_us <= HARD_MAX_OPEN_US:
-            self._refuse(sequence, hello.TYPE, Reason.OUT_OF_RANGE, HARD_MAX_OPEN_US)
-            return
-        if not 0 < hello.duty_permille <= 1000:
-            self._refuse(sequence, hello.TYPE, Reason.OUT_OF_RANGE, 1000)
-            return
-        if not WATCHDOG_MS[0] <= hello.watchdog_ms <= WATCHDOG_MS[1]:
-            self._refuse(sequence, hello.TYPE, Reason.OUT_OF_RANGE, WATCHDOG_MS[1])
+        fault = greeting_fault(hello)
+        if fault is not None:
+            self._refuse(sequence, hello.TYPE, *fault)
             return
         if hello.session != self._session:
             # whoever spoke before is gone, and what it asked for goes with it
@@ -304,15 +278,9 @@ class Device:
         entry = self.memory.begin(self._session, request.request_id)
         self._save(self.memory)
         entry.t_open_us = self._now_us
-        self._set(Pin.VALVE, 1, request.request_id)
-        self._pulse = _Pulse(
-            request=request,
-            entry=entry,
-            pulses_left=request.pulses,
-            open=True,
-            t_edge_us=self._t_us + request.width_us,
-            t_opened_us=self._t_us,
-        )
+        self._entry = entry
+        self._valve.begin(request, self._t_us)
+        self._drive_valve()
         self._tell(Ack(sequence, request.TYPE, request.request_id))
 
     def _why_not(self, request: Reward) -> Reason:
@@ -320,7 +288,7 @@ class Device:
             return Reason.OUT_OF_RANGE
         if request.pulses > 1 and request.gap_us < MIN_GAP_US:
             return Reason.OUT_OF_RANGE
-        if self._pulse is not None:
+        if self._valve.running is not None:
             return Reason.BUSY
         if not MIN_OPEN_US <= request.width_us <= self._max_open_us:
             return Reason.WIDTH
@@ -331,53 +299,38 @@ class Device:
     # ------------------------------------------------------------------ time
 
     def _do_due(self) -> None:
-        if self._pulse is not None and self._pulse.t_edge_us <= self._t_us:
-            self._turn_pulse(self._pulse)
-        elif self._t_scope_us is not None and self._t_scope_us <= self._t_us:
+        if _due(self._valve.next_edge_us, self._t_us):
+            over = self._valve.advance(self._t_us)
+            self._drive_valve()
+            if over:
+                entry = self._end_reward(RingState.DONE)
+                self._tell(
+                    Done(entry.request_id, entry.opened_us, entry.t_open_us, entry.t_close_us)
+                )
+        elif _due(self._t_scope_us, self._t_us):
             self._t_scope_us = None
             self._set(Pin.SCOPE, 0)
-        elif self._gate.next_edge_us is not None and self._gate.next_edge_us <= self._t_us:
+        elif _due(self._gate.next_edge_us, self._t_us):
             self._gate.advance(self._t_us)
             self._drive_gate()
         else:
             self._make_safe(Reason.HOST_SILENT)
 
-    def _turn_pulse(self, pulse: _Pulse) -> None:
-        if not pulse.open:
-            pulse.open = True
-            pulse.t_opened_us = self._t_us
-            pulse.t_edge_us = self._t_us + pulse.request.width_us
-            self._set(Pin.VALVE, 1, pulse.request.request_id)
-            return
-        self._shut(pulse)
-        pulse.pulses_left -= 1
-        if pulse.pulses_left:
-            pulse.t_edge_us = self._t_us + pulse.request.gap_us
-            return
-        entry = self._end_pulse(pulse, RingState.DONE)
-        self._tell(Done(entry.request_id, entry.opened_us, entry.t_open_us, entry.t_close_us))
-
-    def _shut(self, pulse: _Pulse) -> None:
-        self._set(Pin.VALVE, 0, pulse.request.request_id)
-        pulse.open = False
-        pulse.entry.opened_us += self._t_us - pulse.t_opened_us
-
-    def _end_pulse(self, pulse: _Pulse, state: RingState) -> Remembered:
-        self._pulse = None
-        entry = pulse.entry
+    def _end_reward(self, state: RingState) -> Remembered:
+        entry, self._entry = self._entry, None
+        if entry is None:
+            raise AssertionError("no reward is running")
         entry.state = state
+        entry.opened_us = self._valve.opened_us
         entry.t_close_us = self._now_us
         self._duty.book(entry.opened_us, self._now_us)
         self._save(self.memory)
         return entry
 
     def _make_safe(self, reason: Reason) -> None:
-        pulse = self._pulse
-        if pulse is not None and pulse.open:
-            self._shut(pulse)
         self._lower_all()
-        if pulse is not None:
-            entry = self._end_pulse(pulse, RingState.INTERRUPTED)
+        if self._entry is not None:
+            entry = self._end_reward(RingState.INTERRUPTED)
             self._tell(Cut(entry.request_id, reason, entry.opened_us, self._now_us))
         if self._state is DeviceState.READY:
             self._state = DeviceState.SAFE
@@ -385,14 +338,16 @@ class Device:
             self._tell_status(0)
 
     def _lower_all(self) -> None:
-        pulse = self._pulse
-        if pulse is not None and pulse.open:
-            self._set(Pin.VALVE, 0, pulse.request.request_id)
+        self._valve.cut(self._t_us)
+        self._drive_valve()
         self._gate.off()
         # the light before the gate that shields the PMT from it
         for pin in (Pin.LIGHT, Pin.GATE, Pin.SCOPE, Pin.SYNC):
             self._set(pin, 0)
         self._t_scope_us = None
+
+    def _drive_valve(self) -> None:
+        self._set(Pin.VALVE, self._valve.level, self._entry.request_id if self._entry else 0)
 
     def _drive_gate(self) -> None:
         order = (Pin.GATE, Pin.LIGHT) if self._gate.gate else (Pin.LIGHT, Pin.GATE)
@@ -438,6 +393,10 @@ class Device:
                 t_close_us=entry.t_close_us,
             )
         )
+
+
+def _due(due_us: int | None, t_us: int) -> bool:
+    return due_us is not None and due_us <= t_us
 
 
 def _forget(memory: Memory) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from hardware.board.codes import RingState
 from hardware.board.framing import crc16
-from hardware.board.protocol import RingState
 
 RING_SIZE = 16
 _HEAD = struct.Struct("<IHB")

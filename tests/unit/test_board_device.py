@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.board import protocol
-from hardware.board.device import HARD_MAX_OPEN_US, Device, Edge
+from hardware.board.codes import DeviceState, InputKind, Pin, Reason, RingState, SetKey
+from hardware.board.device import Device, Edge
 from hardware.board.framing import FrameDecoder, encode_frame
+from hardware.board.limits import HARD_MAX_OPEN_US
 from hardware.board.memory import RING_SIZE, Memory
 from hardware.board.protocol import (
     DUTY_WINDOW_US,
@@ -15,26 +17,20 @@ from hardware.board.protocol import (
     Clock,
     ClockTime,
     Cut,
-    DeviceState,
     Done,
     Event,
     Gate,
     Hello,
     Identity,
-    InputKind,
     KeepAlive,
     Light,
     Message,
     Nack,
-    Pin,
-    Reason,
     Reward,
     Ring,
     RingEntry,
-    RingState,
     Safe,
     Set,
-    SetKey,
     Status,
     from_board,
 )

@@ -10,27 +10,21 @@ from pathlib import Path
 import pytest
 
 from hardware.board import protocol
+from hardware.board.codes import Capability, DeviceState, InputKind, Pin, Reason, RingState, SetKey
 from hardware.board.framing import MAX_ENCODED, MAX_PAYLOAD, FrameDecoder
 from hardware.board.memory import RING_SIZE, Memory
 from hardware.board.protocol import (
     Ack,
-    Capability,
-    DeviceState,
     Done,
     Hello,
     Identity,
-    InputKind,
     KeepAlive,
     Message,
     Nack,
-    Pin,
-    Reason,
     Reward,
     Ring,
     RingEntry,
-    RingState,
     Safe,
-    SetKey,
     Status,
 )
 

@@ -8,9 +8,9 @@ import pytest
 from bci.config.rig import Board
 from bci.core.board_types import BoardEventKind, LightCommand, RewardRequest
 from hardware.board import kinds
+from hardware.board.codes import Pin
 from hardware.board.interface import BoardError
 from hardware.board.kinds import open_board, port_faults
-from hardware.board.protocol import Pin
 from hardware.board.virtual import VirtualBoard
 
 

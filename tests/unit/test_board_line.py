@@ -10,10 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from hardware.board.codes import Pin, Reason, reason_in_words
 from hardware.board.conversation import Conversation, LineState
 from hardware.board.device import Device, Edge
 from hardware.board.framing import encode_frame
-from hardware.board.protocol import BOARD_MESSAGES, Done, Pin, Reason, Reward, reason_in_words
+from hardware.board.protocol import BOARD_MESSAGES, Done, Reward
 from hardware.board.rewards import RewardState
 
 SETTINGS = Board(kind="simulated", ack_timeout_ms=50.0)
