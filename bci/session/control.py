@@ -27,6 +27,7 @@ from bci.core.loop_types import (
 )
 from bci.core.process import ProcessLink
 from bci.core.stimulus_types import FlipKind, FlipReport, MissedFlips, ScreenHello
+from bci.core.stream_types import RoiFrame
 from bci.recording.journal import Journal
 from bci.recording.records import JournalStart, Topic
 from bci.session.desk import OperatorDesk
@@ -130,7 +131,7 @@ class _Control:
         self._percentiles: dict[str, tuple[float, float]] = {}
         self._screen = "waiting"
         self._channel = ""
-        self._granted = 0
+        self._owed = 0
         self._ended = ""
         self._t_last_ns = 0
         self._t_first_ns = 0
@@ -245,7 +246,7 @@ class _Control:
         stream = self._session.rig.stream
         # a second round is under way while the first is stepped
         credits = 2 * stream.credit_frames if self._lossless else 0
-        self._granted = stream.credit_frames
+        self._owed = 0
         self._client.start(self._frames.token, Delivery(stream.delivery), credits)
 
     # -- the loop ------------------------------------------------------------------------------
@@ -279,10 +280,11 @@ class _Control:
     def _take(self, received: Received, *, behind: bool) -> None:
         frame = received.frame
         if not isinstance(frame, Malformed):
-            if frame.flags & FLAG_END:
+            if self._is_end(frame):
                 self._end("the source has ended")
                 return
             if self._lossless:
+                self._owed += 1
                 self._grant()
                 self._board.advance_to(frame.frame_id / self._info.rate_hz)
             self._t_last_ns = received.t_received_ns
@@ -290,12 +292,20 @@ class _Control:
             self._stalled = False
         self._runner.frame(received, behind=behind)
 
+    def _is_end(self, frame: RoiFrame) -> bool:
+        """Whether this is the empty frame that follows the last one of this very stream."""
+        return (
+            bool(frame.flags & FLAG_END)
+            and not len(frame.fluorescence)
+            and frame.session_hash == self._info.session_hash
+            and frame.epoch == self._info.epoch
+        )
+
     def _grant(self) -> None:
-        """Another round of credits once a round of frames has been taken in."""
-        self._granted -= 1
-        if self._granted == 0:
-            self._granted = self._session.rig.stream.credit_frames
-            self._client.credit(self._granted)
+        """Ask for as many frames as were taken in, unless the disk must catch up first."""
+        if self._owed >= self._session.rig.stream.credit_frames and not self._journal.is_behind:
+            self._client.credit(self._owed)
+            self._owed = 0
 
     def _attend(self) -> None:
         """Everything that is not on the path from frame to command."""
@@ -304,6 +314,7 @@ class _Control:
         self._hear_screen()
         self._desk.attend()
         self._housekeep(now_ns)
+        self._grant()
         self._watch_stream(now_ns)
         self._watch_peers()
         if self._journal.fault is not None and not self._runner.done:
@@ -426,6 +437,7 @@ class _Control:
             self.failure = "acquisition came back with other ROIs than before"
             self._end(self.failure)
             return
+        self._info = info
         self._frames.connect(peers["frames"])
         self._journal.append(Topic.INFO, info)
         self._runner.apply(EpochStarted(info.epoch))

@@ -214,6 +214,8 @@ class Supervisor:
             return
         if self._phase is Phase.STARTING:
             self._fail(f"{name} did not start ({why})")
+        elif name == "acquisition" and self._session.rig.stream.delivery == "lossless":
+            self._fail(f"acquisition died, and a lossless run cannot go on ({why})")
         elif self._restarts[name] >= MAX_RESTARTS:
             self._fail(f"{name} died {MAX_RESTARTS + 1} times ({why})")
         else:
