@@ -51,6 +51,7 @@ class FrameSubscriber:
     def __init__(self, endpoint: str, *, queue_frames: int = 1000) -> None:
         self._socket = open_socket(zmq.SUB, queue=queue_frames, max_bytes=MAX_MESSAGE_BYTES)
         self._socket.subscribe(b"")
+        self._queue_frames = queue_frames
         self._ahead: deque[Received] = deque()
         self._endpoint = ""
         self.token = b""
@@ -72,7 +73,10 @@ class FrameSubscriber:
         `token` is new afterwards: the name by which that publisher sees this subscription.
         """
         if self._endpoint:
-            while (received := self._read()) is not None:
+            for _ in range(self._queue_frames):
+                received = self._read()
+                if received is None:
+                    break
                 self._ahead.append(received)
             self._socket.disconnect(self._endpoint)
             self._socket.unsubscribe(self.token)

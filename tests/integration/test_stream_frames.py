@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 import zmq
+from waiting import until
 
 from bci.core.loop_types import Malformed
 from bci.core.stream_types import Roi, RoiFrame, StreamInfo
@@ -51,14 +52,6 @@ class Acquisition:
         self._thread.join()
         self.server.close()
         self.publisher.close()
-
-
-def until(condition, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.001)
-    return value
 
 
 def next_of(subscriber, timeout_s=10.0):

@@ -10,20 +10,13 @@ from pathlib import Path
 
 import pytest
 import zmq
+from waiting import until
 
 from bci.core.process import ProcessLink
 from bci.stream.hub import SupervisorHub
 from bci.stream.supervision import LocalLink, SupervisorLink
 
 HERE = Path(__file__).parents[1]
-
-
-def until(condition, timeout_s=20.0):
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
-    return value
 
 
 @pytest.fixture
