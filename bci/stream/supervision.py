@@ -181,8 +181,10 @@ class SupervisorLink:
             if now_ns - t_beat_ns >= _HEARTBEAT_S * 1e9:
                 self._send(line, self._encoder.encode(Heartbeat(self.turns)))
                 t_beat_ns = now_ns
-            left_ms = _HEARTBEAT_S * 1e3 - (now_ns - t_beat_ns) / 1e6
-            ready = dict(poller.poll(max(1, int(left_ms))))
+            left_ns = t_beat_ns + int(_HEARTBEAT_S * 1e9) - now_ns
+            if not gone:
+                left_ns = min(left_ns, t_heard_ns + self._silence_ns - now_ns)
+            ready = dict(poller.poll(max(1, left_ns // 1_000_000)))
             if inside in ready and not self._forward(inside, line):
                 return
             if line in ready and self._hear(line):
