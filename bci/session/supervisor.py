@@ -283,7 +283,8 @@ class Supervisor:
             if telemetry is not None:
                 self._newest = telemetry
                 self._show(telemetry)
-        if self._operator is None or self._phase is not Phase.RUNNING:
+        over = self._newest is not None and self._newest.state == "DONE"
+        if self._operator is None or self._phase is not Phase.RUNNING or over:
             return
         try:
             while self._untold:

@@ -1,0 +1,82 @@
+"""Replay of a real recording through the real processes."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+from running_session import REPLAY, RunningSession, bci
+
+from bci.core.board_types import BoardEventKind
+from bci.core.loop_types import Decision, Outcome
+from bci.recording.session_record import SessionRecord
+
+pytestmark = pytest.mark.realdata
+
+
+def replay(recording: Path, out: Path, *options: str) -> SessionRecord:
+    with RunningSession("replay", recording, REPLAY, *options, out=out) as session:
+        code, output = session.end()
+        assert code == 0, output
+        assert "identical" in bci("verify", session.folder).stdout
+        return session.record()
+
+
+def what_was_decided(record: SessionRecord) -> list[bytes]:
+    """Decisions without their place among events: when control heard of those does not count."""
+    return [
+        msgspec.msgpack.encode(msgspec.structs.replace(decision, sequence=0))
+        for decision in record.decisions
+        if decision.decoded
+    ]
+
+
+def rewards(record: SessionRecord, kind: BoardEventKind) -> list[int]:
+    return [event.request_id for event in record.board if event.kind is kind]
+
+
+def earned(decisions: list[Decision]) -> list[int]:
+    return [d.reward.request_id for d in decisions if d.reward is not None]
+
+
+@pytest.mark.timeout(180)
+def test_live_and_lossless_replay_decide_the_same(bci_data: Path, tmp_path: Path) -> None:
+    """Trials, hits, misses and acknowledged rewards; as fast as possible bit for bit the same."""
+    traces = bci_data / "sue2x" / "traces.npy"
+    live = replay(traces, tmp_path / "live", "--speed=4")
+    outcomes = Counter(trial.outcome for trial in live.trials)
+    assert outcomes[Outcome.HIT] >= 3
+    assert outcomes[Outcome.MISS] >= 3
+    assert len(live.frames) == 3000
+    for kind in (BoardEventKind.REWARD_ACKNOWLEDGED, BoardEventKind.REWARD_DONE):
+        assert rewards(live, kind) == earned(live.decisions)
+    fast = replay(traces, tmp_path / "fast", "--as-fast-as-possible")
+    assert what_was_decided(fast) == what_was_decided(live)
+    assert rewards(fast, BoardEventKind.REWARD_DONE) == earned(fast.decisions)
+
+
+def test_a_replayed_session_replays_the_same(bci_data: Path, tmp_path: Path) -> None:
+    """The session folder of a replay is a recording itself."""
+    traces = bci_data / "sue2x" / "traces.npy"
+    first = replay(traces, tmp_path / "first", "--as-fast-as-possible")
+    again = replay(
+        first.folder, tmp_path / "again", "--as-fast-as-possible",
+        "--set=rig.source.background_counts=0",
+    )  # fmt: skip
+    assert what_was_decided(again) == what_was_decided(first)
+
+
+def test_verify_names_the_record_of_a_changed_byte(bci_data: Path, tmp_path: Path) -> None:
+    traces = bci_data / "sue2x" / "traces.npy"
+    record = replay(traces, tmp_path / "whole", "--as-fast-as-possible")
+    journal = (record.folder / "journal.mcap").read_bytes()
+    for place in (0, 30, len(journal) // 3, len(journal) // 2, len(journal) - 40, len(journal) - 1):
+        damaged = tmp_path / f"damaged-{place}"
+        shutil.copytree(record.folder, damaged)
+        changed = bytearray(journal)
+        changed[place] ^= 0x20
+        (damaged / "journal.mcap").write_bytes(changed)
+        verified = bci("verify", damaged)
+        assert verified.returncode == 1, f"byte {place}: {verified.stdout}"
+        assert "damaged" in verified.stdout, f"byte {place}: {verified.stdout}"
