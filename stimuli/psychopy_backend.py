@@ -1,5 +1,6 @@
 """The animal's screen: a PsychoPy window with a drifting grating."""
 
+import logging
 import os
 import sys
 import time
@@ -15,8 +16,10 @@ from stimuli.backend import ScreenError
 from stimuli.drift import DriftPhase
 from stimuli.geometry import ScreenGeometry
 from stimuli.pacing import measure_blanking
-from stimuli.psychopy_import import import_psychopy
+from stimuli.psychopy_import import PsychoPy, import_psychopy
 from stimuli.xvfb import Xvfb, needs_xvfb
+
+_log = logging.getLogger("bci.stimulus")
 
 _GREY = 0.0
 _BLACK = -1.0
@@ -107,11 +110,18 @@ class PsychoPyBackend:
         elif self._screen.display is not None:
             os.environ["DISPLAY"] = self._screen.display
 
+    def _gamma(self) -> float | None:
+        if self._screen.gamma is not None and self._xvfb is not None:
+            _log.warning("rig.screen.gamma is left out: an Xvfb takes none and nobody sees it")
+            return None
+        return self._screen.gamma
+
     def _open_window(self) -> ScreenHello:
         screen = self._screen
         where = os.environ.get("DISPLAY") or f"screen {screen.screen_index}"
         try:
             psychopy = import_psychopy()
+            _require_screen(psychopy, screen.screen_index)
             self._window = psychopy.Window(
                 size=(screen.width_px, screen.height_px),
                 fullscr=screen.fullscreen,
@@ -121,13 +131,15 @@ class PsychoPyBackend:
                 units="pix",
                 color=(_GREY,) * 3,
                 colorSpace="rgb",
-                gamma=screen.gamma,
+                gamma=self._gamma(),
                 gammaErrorPolicy="raise",
                 allowGUI=False,
                 checkTiming=False,
                 waitBlanking=True,
                 autoLog=False,
             )
+        except ScreenError:
+            raise
         # PsychoPy, pyglet and the driver raise what they like here
         except Exception as error:
             raise ScreenError(_why_not(screen, where, error)) from error
@@ -168,7 +180,17 @@ class PsychoPyBackend:
         self._window.clearBuffer()
 
 
-def _monitor(psychopy: Any, screen: Screen) -> Any:
+def _require_screen(psychopy: PsychoPy, index: int) -> None:
+    """PsychoPy would take the first screen instead, which the animal does not see."""
+    n_screens = len(psychopy.Display().get_screens())
+    if index >= n_screens:
+        raise ScreenError(
+            f"rig.screen.screen_index: no screen {index}. Found: {n_screens}, counted from 0. "
+            "Connect it, or set rig.screen.screen_index."
+        )
+
+
+def _monitor(psychopy: PsychoPy, screen: Screen) -> Any:
     """The screen's measures as PsychoPy wants them, in memory alone."""
     monitor = psychopy.Monitor(
         "rig", width=screen.width_cm, distance=screen.distance_cm, autoLog=False
@@ -177,7 +199,9 @@ def _monitor(psychopy: Any, screen: Screen) -> Any:
     return monitor
 
 
-def _make_grating(psychopy: Any, window: Any, geometry: ScreenGeometry, stimulus: Stimulus) -> Any:
+def _make_grating(
+    psychopy: PsychoPy, window: Any, geometry: ScreenGeometry, stimulus: Stimulus
+) -> Any:
     centre_px = geometry.position_px(stimulus.position_deg)
     mask: NDArray[np.float32] | None
     match stimulus.mask:
@@ -207,7 +231,7 @@ def _make_grating(psychopy: Any, window: Any, geometry: ScreenGeometry, stimulus
 
 
 def _make_patch(
-    psychopy: Any, window: Any, geometry: ScreenGeometry, photodiode: PhotodiodePatch
+    psychopy: PsychoPy, window: Any, geometry: ScreenGeometry, photodiode: PhotodiodePatch
 ) -> Any:
     x = (geometry.width_px - photodiode.size_px) / 2
     y = (geometry.height_px - photodiode.size_px) / 2
@@ -243,10 +267,11 @@ def _radius(size_px: int) -> NDArray[np.float64]:
 
 
 def _why_not(screen: Screen, where: str, error: Exception) -> str:
-    name = type(error).__name__
-    text = f"cannot open a window on {where}: {str(error).strip() or name}."
-    if screen.gamma is not None and "gamma" in str(error).lower():
-        return f"rig.screen.gamma: {text} The screen takes no gamma table: remove the setting."
+    why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    text = f"cannot open a window on {where}: {why}."
+    if screen.gamma is not None and "gamma" in why.lower():
+        first = why.split(". ")[0]
+        return f"rig.screen.gamma: {where} takes no gamma table ({first}). Remove the setting."
     if sys.platform in ("win32", "darwin"):
         return f"rig.screen: {text} Check rig.screen.screen_index and the graphics driver."
     return (

@@ -25,6 +25,7 @@ class PsychoPy:
     GratingStim: Any
     Monitor: Any
     gl_info: Any
+    Display: Any
 
 
 def import_psychopy() -> PsychoPy:
@@ -38,11 +39,14 @@ def import_psychopy() -> PsychoPy:
         psychopy_logging = importlib.import_module("psychopy.logging")
         psychopy_logging.console.stream = _ToLogging()
         psychopy_logging.console.setLevel(psychopy_logging.WARNING)
+        window = importlib.import_module("psychopy.visual.window")
+        canvas = importlib.import_module("pyglet.canvas")
         return PsychoPy(
-            Window=importlib.import_module("psychopy.visual.window").Window,
+            Window=window.Window,
             GratingStim=importlib.import_module("psychopy.visual.grating").GratingStim,
             Monitor=importlib.import_module("psychopy.monitors").Monitor,
             gl_info=importlib.import_module("pyglet.gl").gl_info,
+            Display=canvas.Display,
         )
 
 

@@ -228,6 +228,19 @@ def test_display_that_does_not_exist_ends_the_process_with_a_clear_message() -> 
     assert "Set it to a running X display" in reason
 
 
+def test_screen_that_is_not_there_is_not_replaced_by_another() -> None:
+    with StimulusProcess(session_settings("psychopy", screen_index=3)) as stimulus:
+        reason = stimulus.await_told("failed")
+        assert stimulus.process.wait() == 1
+    assert reason.startswith("rig.screen.screen_index: no screen 3. Found: 1")
+
+
+def test_gamma_is_left_out_where_nobody_sees_the_screen() -> None:
+    with StimulusProcess(session_settings("psychopy", gamma=2.2)) as stimulus:
+        stimulus.await_told("ready")
+        assert stimulus.stop() == 0
+
+
 def test_missing_xvfb_ends_the_process_with_a_clear_message(tmp_path: Path) -> None:
     with StimulusProcess(
         session_settings("psychopy"), environment={"PATH": os.fspath(tmp_path)}
