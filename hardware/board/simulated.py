@@ -75,13 +75,14 @@ class SimulatedBoard:
     ) -> None:
         self._edges = edges
         self._server = server
-        self._memory_path = memory_path
         self._faults = LineFaults(board.faults)
         self._client: socket.socket | None = None
         self._t_zero_ns = time.perf_counter_ns()
         self._t_first_ns: int | None = None
         self._unplugged = self._was_reset = False
-        memory = Memory.from_bytes(memory_path.read_bytes()) if memory_path.exists() else Memory()
+        image = memory_path.read_bytes() if memory_path.exists() else None
+        memory = Memory() if image is None else Memory.from_bytes(image)
+        self._memory = memory_path.open("r+b" if image is not None else "w+b", buffering=0)
         self._device = Device(memory, save=self._save)
         self._selector = selectors.SelectSelector()
         self._selector.register(server, selectors.EVENT_READ)
@@ -112,6 +113,7 @@ class SimulatedBoard:
         self._put_out()
         self._hang_up()
         self._selector.close()
+        self._memory.close()
 
     def _now_us(self) -> int:
         return (time.perf_counter_ns() - self._t_zero_ns) // 1000
@@ -192,7 +194,7 @@ class SimulatedBoard:
             self._hang_up()
 
     def _save(self, memory: Memory) -> None:
-        # replaced as a whole: a kill in between leaves the older image
-        fresh = self._memory_path.with_suffix(".new")
-        fresh.write_bytes(memory.to_bytes())
-        fresh.replace(self._memory_path)
+        # one write, which a kill does not tear; were it torn, its CRC would tell
+        self._memory.seek(0)
+        self._memory.write(memory.to_bytes())
+        self._memory.truncate()
