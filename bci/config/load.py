@@ -61,6 +61,8 @@ def load_session(
     overrides
         Applied in order after the files are read; `rig` and `experiment` may name other files.
         Paths in them are relative to the working directory.
+    recording
+        Played in place of the rig's source; of that, only what a recording also has is kept.
 
     Raises
     ------
@@ -68,6 +70,8 @@ def load_session(
         With every fault found, never the first alone.
     """
     data, unread = _read_tree(path, overrides)
+    if recording is not None:
+        _play(data, recording)
     faults = list(unread)
     for override in overrides:
         if not _names_a_file(override):

@@ -197,10 +197,35 @@ def test_recording_is_found_beside_the_file_that_names_it(
     assert source.path == (folder / "g.npy").resolve()
 
 
+def test_recording_to_replay_takes_the_place_of_the_source(
+    session_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(session_file.parent)
+    rate = Override("rig.source.rate_hz", 15.0)
+    session = load_session(session_file, [rate], Path("recorded.npy"))
+    source = session.rig.source
+    assert source.kind == "recording"
+    assert source.path == (session_file.parent / "recorded.npy").resolve()
+    assert source.rate_hz == 15.0
+
+
+def test_recording_to_replay_keeps_how_the_rig_plays_recordings(session_file: Path) -> None:
+    (session_file.parent / "rigs" / "desk.toml").write_text(
+        'name = "r"\n[source]\nkind = "recording"\npath = "f.npy"\nbackground_counts = 500.0\n'
+        '[board]\nkind = "simulated"\n'
+    )
+    source = load_session(session_file, recording=session_file.parent / "g.npy").rig.source
+    assert source.kind == "recording"
+    assert (source.path.name, source.background_counts) == ("g.npy", 500.0)
+
+
 def test_date_of_a_valve_calibration_needs_no_quotes(session_file: Path) -> None:
     override = Override.parse("rig.board.valve.calibrated_on=2026-11-01")
     assert override.value == datetime.date(2026, 11, 1)
-    assert load_session(session_file, [override]).rig.board.valve.calibrated_on == "2026-11-01"
+    session = load_session(session_file, [override])
+    assert session.rig.board.valve.calibrated_on == datetime.date(2026, 11, 1)
+    again, faults = validate_session(json.loads(json.dumps(dump_session(session))))
+    assert (again, faults) == (session, [])
 
 
 def test_byte_order_mark_of_a_windows_editor_is_no_fault(session_file: Path) -> None:
