@@ -62,7 +62,7 @@ def load_session(
         Applied in order after the files are read; `rig` and `experiment` may name other files.
         Paths in them are relative to the working directory.
     recording
-        Played in place of the rig's source; of that, only what a recording also has is kept.
+        Played in place of the rig's source. A rig that plays recordings keeps its other settings.
 
     Raises
     ------
