@@ -60,7 +60,6 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
     try:
         hello = backend.open()
     except ScreenError as error:
-        _log.error("%s", error)
         link.report("failed", str(error))
         raise
     # PsychoPy leaves a heap that takes several refreshes to sweep

@@ -268,6 +268,8 @@ def _radius(size_px: int) -> NDArray[np.float64]:
 
 def _why_not(screen: Screen, where: str, error: Exception) -> str:
     why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    if type(error).__name__ == "NoSuchDisplayException":
+        why = "no X server answers there"
     text = f"cannot open a window on {where}: {why}."
     if screen.gamma is not None and "gamma" in why.lower():
         first = why.split(". ")[0]

@@ -34,6 +34,8 @@ def import_psychopy() -> PsychoPy:
     PsychoPy reads preferences and monitors from the user's home and makes folders there. A rig is
     described by our settings alone, so it is shown an empty home that is gone afterwards.
     """
+    # imported by PsychoPy, it tells the log how many threads it will not use
+    logging.getLogger("numexpr").setLevel(logging.WARNING)
     with _empty_home(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         psychopy_logging = importlib.import_module("psychopy.logging")

@@ -224,7 +224,7 @@ def test_display_that_does_not_exist_ends_the_process_with_a_clear_message() -> 
     with StimulusProcess(session_settings("psychopy", display=":987")) as stimulus:
         reason = stimulus.await_told("failed")
         assert stimulus.process.wait() == 1
-    assert reason.startswith("rig.screen.display: cannot open a window on :987")
+    assert reason.startswith("rig.screen.display: cannot open a window on :987: no X")
     assert "Set it to a running X display" in reason
 
 
