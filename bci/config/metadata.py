@@ -28,8 +28,8 @@ class Animal(Settings):
     """On the day of the session."""
     indicator: str = Field(default="unknown", min_length=1)
     """Such as jGCaMP7f."""
-    location: str = Field(default="unknown", min_length=1)
-    """Imaged area; for mice a name or acronym of the Allen atlas, such as RSP."""
+    location: str = Field(default="root", min_length=1)
+    """Imaged area; for mice a name or acronym of the Allen atlas, such as RSP. root: anywhere."""
 
 
 class Lab(Settings):

@@ -1,18 +1,30 @@
 """Everything that happened in a session beside its frames, on one time axis."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import nan
 
 import msgspec
 
-from bci.core.board_types import BoardEventKind
+from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.loop_types import Finish, LoopEvent, Malformed, Stalled, Stop, ThresholdSet
-from bci.core.stimulus_types import FlipKind, FlipReport, MissedFlips, ScreenKind, StimulusCommand
+from bci.core.stimulus_types import FlipKind, FlipReport, ScreenKind, StimulusCommand
+from bci.recording.rewards import reward_histories
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
 
 CONTINUOUS = frozenset({BoardEventKind.WHEEL, BoardEventKind.FRAME_TTL, BoardEventKind.SYNC})
 """Signals rather than events: thousands of them, stored as what they are or in the journal."""
+
+
+MEASURED = frozenset(
+    {
+        BoardEventKind.REWARD_DONE,
+        BoardEventKind.LICK,
+        BoardEventKind.PHOTODIODE,
+        BoardEventKind.AUX,
+        BoardEventKind.LIGHT,
+    }
+)
 
 
 class Happening(msgspec.Struct, frozen=True, gc=False):
@@ -23,12 +35,12 @@ class Happening(msgspec.Struct, frozen=True, gc=False):
     t_s
         Seconds since the session's start.
     kind
-        Kind of a board event, or flip, flips_missed, screen, ledger, note, process, calibration,
-        or the tag of a `LoopEvent` such as pause.
+        Kind of a board event, or flip, ledger, note, process, or the tag of a `LoopEvent` such as
+        pause.
     value
-        Valve opening in us for reward_done, orientation in degrees for flip (NaN: no grating),
-        count for ledger and flips_missed, T for threshold, seconds for stall, level for inputs;
-        else NaN.
+        Volume in ul for reward_requested, valve opening in us for reward_done, orientation in
+        degrees for flip (NaN: no grating), count for ledger, T for threshold, seconds for stall,
+        level for inputs; else NaN.
     frame_id
         Frame that it belongs to, or the last one before it; -1: none.
     t_device_us
@@ -114,13 +126,14 @@ def _ledger(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
 
 
 def _board(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
+    volumes_ul = {one.request_id: one.volume_ul for one in reward_histories(record)}
     for event in record.board:
         if event.kind in CONTINUOUS:
             continue
         yield Happening(
             axis.of_board(event.t_host_ns),
             event.kind.value,
-            float(event.value),
+            _value(event, volumes_ul),
             axis.frame_at_board(event.t_host_ns),
             nan if event.t_device_us is None else float(event.t_device_us),
             event.request_id or -1,
@@ -128,25 +141,26 @@ def _board(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
         )
 
 
+def _value(event: BoardEvent, volumes_ul: Mapping[int, float]) -> float:
+    if event.kind is BoardEventKind.REWARD_REQUESTED:
+        return volumes_ul[event.request_id]
+    return float(event.value) if event.kind in MEASURED else nan
+
+
 def _screen(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
     commands = commands_by_id(record)
     for timed in record.screen:
         report = timed.value
-        match report:
-            case FlipReport(kind=FlipKind.SHOWN):
-                command = commands.get(report.command_id)
-                yield Happening(
-                    axis.of_perf(report.t_flip_ns),
-                    "flip",
-                    _orientation_deg(command),
-                    command.frame_id if command else -1,
-                    text=command.screen.value if command else "command not on file",
-                )
-            case MissedFlips():
-                frame_id = axis.frame_at(report.t_flip_ns)
-                yield Happening(
-                    axis.of_perf(report.t_flip_ns), "flips_missed", float(report.count), frame_id
-                )
+        # missed and superseded ones are in the ledger
+        if isinstance(report, FlipReport) and report.kind is FlipKind.SHOWN:
+            command = commands.get(report.command_id)
+            yield Happening(
+                axis.of_perf(report.t_flip_ns),
+                "flip",
+                _orientation_deg(command),
+                command.frame_id if command else -1,
+                text=command.screen.value if command else "command not on file",
+            )
 
 
 def _orientation_deg(command: StimulusCommand | None) -> float:

@@ -4,7 +4,7 @@ from math import nan
 
 import msgspec
 
-from bci.core.loop_types import Start, ThresholdSet, TrialEnd
+from bci.core.loop_types import Outcome, Start, ThresholdSet, TrialEnd
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
 
@@ -15,8 +15,8 @@ class TrialSpan(msgspec.Struct, frozen=True):
     Parameters
     ----------
     start_s, stop_s
-        From the first frame of RUN to the frame of the outcome. A trial that was aborted in its
-        grey begins with the grey, and lasts one frame at least.
+        From the first frame of RUN to the frame of the outcome, one frame at least. A trial that
+        was aborted in its grey begins with the grey.
     threshold
         T when it ended, dF/F.
     end
@@ -40,9 +40,9 @@ def trial_spans(record: SessionRecord, axis: TimeAxis) -> list[TrialSpan]:
         if end is None:
             continue
         start_id, stop_id = end.start_frame_id, end.stop_frame_id
-        if start_id >= stop_id:
+        if end.outcome is Outcome.ABORT and start_id >= stop_id:
             start_id = min(first_seen.get(end.trial, start_id), start_id)
-            stop_id = max(stop_id, start_id + 1)
+        stop_id = max(stop_id, start_id + 1)
         start_s, stop_s = axis.seconds([start_id, stop_id]).tolist()
         t = next(
             (t for sequence, t, _ in reversed(thresholds) if sequence <= decision.sequence), nan

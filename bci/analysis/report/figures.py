@@ -102,7 +102,7 @@ def course_figure(
             figure.add_trace(_swatch(outcome.value, colour))
     if (course.state == TaskState.BASELINE).any():
         figure.add_trace(_swatch("baseline", BASELINE))
-    figure.update_xaxes(title=f"time, {unit}", range=[0, max(course.end_s, 1e-3) / scale])
+    figure.update_xaxes(title=f"time, {unit}", range=[course.t_s[0] / scale, course.end_s / scale])
     figure.update_yaxes(title="s3, dF/F")
     return _styled(figure, 380)
 
@@ -259,7 +259,8 @@ def _styled(figure: go.Figure, height: int) -> go.Figure:
         height=height,
         margin={"l": 64, "r": 16, "t": 34, "b": 44},
         font={"family": FONT, "size": 12},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "right", "x": 1.0},
+        # on the left, because plotly's buttons come up on the right
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0.0},
         bargap=0,
     )
     return figure

@@ -96,7 +96,7 @@ def ledger_rows(ledger: Sequence[Timed[LedgerEntry]], axis: TimeAxis) -> Rows:
     by_kind: dict[LedgerKind, list[Timed[LedgerEntry]]] = {}
     for timed in ledger:
         by_kind.setdefault(timed.value.kind, []).append(timed)
-    rows = []
+    rows: Rows = []
     for kind, found in sorted(by_kind.items(), key=lambda item: -len(item[1])):
         newest = found[-1].value
         rows.append(

@@ -72,8 +72,9 @@ def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> Non
         ),
         VectorData(
             name="value",
-            description="Valve opening in us for reward_done, orientation in degrees for flip, "
-            "count for ledger, T for threshold, seconds for stall, level for inputs; else NaN.",
+            description="Volume in ul for reward_requested, valve opening in us for reward_done, "
+            "orientation in degrees for flip (NaN: no grating), count for ledger, T for "
+            "threshold, seconds for stall, level for inputs; else NaN.",
             data=np.array([one.value for one in found]),
         ),
         VectorData(

@@ -1,0 +1,355 @@
+"""What stands in session.nwb is what the journal holds."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from nwbinspector import Importance, inspect_nwbfile
+from played_session import NAME, RATE_HZ, Played, made_session, played
+from pynwb import NWBHDF5IO, NWBFile, validate
+
+from bci.core.board_types import BoardEventKind
+from bci.core.loop_types import EpochStarted, Outcome, Stop, TaskState
+from bci.recording.folder import JOURNAL
+from bci.recording.nwb import export_nwb
+from bci.recording.recover import recover
+from bci.recording.session_record import DamagedJournal, SessionRecord
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[NWBFile]:
+    with NWBHDF5IO(export_nwb(folder), mode="r") as io:
+        yield io.read()
+
+
+def decoded(session: Played) -> list[Any]:
+    return [d for d in session.decisions if d.decoded]
+
+
+def trial_ends(session: Played) -> list[Any]:
+    return [d.trial_end for d in session.decisions if d.trial_end is not None]
+
+
+def quoted(text: str) -> str:
+    """The first name in quotes; the inspector tells columns by it."""
+    return text.split("'")[1] if "'" in text else ""
+
+
+def test_pynwb_reads_what_the_journal_holds(tmp_path: Path) -> None:
+    session = played(tmp_path)
+    record = SessionRecord.read(tmp_path)
+    with opened(tmp_path) as file:
+        bci = file.processing["bci"]
+        for name, of in (
+            ("s", lambda d: d.s),
+            ("s3", lambda d: d.s3),
+            ("angle_deg", lambda d: d.angle_deg),
+            ("task_state", lambda d: d.state),
+            ("frame_id", lambda d: d.frame_id),
+        ):
+            expected = [of(d) for d in decoded(session)]
+            np.testing.assert_array_equal(bci[name].data[:], expected, err_msg=name)
+        assert (bci["threshold"].data[:] == 0.3).all()
+        ends = trial_ends(session)
+        assert {end.outcome for end in ends} >= {Outcome.HIT, Outcome.MISS}
+        trials = file.trials.to_dataframe()
+        assert trials.outcome.tolist() == [end.outcome.value for end in ends]
+        np.testing.assert_array_equal(trials.time_to_hit_s, [end.time_to_hit_s for end in ends])
+        for column, attribute in (("start", "start_frame_id"), ("stop", "stop_frame_id")):
+            frame_ids = np.array([getattr(end, attribute) for end in ends])
+            assert trials[attribute].tolist() == frame_ids.tolist()
+            later = np.where(trials.start_frame_id == trials.stop_frame_id, column == "stop", 0)
+            expected_s = 3.0 + (frame_ids + later) / RATE_HZ
+            np.testing.assert_allclose(trials[f"{column}_time"], expected_s, atol=1e-6)
+        assert set(trials.session_type) == {"closed_loop"}
+        assert set(trials.light) == {"none"}
+        assert trials.chance.isna().all()
+        events = file.events["events"].to_dataframe()
+        for kind in ("requested", "sent", "acknowledged", "done"):
+            of_kind = events[events.kind == f"reward_{kind}"]
+            told = [e for e in record.board if e.kind == f"reward_{kind}"]
+            assert len(told) >= 3
+            np.testing.assert_allclose(
+                of_kind.timestamp, [record.seconds(e.t_host_ns) for e in told], atol=1e-9
+            )
+            assert of_kind.t_device_us.tolist() == [e.t_device_us for e in told]
+            assert of_kind.request_id.tolist() == [e.request_id for e in told]
+        done = events[events.kind == "reward_done"]
+        assert set(done.value) == {40_000.0}
+        assert set(events[events.kind == "reward_requested"].value) == {4.0}
+
+
+def test_h5py_alone_finds_every_name(tmp_path: Path) -> None:
+    session = Played(tmp_path, made_session(2), n_planes=2).start()
+    session.frames(0, 300)
+    session.board(BoardEventKind.LICK, session.perf_ns(4.0), value=1.0)
+    session.board(BoardEventKind.LICK, session.perf_ns(4.1), value=0.0)
+    session.board(BoardEventKind.WHEEL, session.perf_ns(4.2), value=17.0)
+    session.board(BoardEventKind.WHEEL, session.perf_ns(4.3), value=19.0)
+    session.close()
+    with h5py.File(export_nwb(tmp_path), "r") as file:
+        ophys, bci = file["processing/ophys"], file["processing/bci"]
+        assert set(ophys) == {"ImageSegmentation", "Fluorescence", "DfOverF"}
+        assert set(ophys["ImageSegmentation"]) == {"plane0", "plane1"}
+        assert set(ophys["Fluorescence"]) == {"plane0", "plane1"}
+        assert set(ophys["DfOverF"]) == {"ensembles"}
+        names = {"s", "s3", "angle_deg", "threshold", "task_state", "frame_id"}
+        assert set(bci) - {"lo"} == names
+        assert {len(bci[name]["data"]) for name in names} == {150}
+        expected = [d.s3 for d in decoded(session)]
+        np.testing.assert_array_equal(bci["s3/data"][:], expected)
+        for plane in (0, 1):
+            values = [v for _, p, v in session.sent_values if p == plane]
+            np.testing.assert_array_equal(ophys[f"Fluorescence/plane{plane}/data"][:], values)
+        assert set(file["processing/behavior"]) == {"wheel", "licks"}
+        np.testing.assert_allclose(file["processing/behavior/licks/timestamps"][:], [4.0, 4.1])
+        assert file["processing/behavior/wheel/data"][:].tolist() == [17.0, 19.0]
+        columns = {"start_time", "stop_time", "outcome", "time_to_hit_s", "threshold", "chance",
+                   "session_type", "light"}  # fmt: skip
+        assert columns <= set(file["intervals/trials"])
+        outcomes = [text.decode() for text in file["intervals/trials/outcome"][:]]
+        assert outcomes == [end.outcome.value for end in trial_ends(session)]
+        assert {"timestamp", "kind", "value", "frame_id", "t_device_us"} <= set(
+            file["events/events"]
+        )
+        assert json.loads(file["scratch/settings"][()])["subject"] == "mouse"
+        assert json.loads(file["scratch/manifest"][()])["session"] == NAME
+        assert json.loads(file["scratch/calibration"][()]) is None
+
+
+def test_inspector_finds_nothing_of_ours_to_mend(tmp_path: Path) -> None:
+    session = Played(tmp_path, made_session(2), n_planes=2).start()
+    session.frames(0, 600)
+    session.close()
+    path = export_nwb(tmp_path)
+    assert not validate(path=path)
+    messages = inspect_nwbfile(path, importance_threshold=Importance.BEST_PRACTICE_SUGGESTION)
+    found = {(m.check_function_name, m.importance, quoted(m.message)) for m in messages}
+    suggestion = Importance.BEST_PRACTICE_SUGGESTION
+    justified = {
+        # names that other programs rely on
+        ("check_processing_module_name", suggestion, ""),
+        # three outcomes; this session happens to have two
+        ("check_column_binary_capability", suggestion, "outcome"),
+        # not predicted yet; the column is promised
+        ("check_col_not_nan", suggestion, "chance"),
+    }
+    assert found <= justified
+
+
+def test_s_follows_from_the_dff_on_file(tmp_path: Path) -> None:
+    session = made_session(
+        experiment={"decoder": {"p_plus": ["a", "c"], "p_minus": ["d", "b"], "f0_window_s": 1.0}}
+    )
+    played(tmp_path, 200, session=session)
+    with opened(tmp_path) as file:
+        series = file.processing["ophys"]["DfOverF"]["ensembles"]
+        dff = series.data[:]
+        labels = series.rois.to_dataframe()["label"].tolist()
+        s = file.processing["bci"]["s"].data[:]
+    assert labels == ["a", "c", "d", "b"]
+    np.testing.assert_allclose(dff[:, :2].mean(1) - dff[:, 2:].mean(1), s, rtol=1e-12)
+
+
+def test_frames_lie_on_a_line_through_receive_times_not_on_id_times_period(
+    tmp_path: Path,
+) -> None:
+    period_s = (1 + 500e-6) / RATE_HZ
+    session = Played(tmp_path, period_s=period_s).start()
+    rng = np.random.default_rng(2)
+    for frame_id in range(600):
+        # a fifth of them late by up to half a second, as after a hang
+        late_s = 0.5 * rng.random() if 200 <= frame_id < 320 else 2e-4 * rng.random()
+        session.frame(frame_id, late_s=late_s)
+    session.close()
+    with opened(tmp_path) as file:
+        s3 = file.processing["bci"]["s3"]
+        assert s3.timestamps is None
+        times_s = s3.starting_time + np.arange(600) / s3.rate
+    np.testing.assert_allclose(times_s, 3.0 + np.arange(600) * period_s, atol=4e-4)
+    assert abs(times_s[-1] - (3.0 + 599 / RATE_HZ)) > 0.01
+
+
+def test_gap_is_seen_in_timestamps(tmp_path: Path) -> None:
+    session = Played(tmp_path).start()
+    session.frames(0, 100)
+    session.frames(107, 200)
+    session.close()
+    with opened(tmp_path) as file:
+        for series in (
+            file.processing["bci"]["s3"],
+            file.processing["bci"]["frame_id"],
+            file.processing["ophys"]["Fluorescence"]["plane0"],
+        ):
+            assert series.rate is None
+            times_s = series.timestamps[:]
+            np.testing.assert_allclose(np.diff(times_s)[[98, 99, 100]], [0.05, 0.4, 0.05])
+        ledger = file.events["events"].to_dataframe().query("kind == 'ledger'")
+        assert ledger.value.tolist() == [7.0]
+        assert ledger.annotation.iloc[0].startswith("gap")
+
+
+def test_each_epoch_has_its_own_line(tmp_path: Path) -> None:
+    session = Played(tmp_path).start()
+    session.frames(0, 100)
+    session.apply(EpochStarted(1), session.time_s(130))
+    session.epoch = 1
+    for frame_id in range(140, 260):
+        session.frame(frame_id, late_s=0.013)
+    session.close()
+    with opened(tmp_path) as file:
+        times_s = file.processing["bci"]["s3"].timestamps[:]
+    expected_s = [3 + f / RATE_HZ for f in range(100)]
+    expected_s += [3.013 + f / RATE_HZ for f in range(140, 260)]
+    np.testing.assert_allclose(times_s, expected_s, atol=1e-6)
+
+
+def test_every_frame_is_stored_once_with_the_values_it_had(tmp_path: Path) -> None:
+    session = Played(tmp_path).start()
+    session.frames(0, 50)
+    broken = np.array([np.nan, 100, np.inf, 100], np.float32)
+    session.frame(50, broken)
+    session.frame(50, np.full(4, 7, np.float32))
+    session.frame(20, np.full(4, 8, np.float32))
+    session.frames(51, 100)
+    session.close()
+    with opened(tmp_path) as file:
+        stored = file.processing["ophys"]["Fluorescence"]["plane0"].data[:]
+        frame_ids = file.processing["bci"]["frame_id"].data[:]
+    values = {frame_id: v for frame_id, _, v in reversed(session.sent_values)}
+    values[20] = next(v for f, _, v in session.sent_values if f == 20)
+    values[50] = broken
+    np.testing.assert_array_equal(stored, [values[f] for f in range(100)])
+    assert frame_ids.tolist() == [*range(50), *range(51, 100)]
+
+
+def test_lossless_run_has_frame_time(tmp_path: Path) -> None:
+    session = Played(
+        tmp_path, made_session(rig={"stream": {"delivery": "lossless"}}), period_s=1e-4
+    ).start()
+    session.frames(0, 300)
+    session.note("half way", session.time_s(150))
+    session.board(BoardEventKind.LICK, 2_000_000_000, value=1.0)
+    session.close()
+    with opened(tmp_path) as file:
+        s3 = file.processing["bci"]["s3"]
+        assert (s3.starting_time, s3.rate) == (0.0, pytest.approx(RATE_HZ))
+        assert "frame time" in file.session_description
+        events = file.events["events"].to_dataframe().set_index("kind")
+        assert events.timestamp["note"] == pytest.approx(150 / RATE_HZ)
+        assert events.timestamp["lick"] == pytest.approx(2.0)
+        assert events.frame_id["lick"] == 40
+        trials = file.trials.to_dataframe()
+        durations_s = trials.stop_time - trials.start_time
+        hits = trials.time_to_hit_s > 0
+        np.testing.assert_allclose(durations_s[hits], trials.time_to_hit_s[hits])
+
+
+def test_session_stopped_in_its_baseline_has_no_trials(tmp_path: Path) -> None:
+    session = Played(
+        tmp_path,
+        made_session(experiment={"threshold": None, "baseline": {"duration_s": 20.0}}),
+    ).start()
+    session.frames(0, 60)
+    session.apply(Stop("enough"), session.time_s(60))
+    session.close()
+    path = export_nwb(tmp_path)
+    with opened(tmp_path) as file:
+        assert file.trials is None
+        assert np.isnan(file.processing["bci"]["threshold"].data[:]).all()
+        assert set(file.processing["bci"]["task_state"].data[:]) == {TaskState.BASELINE}
+        assert "stop" in file.events["events"]["kind"].data[:].tolist()
+    assert not validate(path=path)
+
+
+def test_session_without_a_frame_is_written(tmp_path: Path) -> None:
+    Played(tmp_path).start().close()
+    with opened(tmp_path) as file:
+        assert file.trials is None
+        assert set(file.processing["ophys"].data_interfaces) == {"ImageSegmentation"}
+        assert file.events["events"]["kind"].data[:].tolist() == ["start", "flip"]
+
+
+def test_recovered_session_is_exported_up_to_the_damage(tmp_path: Path) -> None:
+    session = played(tmp_path, 200)
+    journal = tmp_path / JOURNAL
+    content = journal.read_bytes()
+    journal.write_bytes(content[: len(content) // 2])
+    recover(tmp_path)
+    with opened(tmp_path) as file:
+        s3 = file.processing["bci"]["s3"].data[:]
+    assert 50 < len(s3) < 200
+    np.testing.assert_array_equal(s3, [d.s3 for d in decoded(session)][: len(s3)])
+
+
+def test_failed_export_leaves_the_earlier_file(tmp_path: Path) -> None:
+    played(tmp_path, 60)
+    before = export_nwb(tmp_path).read_bytes()
+    journal = tmp_path / JOURNAL
+    content = bytearray(journal.read_bytes())
+    content[len(content) // 2] ^= 1
+    journal.write_bytes(content)
+    with pytest.raises(DamagedJournal, match="bci recover"):
+        export_nwb(tmp_path)
+    assert (tmp_path / "session.nwb").read_bytes() == before
+    assert not list(tmp_path.glob(".*nwb"))
+
+
+def test_identifier_stays_when_exported_again(tmp_path: Path) -> None:
+    played(tmp_path, 30)
+    identifiers = []
+    for _ in range(2):
+        with opened(tmp_path) as file:
+            identifiers.append(file.identifier)
+            assert file.session_id == NAME
+            assert file.session_start_time.isoformat().startswith("2026-03-01T")
+            assert file.session_start_time.tzinfo is not None
+            assert file.subject.subject_id == "mouse"
+    assert len(set(identifiers)) == 1
+
+
+def test_masks_come_from_the_recording_that_was_played(tmp_path: Path) -> None:
+    recording = tmp_path / "plane0"
+    recording.mkdir()
+    np.save(recording / "F.npy", np.random.default_rng(0).random((4, 50), np.float32))
+    stat = np.array(
+        [
+            {
+                "ypix": np.array([i, i + 1]),
+                "xpix": np.array([2 * i, 2 * i]),
+                "lam": np.array([1.0, 0.5]),
+            }
+            for i in range(4)
+        ],
+        dtype=object,
+    )
+    np.save(recording / "stat.npy", stat, allow_pickle=True)
+    source = {"kind": "recording", "path": str(recording), "rate_hz": RATE_HZ}
+    labels = {"p_plus": ["roi0000"], "p_minus": ["roi0001"], "f0_window_s": 1.0}
+    session = made_session(rig={"source": source}, experiment={"decoder": labels})
+    folder = tmp_path / "session"
+    played(folder, 40, session=session, labels=tuple(f"roi{i:04d}" for i in range(4)))
+    with opened(folder) as file:
+        table = file.processing["ophys"]["ImageSegmentation"]["plane0"]
+        assert table["mask_origin"].data[:].tolist() == ["mask"] * 4
+        pixels = [[tuple(p) for p in table["pixel_mask"][row]] for row in range(4)]
+        assert pixels == [[(2 * i, i, 1.0), (2 * i, i + 1, 0.5)] for i in range(4)]
+        assert table["ensemble"].data[:].tolist() == ["P+", "P-", "P0", "P0"]
+
+
+@pytest.mark.parametrize(("image", "origin"), [(True, "centre"), (False, "none")])
+def test_without_masks_a_pixel_says_where_it_is_from(
+    tmp_path: Path, image: bool, origin: str
+) -> None:
+    played(tmp_path, 20, image=image)
+    with opened(tmp_path) as file:
+        table = file.processing["ophys"]["ImageSegmentation"]["plane0"]
+        assert set(table["mask_origin"].data[:]) == {origin}
+        (x, y, weight), *rest = table["pixel_mask"][1]
+        assert not rest
+        assert (x, y, weight) == ((11, 20, 1.0) if image else (0, 0, 0.0))
