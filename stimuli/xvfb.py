@@ -73,8 +73,13 @@ class Xvfb:
                 *server,
             ]
         with tempfile.TemporaryFile() as errors:
+            # a session of its own: Ctrl-C ends the window first, not the server under it
             self._process = subprocess.Popen(
-                server, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+                server,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
             )
             try:
                 self.display = f":{self._read_number(errors)}"
