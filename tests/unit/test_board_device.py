@@ -381,3 +381,70 @@ def test_repeated_arm_triggers_the_scope_once() -> None:
     assert tell(device, Arm(1), 0, 7) == tell(device, Arm(1), 5_000, 7) == [Ack(7, Arm.TYPE, 0)]
     device.advance(100_000)
     assert len(device.take_edges()) == 2
+
+
+def test_open_time_of_ten_seconds_is_a_budget_that_comes_back() -> None:
+    device, t_us = greeted(), 0
+
+    def ask(request_id: int) -> list[Message]:
+        return tell(device, Reward(request_id, MAX_OPEN_US, 1, 0), t_us)
+
+    for request_id in range(1, 6):
+        assert ask(request_id)[-1] == Ack(1, Reward.TYPE, request_id)
+        t_us += 250_000
+        tell(device, KeepAlive(), t_us)
+    assert reasons(ask(6)) == [Reason.DUTY]
+    while t_us < DUTY_WINDOW_US:
+        assert reasons(ask(6)) == [Reason.DUTY]
+        t_us += 250_000
+        tell(device, KeepAlive(), t_us)
+    t_us += 250_000
+    tell(device, KeepAlive(), t_us)
+    t_us += 250_000
+    tell(device, KeepAlive(), t_us)
+    assert ask(6)[-1] == Ack(1, Reward.TYPE, 6)
+
+
+def lit() -> Device:
+    device = greeted()
+    for message in (Gate(1), Light(1)):
+        tell(device, message, 0)
+    return device
+
+
+def moves(device: Device) -> list[tuple[int, Pin, int]]:
+    return [(edge.t_us, edge.pin, edge.level) for edge in device.take_edges()]
+
+
+def test_frame_that_comes_too_fast_lowers_both_and_starts_neither() -> None:
+    device = lit()
+    device.input(InputKind.FRAME_TTL, 1, 0)
+    device.input(InputKind.FRAME_TTL, 1, 3_000)
+    device.advance(20_000)
+    assert moves(device)[2:] == [(3_000, Pin.LIGHT, 0), (3_000, Pin.GATE, 0)]
+
+
+def test_light_forbidden_goes_down_at_once_and_the_gate_stays_its_time() -> None:
+    device = lit()
+    device.input(InputKind.FRAME_TTL, 1, 0)
+    tell(device, Light(0), 2_000)
+    device.advance(20_000)
+    assert moves(device)[2:] == [(2_000, Pin.LIGHT, 0), (7_000, Pin.GATE, 0)]
+
+
+def test_light_set_longer_than_the_gate_ends_with_it_before_it() -> None:
+    device = lit()
+    tell(device, Set(SetKey.LIGHT_US, 30_000), 0)
+    device.input(InputKind.FRAME_TTL, 1, 0)
+    device.advance(20_000)
+    assert moves(device)[2:] == [(7_000, Pin.LIGHT, 0), (7_000, Pin.GATE, 0)]
+
+
+def test_safe_lowers_the_light_before_the_gate_and_forbids_both() -> None:
+    device = lit()
+    device.input(InputKind.FRAME_TTL, 1, 0)
+    tell(device, Safe(), 2_000)
+    tell(device, HELLO, 50_000)
+    device.input(InputKind.FRAME_TTL, 1, 60_000)
+    device.advance(80_000)
+    assert moves(device)[2:] == [(2_000, Pin.LIGHT, 0), (2_000, Pin.GATE, 0)]
