@@ -67,6 +67,7 @@ class Bench:
 def bench_in(state: TaskState, **task: float) -> Bench:
     bench = Bench(task_of(**task))
     if state in (S.HIT, S.BLACK):
+        bench.until(S.RUN)
         bench.until(S.HIT, s3=T)
     if state is S.PAUSED:
         bench.ask("pause")
