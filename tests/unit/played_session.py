@@ -133,7 +133,7 @@ class Played:
         decision = self.loop.step(frame)
         self.sent_values.append((frame_id, plane, values))
         self.journal.append_frame(decision.sequence, t_ns, pack_header(frame), values.tobytes())
-        self._keep(decision, t_ns)
+        self._keep(decision, t_ns, of_frame=True)
         return decision
 
     def apply(self, event: LoopEvent, t_s: float) -> Decision:
@@ -160,14 +160,13 @@ class Played:
         assert self.journal.fault is None
         return self
 
-    def _keep(self, decision: Decision, t_ns: int) -> None:
+    def _keep(self, decision: Decision, t_ns: int, *, of_frame: bool = False) -> None:
         self.decisions.append(decision)
         self.journal.append(Topic.DECISION, decision, t_perf_ns=t_ns + 1000)
         if decision.command is not None:
             command = decision.command
-            sent = CommandSent(
-                command.command_id, command.frame_id, t_ns - 500_000, t_ns, t_ns + 100_000
-            )
+            of = (t_ns - 500_000, t_ns) if of_frame else (0, 0)
+            sent = CommandSent(command.command_id, command.frame_id, *of, t_ns + 100_000)
             self.journal.append(Topic.SENT, sent, t_perf_ns=t_ns + 100_000)
             flip = FlipReport(
                 command.command_id, FlipKind.SHOWN, t_ns + 200_000, t_ns + 300_000,

@@ -21,6 +21,8 @@ TRACE, THRESHOLD, LOW, REWARD = "#333333", "#D55E00", "#009E73", "#CC79A7"
 BASELINE = "#56B4E9"
 MOST_POINTS = 8000
 RUNNING_TRIALS = 20
+FEW_TRIALS = 60
+"""More would hide each other behind their symbols: they are drawn as strokes."""
 LONG_S = 600.0
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -137,6 +139,7 @@ def outcome_figure(spans: Sequence[TrialSpan]) -> go.Figure:
         )
     for outcome, colour in COLOURS.items():
         of_kind = [span for span in spans if span.end.outcome is outcome]
+        symbol = SYMBOLS[outcome] if len(spans) <= FEW_TRIALS else "line-ns-open"
         if of_kind:
             figure.add_trace(
                 go.Scatter(
@@ -145,9 +148,9 @@ def outcome_figure(spans: Sequence[TrialSpan]) -> go.Figure:
                     name=outcome.value,
                     mode="markers",
                     marker={
-                        "symbol": SYMBOLS[outcome],
+                        "symbol": symbol,
                         "color": colour,
-                        "size": 9,
+                        "size": 10,
                         "line": {"width": 2, "color": colour},
                     },
                     hovertemplate="trial %{x}: " + outcome.value + "<extra></extra>",
@@ -157,7 +160,7 @@ def outcome_figure(spans: Sequence[TrialSpan]) -> go.Figure:
                 col=1,
             )
     figure.update_yaxes(range=[-0.03, 1.03], title="hit rate", tickformat=".0%", row=1, col=1)
-    figure.update_yaxes(type="category", row=2, col=1)
+    figure.update_yaxes(categoryorder="array", categoryarray=["abort", "miss", "hit"], row=2, col=1)
     figure.update_xaxes(title="trial", row=2, col=1)
     return _styled(figure, 300)
 

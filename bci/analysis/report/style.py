@@ -9,7 +9,7 @@ body { margin: 0; background: var(--pale); color: var(--ink);
 main { max-width: 1160px; margin: 0 auto; padding: 24px 20px 48px; }
 header, section, .tiles > div { background: #fff; border: 1px solid var(--line);
   border-radius: 8px; }
-header, section { padding: 18px 22px; margin-bottom: 16px; }
+header, section { padding: 18px 22px; margin-bottom: 16px; min-width: 0; overflow: hidden; }
 h1 { font-size: 24px; margin: 0 0 12px; overflow-wrap: anywhere; }
 h2 { font-size: 16px; margin: 0 0 10px; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr));
