@@ -110,7 +110,7 @@ def started(session: Session, info: StreamInfo) -> ClosedLoop:
 class Animal:
     """Feeds a loop with frames whose s3 is known: P+ rests, or is active by a factor.
 
-    Every frame differs from the one before by a count, so that none is stale.
+    Every frame differs a little from those before, so that none is stale.
     """
 
     def __init__(self, loop: ClosedLoop, info: StreamInfo, rest: float = 100.0) -> None:
@@ -122,7 +122,7 @@ class Animal:
 
     def values(self, frame_id: int, activity: float) -> list[float]:
         n = len(self.info.plane_rois(0))
-        flicker = self.rest * 1e-3 * (frame_id % 2)
+        flicker = self.rest * 1e-4 * (frame_id % 101)
         return [self.rest * (1 + activity), *[self.rest + flicker] * (n - 1)]
 
     def rests(self, n_frames: int = 1) -> Decision:
