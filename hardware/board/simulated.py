@@ -35,7 +35,8 @@ def run_simulated_board(
     edges_path
         Every output edge is written here at once, one JSON object a line: t_wall_ns, t_perf_ns
         (`time.perf_counter_ns` when it was done), t_device_us (when it was due, since the process
-        started, whatever resets the device met), pin, level, request_id. What the board remembers through a restart is kept beside it.
+        started, whatever resets the device met), pin, level, request_id.
+        What the board remembers through a restart is kept beside it.
     port
         To listen on, so that a board that is started again is found again; 0: any free one.
     """
