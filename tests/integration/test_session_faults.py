@@ -42,7 +42,7 @@ def test_killed_control_leaves_valve_shut_and_journal_whole(tmp_path: Path) -> N
 
 
 def test_killed_screen_comes_back_with_the_current_command(tmp_path: Path) -> None:
-    overrides = (*SHORT, "experiment.task.session_s=20", "experiment.task.trial_s=15")
+    overrides = (*SHORT, "experiment.task.session_s=20")
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         session.wait_for_state("RUN")
         stimulus = session.pid_of("stimulus")
