@@ -164,7 +164,7 @@ def animal_in(
     """An animal whose loop has come to a state of the task by itself."""
     session, info = session or session_of(), info or info_of()
     animal = Animal(started(session, info), info)
-    animal.decisions.append(animal.rests())
+    animal.rests()
     if state in (TaskState.HIT, TaskState.BLACK):
         animal.until(TaskState.RUN)
         animal.until(TaskState.HIT, activity=3.0)
