@@ -34,6 +34,8 @@ from bci.recording.scan import Damage, JournalBytes, Message
 
 _T = TypeVar("_T")
 
+LARGEST_ID = 2**63 - 1
+"""Of a signed column: ids beyond it come in garbage alone, and are shown as this one."""
 _FRAME_DTYPE = np.dtype(
     [
         ("sequence", "<u8"),
@@ -276,10 +278,19 @@ class SessionRecord:
     def decision_table(self) -> NDArray[Any]:
         """Numbers of all decisions, a structured array of shape (decisions,).
 
-        Fields: sequence, frame_id, decoded, s, s3, angle_deg, state, trial.
+        Fields: sequence, frame_id (at most `LARGEST_ID`), decoded, s, s3, angle_deg, state, trial.
         """
         rows = [
-            (d.sequence, d.frame_id, d.decoded, d.s, d.s3, d.angle_deg, d.state, d.trial)
+            (
+                d.sequence,
+                min(d.frame_id, LARGEST_ID),
+                d.decoded,
+                d.s,
+                d.s3,
+                d.angle_deg,
+                d.state,
+                d.trial,
+            )
             for d in self.decisions
         ]
         return np.array(rows, _DECISION_DTYPE)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.core.loop import ClosedLoop
-from bci.recording.session_record import ReceivedFrame, SessionRecord
+from bci.recording.session_record import LARGEST_ID, ReceivedFrame, SessionRecord
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def step_again(record: SessionRecord) -> Stepped:
         before = loop.last_frame_id
         decision = loop.step(item.frame)
         if loop.last_frame_id != before:
-            taken.append((place, item.frame.frame_id, item.frame.plane))
+            taken.append((place, min(item.frame.frame_id, LARGEST_ID), item.frame.plane))
         row = rows.get(item.sequence)
         if row is not None:
             if decision.decoded:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import theilslopes
 
 from bci.core.frame_header import FLAG_END
-from bci.recording.session_record import SessionRecord
+from bci.recording.session_record import LARGEST_ID, SessionRecord
 
 FEW_FRAMES = 30
 """Below this many frames a slope would tell of jitter, not of the clock."""
@@ -61,7 +61,7 @@ class TimeAxis:
         self._virtual_board = self._lossless and record.session.rig.board.kind == "simulated"
         frames = record.frames
         rows = _trusted_rows(record)
-        self._ids = frames["frame_id"][rows].astype(np.int64)
+        self._ids = np.minimum(frames["frame_id"][rows], LARGEST_ID).astype(np.int64)
         self._received_ns = frames["t_received_ns"][rows]
         self.lines: tuple[Line, ...] = ()
         if not len(rows):

@@ -5,7 +5,7 @@ from math import nan
 import msgspec
 
 from bci.core.loop_types import Outcome, Start, ThresholdSet, TrialEnd
-from bci.recording.session_record import SessionRecord
+from bci.recording.session_record import LARGEST_ID, SessionRecord
 from bci.recording.time_axis import TimeAxis
 
 
@@ -39,7 +39,8 @@ def trial_spans(record: SessionRecord, axis: TimeAxis) -> list[TrialSpan]:
         end = decision.trial_end
         if end is None:
             continue
-        start_id, stop_id = end.start_frame_id, end.stop_frame_id
+        start_id = min(end.start_frame_id, LARGEST_ID - 1)
+        stop_id = min(end.stop_frame_id, LARGEST_ID)
         if end.outcome is Outcome.ABORT and start_id >= stop_id:
             start_id = min(first_seen.get(end.trial, start_id), start_id)
         stop_id = max(stop_id, start_id + 1)

@@ -121,11 +121,15 @@ class Played:
             self.frame(frame_id)
 
     def frame(
-        self, frame_id: int, values: np.ndarray | None = None, late_s: float = 0.0
+        self,
+        frame_id: int,
+        values: np.ndarray | None = None,
+        late_s: float = 0.0,
+        t_s: float | None = None,
     ) -> Decision:
         values = self.values(frame_id) if values is None else values
         plane = frame_id % self.n_planes
-        t_ns = self.perf_ns(self.time_s(frame_id) + late_s)
+        t_ns = self.perf_ns(self.time_s(frame_id) + late_s if t_s is None else t_s)
         frame = RoiFrame(
             self.info.session_hash, self.info.roi_hash, self.epoch, frame_id, plane,
             t_ns, t_ns - 500_000, values,

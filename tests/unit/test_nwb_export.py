@@ -17,6 +17,7 @@ from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import EpochStarted, Outcome, Stop, TaskState
 from bci.recording.folder import JOURNAL
 from bci.recording.nwb import export_nwb
+from bci.recording.readers.registry import read_traces
 from bci.recording.recover import recover
 from bci.recording.session_record import DamagedJournal, SessionRecord
 
@@ -353,3 +354,48 @@ def test_without_masks_a_pixel_says_where_it_is_from(
         (x, y, weight), *rest = table["pixel_mask"][1]
         assert not rest
         assert (x, y, weight) == ((11, 20, 1.0) if image else (0, 0, 0.0))
+
+
+def test_garbage_ids_on_the_wire_do_not_stop_the_export(tmp_path: Path) -> None:
+    session = Played(tmp_path).start()
+    session.frames(0, 50)
+    for frame_id in (2**63 + 7, 2**63 - 2):
+        session.frame(frame_id, t_s=5.5)
+    session.frames(50, 80)
+    session.close()
+    with opened(tmp_path) as file:
+        assert file.processing["bci"]["frame_id"].data[:].tolist() == list(range(80))
+        ledger = file.events["events"].to_dataframe().query("kind == 'ledger'")
+        assert ledger.frame_id.tolist() == [2**63 - 1, 2**63 - 2]
+
+
+def test_damage_amid_the_journal_leaves_the_rest(tmp_path: Path) -> None:
+    session = played(tmp_path, 400)
+    journal = tmp_path / JOURNAL
+    content = bytearray(journal.read_bytes())
+    for part in (3, 2):
+        content[len(content) // part] ^= 1
+    journal.write_bytes(content)
+    recover(tmp_path)
+    kept = [d.s3 for d in SessionRecord.read(tmp_path).decisions if d.decoded]
+    with opened(tmp_path) as file:
+        bci = file.processing["bci"]
+        np.testing.assert_array_equal(bci["s3"].data[:], kept)
+        lengths = {len(series.data) for series in bci.data_interfaces.values()}
+        assert lengths == {len(kept)}
+        assert len(file.processing["ophys"]["DfOverF"]["ensembles"].data) == len(kept)
+    assert len(kept) >= len(decoded(session)) - 2
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_exported_session_plays_again(tmp_path: Path, image: bool) -> None:
+    session = Played(tmp_path, made_session(2), n_planes=2, image=image).start()
+    session.frames(0, 100)
+    session.close()
+    traces = read_traces(export_nwb(tmp_path))
+    assert traces.labels == tuple(roi.label for roi in session.info.rois)
+    assert traces.info.rate_hz == pytest.approx(RATE_HZ)
+    assert len(traces.masks) == (4 if image else 0)
+    for plane in (0, 1):
+        values = [v for _, p, v in session.sent_values if p == plane]
+        np.testing.assert_array_equal(traces.fluorescence[plane], np.transpose(values))

@@ -4,6 +4,7 @@ import numpy as np
 from pynwb import NWBFile, TimeSeries
 
 from bci.core.board_types import BoardEventKind
+from bci.recording.device_clock import sensed_at
 from bci.recording.nwb.series import packed
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
@@ -18,14 +19,13 @@ def add_behavior(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
     """Add `processing/behavior`, with those of `wheel` and `licks` that there are."""
     module = file.create_processing_module(
         "behavior",
-        "What the board sensed of the animal; a sensor that told nothing has no series here. "
-        + axis.description,
+        "What the board sensed of the animal, at the board's times brought to this clock; a "
+        "sensor that told nothing has no series here. " + axis.description,
     )
     for name, kind, unit, description in SIGNALS:
         events = [event for event in record.board if event.kind is kind]
         if not events:
             continue
-        times_s = np.array([axis.of_board(event.t_host_ns) for event in events])
         values = np.array([event.value for event in events])
         module.add(
             TimeSeries(
@@ -33,6 +33,6 @@ def add_behavior(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
                 data=packed(values),
                 unit=unit,
                 description=description,
-                timestamps=packed(times_s),
+                timestamps=packed(sensed_at(events, axis)),
             )
         )

@@ -9,7 +9,7 @@ from pynwb.event import EventsTable, TimestampVectorData
 
 from bci.core.loop_types import TrialEnd
 from bci.recording.happenings import Happening
-from bci.recording.session_record import SessionRecord
+from bci.recording.session_record import LARGEST_ID, SessionRecord
 from bci.recording.time_axis import TimeAxis
 from bci.recording.trial_times import trial_spans
 
@@ -25,7 +25,6 @@ TRIAL_COLUMNS = {
     "stop_frame_id": "Frame at which the outcome was decided.",
     "early": "A hit within the first decoded frames of the trial, counted apart.",
 }
-LARGEST_ID = 2**63 - 1
 
 
 def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
@@ -47,8 +46,8 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
             session_type="closed_loop",
             light="none",
             trial=end.trial,
-            start_frame_id=end.start_frame_id,
-            stop_frame_id=end.stop_frame_id,
+            start_frame_id=min(end.start_frame_id, LARGEST_ID),
+            stop_frame_id=min(end.stop_frame_id, LARGEST_ID),
             early=end.early,
         )
 

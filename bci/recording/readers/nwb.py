@@ -118,7 +118,9 @@ def _masks(table: PlaneSegmentation, rows: NDArray[np.int64]) -> tuple[RoiMask, 
 
 
 def _from_pixels(pixels: Any) -> RoiMask:
-    x_px, y_px, weight = (np.array([pixel[part] for pixel in pixels]) for part in range(3))
+    # A pixel of no weight stands where a writer had to give one and knew none.
+    known = [pixel for pixel in pixels if pixel[2] != 0]
+    x_px, y_px, weight = (np.array([pixel[part] for pixel in known]) for part in range(3))
     return RoiMask(y_px.astype(np.int32), x_px.astype(np.int32), weight.astype(np.float32))
 
 
