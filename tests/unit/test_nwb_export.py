@@ -301,6 +301,14 @@ def test_failed_export_leaves_the_earlier_file(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*nwb"))
 
 
+def test_export_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path) -> None:
+    played(tmp_path, 30)
+    (tmp_path / "session.nwb").mkdir()
+    with pytest.raises(OSError, match=r"session\.nwb"):
+        export_nwb(tmp_path)
+    assert not list(tmp_path.glob(".*nwb"))
+
+
 def test_identifier_stays_when_exported_again(tmp_path: Path) -> None:
     played(tmp_path, 30)
     identifiers = []

@@ -21,6 +21,8 @@ TRACE, THRESHOLD, LOW, REWARD = "#333333", "#D55E00", "#009E73", "#CC79A7"
 BASELINE = "#56B4E9"
 MOST_POINTS = 8000
 RUNNING_TRIALS = 20
+NARROWEST = 0.002
+"""Of the width of the picture: a trial that was hit at its first frame must still be seen."""
 FEW_TRIALS = 60
 """More would hide each other behind their symbols: they are drawn as strokes."""
 LONG_S = 600.0
@@ -59,12 +61,18 @@ def course_figure(
     """s3 with T and lo; bands for the trials, marks for the rewards."""
     scale, unit = _clock(course.end_s)
     figure = go.Figure()
+    least_s = NARROWEST * (course.end_s - float(course.t_s[0]))
     bands = [
         _band(course.t_s[start] / scale, course.t_s[stop - 1] / scale, BASELINE, 0.15)
         for start, stop in _stretches(course.state == TaskState.BASELINE)
     ]
     bands += [
-        _band(span.start_s / scale, span.stop_s / scale, COLOURS[span.end.outcome], 0.22)
+        _band(
+            span.start_s / scale,
+            max(span.stop_s, span.start_s + least_s) / scale,
+            COLOURS[span.end.outcome],
+            0.22,
+        )
         for span in spans
     ]
     figure.update_layout(shapes=bands)

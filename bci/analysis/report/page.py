@@ -274,6 +274,10 @@ def _figure(figure: go.Figure, *, first: bool = False) -> str:
     html: str = figure.to_html(
         full_html=False,
         include_plotlyjs=first,
-        config={"displaylogo": False, "responsive": True},
+        config={
+            "displaylogo": False,
+            "responsive": True,
+            "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+        },
     )
     return html
