@@ -83,15 +83,18 @@ def test_roi_in_another_plane_is_unknown_and_named() -> None:
 
 
 rows = st.lists(
-    st.lists(st.floats(-1e4, 1e5, width=32), min_size=4, max_size=4), min_size=1, max_size=40
+    st.lists(st.floats(50, 1e5, width=32), min_size=8, max_size=8), min_size=5, max_size=40
 )
 
 
-@given(rows, st.permutations([0, 1]), st.permutations([2, 3]))
+@given(rows, st.permutations(range(4)), st.permutations(range(4, 8)))
 @settings(deadline=None, max_examples=60)
 def test_order_of_rois_within_an_ensemble_changes_no_bit(
     frames: list[list[float]], plus: list[int], minus: list[int]
 ) -> None:
-    one, other = decoder_of(), decoder_of()
+    session = session_of(p_plus="abcd", p_minus="efgh")
+    one, other = (
+        TwoEnsembleDecoder(session.experiment.decoder, info_of("abcdefgh")) for _ in range(2)
+    )
     for row in frames:
         assert one.update(row) == other.update([row[i] for i in (*plus, *minus)])

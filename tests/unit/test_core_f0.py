@@ -48,6 +48,7 @@ def test_equals_numpy_percentile_bit_for_bit(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @given(traces, st.integers(1, 60), percentiles)
 @settings(max_examples=20_000, deadline=None)
 def test_equals_numpy_percentile_bit_for_bit_long(

@@ -399,6 +399,16 @@ def test_fault_of_content_pays_a_reward_already_earned() -> None:
     assert [d.reward is not None for d in decisions] == [False] * RATE_HZ + [True]
 
 
+def test_faults_of_content_that_take_turns_last_together() -> None:
+    animal = running(saturation_counts=1000.0)
+    told = []
+    for k in range(RATE_HZ + 1):
+        kind = (K.DARK, K.SATURATED)[k % 2]
+        told += good(animal, values=np.array(bad_values(kind)) + k).ledger
+    assert kinds(told)[-1] is K.FAULT_PAUSE
+    assert animal.loop.state is TaskState.PAUSED
+
+
 def test_one_good_frame_ends_a_fault_of_content() -> None:
     animal = running()
     for _ in range(4):
@@ -643,7 +653,8 @@ def test_any_frames_are_judged_as_declared(rows: list[dict[str, Any]], polarity:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @given(st.lists(steps, min_size=20, max_size=120), st.sampled_from([1, -1]))
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 def test_any_frames_are_judged_as_declared_long(rows: list[dict[str, Any]], polarity: int) -> None:
     check_any_frames(rows, polarity)

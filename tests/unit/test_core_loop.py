@@ -522,8 +522,9 @@ def test_same_list_gives_the_same_bytes_whenever_it_comes(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @given(lists, st.booleans())
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 def test_same_list_gives_the_same_bytes_whenever_it_comes_long(
     rows: tuple[list[Any], ...], baseline: bool
 ) -> None:
