@@ -31,7 +31,8 @@ lint: setup ## check style, types and the layers between packages
 	$(BIN)/lint-imports
 
 bench: setup ## measure latency and throughput against the figures in the README
-	$(BIN)/bci bench all
+	$(BIN)/bci bench loop
+	$(BIN)/bci bench stream
 
 docs: setup ## write the JSON schemas of the settings, for editors, to configs/schema
 	$(BIN)/python -m bci.config.schema

@@ -1,5 +1,7 @@
 """`bci bench loop`: from ROI frame to command, arrival and flip, beside a bare echo."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -17,7 +19,12 @@ ECHO_RATIO = 1.3
 
 
 def bench_loop(
-    n_rois: int = N_ROIS, rate_hz: float = RATE_HZ, duration_s: float = 31.5, *, screen: bool = True
+    n_rois: int = N_ROIS,
+    rate_hz: float = RATE_HZ,
+    duration_s: float = 31.5,
+    *,
+    screen: bool = True,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Bench:
     """Latencies of a whole session: acquisition, control, screen, board and journal.
 
@@ -29,7 +36,10 @@ def bench_loop(
         Frame time; the first seconds fill the F0 window and are not counted.
     screen
         False: without the PsychoPy window.
+    tell
+        Called with what runs now.
     """
+    tell(f"a session of {n_rois:,} ROIs at {rate_hz:g} Hz, {duration_s:g} s, beside an echo")
     session = bench_session(n_rois, rate_hz, screen=screen)
     echo_s = max(1.0, duration_s - START_S)
     with (

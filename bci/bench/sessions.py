@@ -22,8 +22,10 @@ class BenchFailed(RuntimeError):
     """The session under the benchmark did not end as it should."""
 
 
-def bench_session(n_rois: int, rate_hz: float, *, screen: bool) -> Session:
-    """A session in RUN from its second second on, whose continuous angle changes every frame.
+def bench_session(
+    n_rois: int, rate_hz: float, *, screen: bool, f0_window_s: float = 1.0
+) -> Session:
+    """A session in RUN once its F0 window is full, whose continuous angle changes every frame.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ def bench_session(n_rois: int, rate_hz: float, *, screen: bool) -> Session:
         Of a simulated source with one plane.
     screen
         False: the null backend.
+    f0_window_s
+        Trailing window of F0.
     """
     labels = [f"roi{i:04d}" for i in range(2 * N_EACH)]
     data: dict[str, Any] = {
@@ -46,7 +50,7 @@ def bench_session(n_rois: int, rate_hz: float, *, screen: bool) -> Session:
             "decoder": {
                 "p_plus": labels[:N_EACH],
                 "p_minus": labels[N_EACH:],
-                "f0_window_s": 1.0,
+                "f0_window_s": f0_window_s,
                 "angle_map": "continuous",
             },
             "threshold": {"t": 10.0, "lo": -10.0},

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -49,10 +50,10 @@ class Row(msgspec.Struct, frozen=True):
         )
 
     @classmethod
-    def one(cls, name: str, unit: str, value: float, bar: float | None = None) -> "Row":
-        """One number, standing in every column."""
+    def one(cls, name: str, unit: str, value: float, bar: float | None = None, n: int = 1) -> "Row":
+        """One number, standing in every column; `n` is what it was counted among."""
         limits = None if bar is None else {"p50": bar}
-        return cls(name, unit, 1, value, value, value, value, limits)
+        return cls(name, unit, n, value, value, value, value, limits)
 
 
 class Bench(msgspec.Struct, frozen=True):
@@ -79,13 +80,20 @@ def make_bench(bench: str, settings: dict[str, Any], rows: Sequence[Row]) -> Ben
 def show(bench: Bench, console: Console) -> None:
     """Print the table, and on what machine it was measured."""
     settings = ", ".join(f"{key} {value}" for key, value in bench.settings.items())
-    table = Table(title=f"bci bench {bench.bench}  ({settings})", title_justify="left")
+    console.print(f"bci bench {bench.bench}: {settings}", highlight=False, markup=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("", "unit", "n", "p50", "p95", "p99", "max", "bar"):
-        table.add_column(name, justify="left" if name in ("", "unit", "bar") else "right")
+        if name in ("", "unit", "bar"):
+            table.add_column(name, min_width=16 if name == "" else 0)
+        else:
+            table.add_column(name, justify="right", no_wrap=True, min_width=6)
     for row in bench.rows:
-        bar = "  ".join(f"{key} ≤ {limit:g}" for key, limit in (row.bar or {}).items())
-        figures = (f"{value:.3f}" for value in (row.p50, row.p95, row.p99, row.max))
-        table.add_row(row.name, row.unit, str(row.n), *figures, bar)
+        values = (row.p50, row.p95, row.p99, row.max)
+        one = len(set(values)) == 1
+        figures = [_figure(row.p50), "", "", ""] if one else [_figure(value) for value in values]
+        limits = (row.bar or {}).items()
+        bar = "\n".join(f"≤ {limit:g}" if one else f"{key} ≤ {limit:g}" for key, limit in limits)
+        table.add_row(row.name, row.unit, f"{row.n:,}", *figures, bar)
     console.print(table)
     machine = bench.machine
     console.print(
@@ -93,3 +101,9 @@ def show(bench: Bench, console: Console) -> None:
         f"{machine['system']}",
         highlight=False,
     )
+
+
+def _figure(value: float) -> str:
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"

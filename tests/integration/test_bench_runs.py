@@ -1,0 +1,77 @@
+import json
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bci.bench.capacity import find_limits, run_step
+from bci.bench.sender import Sender
+from bci.bench.stream import bench_stream
+from bci.cli import app
+from bci.core.loop import ClosedLoop
+from bci.core.loop_types import Decision
+from bci.core.stream_types import RoiFrame
+
+ROW = {"name", "unit", "n", "p50", "p95", "p99", "max", "bar"}
+
+
+def test_bench_loop_measures_a_whole_session(tmp_path: Path) -> None:
+    file = tmp_path / "loop.json"
+    few = ["--n-rois", "64", "--duration", "3", "--no-screen", "--json", str(file)]
+    result = CliRunner().invoke(app, ["bench", "loop", *few])
+    assert result.exit_code == 0, result.output
+    found = json.loads(file.read_text())
+    assert found["bench"] == "loop"
+    assert found["settings"] == {
+        "n_rois": 64,
+        "rate_hz": 30.0,
+        "screen": False,
+        "journal": True,
+        "window": False,
+    }
+    rows = {row["name"]: row for row in found["rows"]}
+    assert all(set(row) == ROW for row in rows.values())
+    assert rows["sent_to_received"]["n"] >= 85
+    for name in ("received_to_sent", "sent_to_arrived", "bare pyzmq echo, there and back"):
+        assert rows[name]["n"] > 30
+        assert 0 < rows[name]["p50"] <= rows[name]["p99"] <= rows[name]["max"]
+
+
+def test_bench_stream_counts_every_frame_of_a_session_and_finds_a_limit() -> None:
+    told: list[str] = []
+    bench = bench_stream([(64, 100.0)], 3.0, ((64, 200.0),), 0.2, told.append)
+    rows = {row.name: row for row in bench.rows}
+    lost = rows["64 × 100 Hz: lost"]
+    assert lost.n >= 300
+    assert lost.max == 0
+    assert rows["64 × 100 Hz: sent_to_received"].n == lost.n
+    assert rows["64 × 100 Hz: received_to_sent"].n > 100
+    assert rows["most ROIs × Hz without loss"].p50 > 0
+    assert any("64 ROIs" in text for text in told)
+
+
+def test_a_slow_receiver_is_not_counted_as_carried(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = ClosedLoop.step
+
+    def slow(self: ClosedLoop, frame: RoiFrame) -> Decision:
+        time.sleep(0.01)
+        return step(self, frame)
+
+    monkeypatch.setattr(ClosedLoop, "step", slow)
+    with Sender() as sender:
+        assert run_step(sender, 64, 1000.0, 0.5).broke is not None
+        assert run_step(sender, 64, 5000.0, 1.0).lost > 0
+
+
+def test_the_search_ends_in_time() -> None:
+    began = time.monotonic()
+    find_limits(lambda _: None, began, ((64, 100.0), (8, 100.0)), 0.2)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    "wrong", [["loop", "--n-rois", "3"], ["stream", "--n-rois", "64"], ["loop", "--rate", "0"]]
+)
+def test_wrong_options_are_refused_before_anything_starts(wrong: list[str]) -> None:
+    assert CliRunner().invoke(app, ["bench", *wrong]).exit_code == 2
