@@ -1,5 +1,6 @@
 """Recorded fluorescence, whatever file it came from."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ def combine(
             "export all planes of the same recording, whole",
         )
     labels = [label for plane in planes for label in plane.labels]
-    twice = sorted({label for label in labels if labels.count(label) > 1})[:5]
+    twice = sorted(label for label, count in Counter(labels).items() if count > 1)[:5]
     if twice:
         raise RecordingError(
             path, f"labels used twice: {', '.join(twice)}", "give each ROI its own"
