@@ -86,15 +86,18 @@ class Child:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            text = line.rstrip()
-            if not text:
-                continue
-            self._book.write(self.name, text)
-            try:
-                record = json.loads(text)
-            except ValueError:
-                self._plain.append(text)
-                continue
-            if isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
-                self.last_error = str(record.get("message", ""))
+        with self._process.stdout as lines:
+            for line in lines:
+                self._take(line.rstrip())
+
+    def _take(self, text: str) -> None:
+        if not text:
+            return
+        self._book.write(self.name, text)
+        try:
+            record = json.loads(text)
+        except ValueError:
+            self._plain.append(text)
+            return
+        if isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
+            self.last_error = str(record.get("message", ""))
