@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bci.core.stimulus_types import StimulusCommand
 from bci.stream.commands import CommandReceiver
+from bci.stream.priority import Urgency, hurry
 
 _POLL_S = 0.05
 
@@ -53,6 +54,7 @@ class CommandInbox:
         self._thread.join()
 
     def _run(self) -> None:
+        hurry(Urgency.LOOP)
         receiver = CommandReceiver(self._endpoint)
         newest_id = 0
         try:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from bci.core.process import ProcessLink
 from bci.session.logs import log_to_stderr
+from bci.stream.priority import start_transport
 from bci.stream.supervision import LocalLink, SupervisorLink
 
 
@@ -34,8 +35,10 @@ def run_child(name: str, supervisor: str | None, work: Callable[[ProcessLink], o
     work
         Gets the line to the supervisor.
     """
+    priority = start_transport()
     listener = log_to_stderr(name)
     log = logging.getLogger(f"bci.{name}")
+    log.info("transport: %s", priority)
     try:
         with _link_to(supervisor, name) as link:
             work(link)

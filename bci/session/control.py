@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from math import inf
 from pathlib import Path
 
-import zmq
-
 from bci.config.load import settings_hash
 from bci.config.session import Session
 from bci.core.decoder import UnknownRoi
@@ -38,6 +36,7 @@ from bci.session.tally import Tally
 from bci.stream.acquisition_client import AcquisitionClient
 from bci.stream.commands import CommandPublisher
 from bci.stream.operator import OperatorServer
+from bci.stream.priority import Urgency, hurry
 from bci.stream.publisher import Delivery
 from bci.stream.reports import ReportReceiver
 from bci.stream.subscriber import FrameSubscriber, Received
@@ -131,6 +130,7 @@ class _Control:
         self._percentiles: dict[str, tuple[float, float]] = {}
         self._screen = "waiting"
         self._channel = ""
+        self._late = stream.late_frames
         self._owed = 0
         self._ended = ""
         self._t_last_ns = 0
@@ -185,6 +185,7 @@ class _Control:
         self._link.report("ready", f"{info.source}, {info.rate_hz:g} Hz, {len(info.rois)} ROIs")
         gc.collect()
         gc.freeze()
+        log.info("loop: %s", hurry(Urgency.LOOP))
         self._loop(inf if duration_s is None else duration_s * info.rate_hz)
         self._settle()
         self.failure = self.failure or self._runner.failure
@@ -252,30 +253,22 @@ class _Control:
     # -- the loop ------------------------------------------------------------------------------
 
     def _loop(self, last_id: float) -> None:
-        poller = zmq.Poller()
-        for socket in (self._frames.socket, self._reports.socket, self._operator.socket):
-            poller.register(socket, zmq.POLLIN)
-        waiting = False
         while not self._runner.done:
-            if not waiting:
-                poller.poll(TURN_MS)
-            waiting = self._take_waiting(last_id)
+            received = self._frames.wait(TURN_MS)
+            while received is not None:
+                self._take(received, behind=self._is_behind())
+                if self._runner.loop.last_frame_id >= last_id:
+                    self._end("duration over")
+                if self._runner.done or time.perf_counter_ns() >= self._next_telemetry_ns:
+                    break
+                received = self._frames.receive()
             self._board.turn()
             self._link.turn()
             self._attend()
 
-    def _take_waiting(self, last_id: float) -> bool:
-        """Step what has arrived; True where a timer came first and more may wait."""
-        frames, runner = self._frames, self._runner
-        late_frames = self._session.rig.stream.late_frames
-        while (received := frames.receive()) is not None:
-            behind = not self._lossless and frames.waiting(late_frames + 1) > late_frames
-            self._take(received, behind=behind)
-            if runner.loop.last_frame_id >= last_id:
-                self._end("duration over")
-            if runner.done or time.perf_counter_ns() >= self._next_telemetry_ns:
-                return True
-        return False
+    def _is_behind(self) -> bool:
+        """True where so many newer frames wait that the effects of this one would come late."""
+        return not self._lossless and self._frames.waiting(self._late + 1) > self._late
 
     def _take(self, received: Received, *, behind: bool) -> None:
         frame = received.frame

@@ -11,6 +11,7 @@ import zmq
 from bci.core.frame_header import TOPIC, pack_header
 from bci.core.stream_types import RoiFrame
 from bci.stream.errors import StreamError
+from bci.stream.priority import start_transport
 from bci.stream.sockets import bind, open_socket
 
 _SUBSCRIBE = 1
@@ -56,6 +57,7 @@ class FramePublisher:
     ) -> None:
         # a context of its own: only its end waits until the last frames have left
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        start_transport(self._context)
         self._socket = open_socket(zmq.XPUB, queue=queue_frames, context=self._context)
         try:
             self.endpoint = bind(self._socket, host, port, exposed=exposed)

@@ -53,6 +53,7 @@ class FrameSubscriber:
         self._socket.subscribe(b"")
         self._queue_frames = queue_frames
         self._ahead: deque[Received] = deque()
+        self._timeout_ms = -1
         self._endpoint = ""
         self.token = b""
         self.connect(endpoint)
@@ -90,6 +91,21 @@ class FrameSubscriber:
         """Next message in order of arrival; None where none waits. Never waits itself."""
         return self._ahead.popleft() if self._ahead else self._read()
 
+    def wait(self, timeout_ms: int) -> Received | None:
+        """Next message, waited for at most this long, 1 ms at least.
+
+        Waits in the receiving itself: polling first would put a poll between frame and decision.
+        """
+        if self._ahead:
+            return self._ahead.popleft()
+        if timeout_ms != self._timeout_ms:
+            self._timeout_ms = timeout_ms
+            self._socket.set(zmq.RCVTIMEO, timeout_ms)
+        try:
+            return self._take(self._socket.recv())
+        except zmq.Again:
+            return None
+
     def waiting(self, limit: int) -> int:
         """Messages that wait for `receive`, counted up to `limit`.
 
@@ -112,8 +128,12 @@ class FrameSubscriber:
         # asked first, because raising and catching Again costs more than the frame itself
         if socket.get(zmq.EVENTS) != zmq.POLLIN:
             return None
-        topic = socket.recv(zmq.NOBLOCK)
+        return self._take(socket.recv(zmq.NOBLOCK))
+
+    def _take(self, topic: bytes) -> Received:
+        """Take the rest of a message whose first part has just come."""
         t_received_ns = perf_counter_ns()
+        socket = self._socket
         parts = [topic]
         while socket.getsockopt(zmq.RCVMORE):
             parts.append(socket.recv())
