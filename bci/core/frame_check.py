@@ -182,8 +182,9 @@ class FrameCheck:
             finite = np.isfinite(values)
             if not finite[self._ensemble].all():
                 self._previous = values
+                # each frame is told: which values are missing may differ from one to the next
                 ledger.append(entry(frame.frame_id, LedgerKind.NOT_FINITE))
-                return Verdict.FREEZE
+                return self._freeze(frame.frame_id, LedgerKind.NOT_FINITE)
             bad = int(len(values) - np.count_nonzero(finite))
             ledger.append(entry(frame.frame_id, LedgerKind.NOT_FINITE_ELSEWHERE, "values", bad))
         self._sorted[:] = values
@@ -208,10 +209,14 @@ class FrameCheck:
                 self.median = median
             return Verdict.DECODE
         if kind is not self._content:
-            if self._content is None:
-                self._content_since = frame.frame_id
-            self._content = kind
             ledger.append(entry(frame.frame_id, kind, f"median {counts:g} counts"))
-        if frame.frame_id - self._content_since >= self._faults.pause_after_s * self._rate_hz:
+        return self._freeze(frame.frame_id, kind)
+
+    def _freeze(self, frame_id: int, kind: LedgerKind) -> Verdict:
+        """Hold feedback still, and ask for a pause once faults of content have lasted."""
+        if self._content is None:
+            self._content_since = frame_id
+        self._content = kind
+        if frame_id - self._content_since >= self._faults.pause_after_s * self._rate_hz:
             self.paused_by = kind
         return Verdict.FREEZE

@@ -14,7 +14,7 @@ REACTIONS: dict[LedgerKind, str] = {
     LedgerKind.WRONG_ROIS: "discarded",
     LedgerKind.WRONG_PLANE: "discarded",
     LedgerKind.FAR_FUTURE: "not stepped, feedback frozen until the next 3 ids go on from it",
-    LedgerKind.NOT_FINITE: "not decoded, feedback frozen",
+    LedgerKind.NOT_FINITE: "not decoded, feedback frozen; paused after pause_after_s",
     LedgerKind.NOT_FINITE_ELSEWHERE: "decoded, stored and flagged",
     LedgerKind.BELOW_FLOOR: "divided by the floor, ROI flagged",
     LedgerKind.DARK: "not decoded, feedback frozen; paused after pause_after_s",

@@ -373,6 +373,15 @@ def test_fault_of_content_pauses_after_a_second_with_an_alarm(kind: LedgerKind) 
     assert [d.ledger for d in decisions[RATE_HZ + 1 :]] == [()] * 3
 
 
+def test_ensemble_roi_that_stays_lost_pauses_instead_of_holding_the_trial_for_ever() -> None:
+    animal = running()
+    decisions = [good(animal, values=[np.nan, 101, 102, 103]) for _ in range(RATE_HZ + 1)]
+    assert {d.state for d in decisions[:RATE_HZ]} == {TaskState.RUN}
+    assert all(kinds(d.ledger) == [K.NOT_FINITE] for d in decisions[:RATE_HZ])
+    assert kinds(decisions[RATE_HZ].ledger) == [K.NOT_FINITE, K.FAULT_PAUSE]
+    assert decisions[RATE_HZ].state is TaskState.PAUSED
+
+
 @pytest.mark.parametrize("kind", CONTENT)
 def test_fault_pause_lasts_until_the_operator_resumes(kind: LedgerKind) -> None:
     animal = running(saturation_counts=1000.0)
