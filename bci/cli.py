@@ -31,7 +31,13 @@ LOCKSTEP = (Override("rig.stream.delivery", "lossless"), Override("rig.screen.ba
 SessionFile = Annotated[
     Path, typer.Argument(help="Session file (TOML): names a rig, an experiment and a subject.")
 ]
-Folder = Annotated[Path, typer.Argument(help="Session folder, the one with journal.mcap.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        help="Session folder, the one with journal.mcap.",
+        callback=lambda folder: _with_journal(folder),
+    ),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be repeated."),
@@ -47,6 +53,14 @@ Headless = Annotated[
     bool, typer.Option("--headless", help="No operator window; the animal's screen is drawn.")
 ]
 Supervised = Annotated[str | None, typer.Option("--supervisor", hidden=True)]
+Peers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--peer",
+        metavar="NAME=ENDPOINT",
+        help="Where another process listens, as it logs it: frames=tcp://10.0.0.2:5501.",
+    ),
+]
 RunFolder = Annotated[Path, typer.Option("--folder", help="Session folder to write to.")]
 
 
@@ -61,6 +75,14 @@ def main() -> None:
         for fault in error.faults:
             console.print(f"  • {fault}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(WRONG_INPUT)
+    except ValueError as error:
+        from bci.recording.manifest import NoManifest
+        from bci.recording.session_record import DamagedJournal
+
+        if not isinstance(error, NoManifest | DamagedJournal):
+            raise
+        _errors().print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(WRONG_INPUT if isinstance(error, NoManifest) else FAULT)
 
 
 @app.command()
@@ -283,17 +305,21 @@ def control(
     supervisor: Supervised = None,
     folder: RunFolder = Path(),
     duration: Duration = None,
+    peers: Peers = None,
 ) -> None:
-    """Control alone: decoder, task and board, for processes on other hosts."""
+    """Control alone: decoder, task and board. Peers: frames, channel, and board if simulated."""
     from bci.session.child_main import run_child
     from bci.session.control import run_control
 
     session, name = _load(session_file, sets)
+    if supervisor is None:
+        _begin_folder(folder, session, name)
     raise typer.Exit(
         run_child(
             "control",
             supervisor,
             lambda link: run_control(session, link, folder, name, duration),
+            _endpoints(peers),
         )
     )
 
@@ -360,6 +386,14 @@ def _run(session: Session, out: Path, duration: float | None, json_file: Path | 
         raise typer.Exit(FAULT)
 
 
+def _with_journal(folder: Path) -> Path:
+    from bci.recording.folder import JOURNAL
+
+    if not (folder / JOURNAL).is_file():
+        raise typer.BadParameter(f"{folder}: no {JOURNAL} in it; name the folder of one session")
+    return folder
+
+
 def _load(path: Path, sets: list[str] | None) -> tuple[Session, str]:
     """Settings and the session's name, from a session file or a session's manifest."""
     if path.suffix != ".json":
@@ -369,6 +403,29 @@ def _load(path: Path, sets: list[str] | None) -> tuple[Session, str]:
 
     manifest = read_manifest(path.parent)
     return manifest.session_settings(), manifest.session
+
+
+def _endpoints(peers: list[str] | None) -> dict[str, str]:
+    named = [peer.partition("=") for peer in peers or []]
+    wrong = [key for key, _, endpoint in named if "://" not in endpoint]
+    if wrong:
+        raise typer.BadParameter(
+            f"--peer {wrong[0]}: NAME=ENDPOINT, such as frames=tcp://HOST:PORT"
+        )
+    return {key: endpoint for key, _, endpoint in named}
+
+
+def _begin_folder(folder: Path, session: Session, name: str) -> None:
+    """Make a session folder for a control that no supervisor made one for."""
+    from datetime import datetime
+
+    from bci.recording.folder import JOURNAL
+    from bci.recording.manifest import make_manifest, write_manifest
+
+    if (folder / JOURNAL).exists():
+        raise typer.BadParameter(f"--folder {folder}: holds a session already; name another one")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_manifest(folder, make_manifest(name, session, datetime.now().astimezone()))
 
 
 def _overrides(sets: list[str] | None) -> list[Override]:

@@ -2,8 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
+from types import MappingProxyType
 
 from bci.core.process import ProcessLink
 from bci.session.logs import log_to_stderr
@@ -12,9 +14,9 @@ from bci.stream.supervision import LocalLink, SupervisorLink
 
 
 @contextmanager
-def _link_to(supervisor: str | None, name: str) -> Iterator[ProcessLink]:
+def _link_to(supervisor: str | None, name: str, peers: Mapping[str, str]) -> Iterator[ProcessLink]:
     if supervisor is None:
-        yield LocalLink(name)
+        yield LocalLink(name, dict(peers))
         return
     link = SupervisorLink(supervisor, name)
     try:
@@ -23,7 +25,12 @@ def _link_to(supervisor: str | None, name: str) -> Iterator[ProcessLink]:
         link.close()
 
 
-def run_child(name: str, supervisor: str | None, work: Callable[[ProcessLink], object]) -> int:
+def run_child(
+    name: str,
+    supervisor: str | None,
+    work: Callable[[ProcessLink], object],
+    peers: Mapping[str, str] = MappingProxyType({}),
+) -> int:
     """Do the work of one process; returns its exit code.
 
     Parameters
@@ -34,13 +41,15 @@ def run_child(name: str, supervisor: str | None, work: Callable[[ProcessLink], o
         Endpoint of the supervisor's hub; None: the process runs alone until Ctrl-C.
     work
         Gets the line to the supervisor.
+    peers
+        Where the others listen, for a process that runs alone.
     """
     priority = start_transport()
     listener = log_to_stderr(name)
     log = logging.getLogger(f"bci.{name}")
     log.info("transport: %s", priority)
     try:
-        with _link_to(supervisor, name) as link:
+        with _link_to(supervisor, name, peers) as link:
             work(link)
     except KeyboardInterrupt:
         return 0

@@ -6,10 +6,8 @@ from bci.core.stimulus_types import StimulusCommand
 from bci.recording.journal import Journal
 from bci.recording.records import CommandSent, Topic
 from bci.session.latency import LatencyBudget, Stage
-from bci.stream.commands import CommandPublisher
+from bci.session.screen_line import ScreenLine
 from hardware.board.interface import Board
-
-PENDING_MOST = 4096
 
 
 class Effects:
@@ -19,8 +17,8 @@ class Effects:
 
     Parameters
     ----------
-    commands
-        To the screen.
+    screen
+        Where commands go.
     board
         Valve and light.
     journal
@@ -31,18 +29,18 @@ class Effects:
 
     def __init__(
         self,
-        commands: CommandPublisher,
+        screen: ScreenLine,
         board: Board,
         journal: Journal,
         latency: LatencyBudget,
     ) -> None:
-        self._commands = commands
+        self._screen = screen
+        self._commands = screen.commands
         self._board = board
         self._journal = journal
         self._latency = latency
         self._withheld: StimulusCommand | None = None
         self._n_withheld = 0
-        self.t_frame_sent_ns: dict[int, int] = {}
 
     def carry_out(
         self,
@@ -83,10 +81,6 @@ class Effects:
             self._note_sent(command, t_frame_sent_ns, t_received_ns, t_sent_ns)
         return caught_up
 
-    def forget(self, command_id: int) -> int:
-        """When the frame behind a command was sent, ns; 0 where unknown. Told once."""
-        return self.t_frame_sent_ns.pop(command_id, 0)
-
     def _catch_up(self, frame_id: int, newer: StimulusCommand | None) -> LedgerEntry | None:
         n_withheld = self._n_withheld + (newer is not None)
         if not n_withheld:
@@ -98,9 +92,7 @@ class Effects:
     ) -> None:
         if t_received_ns:
             self._latency.add(Stage.RECEIVED_TO_SENT, t_sent_ns - t_received_ns)
-            if len(self.t_frame_sent_ns) >= PENDING_MOST:
-                self.t_frame_sent_ns.clear()
-            self.t_frame_sent_ns[command.command_id] = t_frame_sent_ns
+            self._screen.sent(command.command_id, t_frame_sent_ns)
         self._journal.append(
             Topic.SENT,
             CommandSent(

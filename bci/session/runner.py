@@ -14,12 +14,11 @@ from bci.core.loop_types import (
     LedgerEntry,
     LedgerKind,
     LoopEvent,
-    Malformed,
     Stop,
     TaskState,
     ThresholdSet,
 )
-from bci.core.stream_types import StreamInfo
+from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.journal import Journal
 from bci.recording.records import SequencedEvent, Topic
 from bci.session.effects import Effects
@@ -83,20 +82,16 @@ class LoopRunner:
         """True once the task has ended."""
         return self.loop.state is TaskState.DONE
 
-    def frame(self, received: Received, *, behind: bool) -> None:
-        """Step a received message, send its effects, record it.
+    def frame(self, received: Received, frame: RoiFrame, *, behind: bool) -> None:
+        """Step a received frame, send its effects, record it.
 
         Parameters
         ----------
-        received
-            From the frame socket.
+        received, frame
+            From the frame socket, and the frame that it holds.
         behind
             True where so many newer frames wait that its effects are withheld.
         """
-        frame = received.frame
-        if isinstance(frame, Malformed):
-            self.apply(frame)
-            return
         decision = self.loop.step(frame)
         caught_up = self._effects.carry_out(
             decision, frame.t_sent_ns, received.t_received_ns, behind=behind

@@ -276,7 +276,9 @@ class LocalLink:
         self.turns += 1
 
     def announce(self, endpoints: dict[str, str]) -> None:
-        """Keep what we bound in `announced`."""
+        """Keep what we bound in `announced`, and log it."""
+        for key, endpoint in endpoints.items():
+            log.info("%s: listens for %s at %s", self._name, key, endpoint)
         with self._changed:
             self.announced = self.announced | endpoints
             self._changed.notify_all()

@@ -1,0 +1,125 @@
+"""Control's line to acquisition: frames, credits, how far behind, when it is silent."""
+
+import time
+from collections.abc import Mapping
+
+from bci.config.rig import Stream
+from bci.core.frame_header import FLAG_END
+from bci.core.stream_types import RoiFrame, StreamInfo
+from bci.stream.acquisition_client import AcquisitionClient
+from bci.stream.publisher import Delivery
+from bci.stream.subscriber import FrameSubscriber, Received
+
+
+class FrameLine:
+    """Takes frames from acquisition, wherever it was started last.
+
+    Parameters
+    ----------
+    settings
+        `rig.stream`.
+    peers
+        Endpoints `frames` and `channel` of acquisition.
+
+    Attributes
+    ----------
+    info
+        The stream of the present epoch.
+    t_stepped_ns
+        `time.perf_counter_ns` at which the last frame that was stepped came; 0 before the first.
+    t_first_ns
+        The same of the first.
+    """
+
+    def __init__(self, settings: Stream, peers: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._lossless = settings.delivery == "lossless"
+        self._channel = peers["channel"]
+        self._client = AcquisitionClient(self._channel)
+        self._frames = FrameSubscriber(peers["frames"], queue_frames=settings.queue_frames)
+        self._owed = 0
+        self._t_empty_ns = 0
+        self.t_first_ns = 0
+        self.t_stepped_ns = 0
+        self.info: StreamInfo = self._client.describe()
+
+    def close(self) -> None:
+        """Give both sockets back."""
+        self._client.close()
+        self._frames.close()
+
+    def start(self) -> None:
+        """Let frames come; returns once acquisition has seen the subscription."""
+        # a second round of credits is under way while the first is stepped
+        credits = 2 * self._settings.credit_frames if self._lossless else 0
+        self._owed = 0
+        self._client.start(self._frames.token, Delivery(self._settings.delivery), credits)
+
+    def wait(self, timeout_ms: int) -> Received | None:
+        """Next message, waited for at most this long."""
+        self._t_empty_ns = time.perf_counter_ns()
+        return self._frames.wait(timeout_ms)
+
+    def receive(self) -> Received | None:
+        """Next message that is already there."""
+        return self._frames.receive()
+
+    def is_behind(self, received: Received) -> bool:
+        """True where more newer frames wait than `late_frames`; never in lossless runs.
+
+        Nobody is asked where so many cannot have come since the queue was last seen empty.
+        """
+        most = self._settings.late_frames
+        since_empty_ns = received.t_received_ns - self._t_empty_ns
+        if self._lossless or since_empty_ns * self.info.rate_hz < 1e9 * most:
+            return False
+        return self._frames.waiting(most + 1) > most
+
+    def is_end(self, frame: RoiFrame) -> bool:
+        """Whether this is the empty frame that follows the last one of this very stream."""
+        return (
+            bool(frame.flags & FLAG_END)
+            and not len(frame.fluorescence)
+            and frame.session_hash == self.info.session_hash
+            and frame.epoch == self.info.epoch
+        )
+
+    def stepped(self, received: Received) -> None:
+        """Note a frame that the loop took as the next one."""
+        self.t_stepped_ns = received.t_received_ns
+        self.t_first_ns = self.t_first_ns or received.t_received_ns
+
+    def owe(self) -> None:
+        """Note a frame that was taken in and cost a credit."""
+        self._owed += 1
+
+    def grant(self) -> None:
+        """Ask for as many frames as were taken in, a round at a time (lossless)."""
+        if self._owed >= self._settings.credit_frames:
+            self._client.credit(self._owed)
+            self._owed = 0
+
+    def silent_s(self, now_ns: int) -> float:
+        """Since the last frame that was stepped, s; 0 before the first, and in lossless runs."""
+        if self._lossless or not self.t_stepped_ns:
+            return 0.0
+        return (now_ns - self.t_stepped_ns) * 1e-9
+
+    def has_moved(self, peers: Mapping[str, str]) -> bool:
+        """True where acquisition was started again and listens elsewhere."""
+        return "frames" in peers and peers.get("channel", self._channel) != self._channel
+
+    def follow(self, peers: Mapping[str, str]) -> bool:
+        """Go to where acquisition listens now; False where it has other ROIs than before.
+
+        What has arrived is to be received before, `start` to be called after.
+        """
+        self._client.close()
+        self._channel = peers["channel"]
+        self._client = AcquisitionClient(self._channel)
+        info = self._client.describe()
+        if info.roi_hash != self.info.roi_hash:
+            return False
+        self.info = info
+        self._frames.connect(peers["frames"])
+        return True

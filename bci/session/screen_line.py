@@ -1,0 +1,117 @@
+"""Control's line to the screen: commands out, what became of them back."""
+
+import logging
+from collections.abc import Callable
+
+from bci.config.rig import Stream
+from bci.core.loop_types import LedgerKind
+from bci.core.stimulus_types import FlipKind, FlipReport, MissedFlips, ScreenHello
+from bci.recording.journal import Journal
+from bci.recording.records import Topic
+from bci.session.latency import LatencyBudget, Stage
+from bci.stream.commands import CommandPublisher
+from bci.stream.reports import ReportReceiver
+
+log = logging.getLogger("bci.control")
+
+SENT_MOST = 4096
+
+Note = Callable[[LedgerKind, str, int], None]
+
+
+class ScreenLine:
+    """Sends commands, and reads what the screen reports of them.
+
+    Parameters
+    ----------
+    settings
+        `rig.stream`.
+    journal
+        Gets every report.
+    latency
+        Gets the stages up to arrival and flip.
+
+    Attributes
+    ----------
+    commands
+        Where commands are sent.
+    light
+        waiting, ok, or ok (no screen) where nothing blanks.
+    """
+
+    def __init__(self, settings: Stream, journal: Journal, latency: LatencyBudget) -> None:
+        host, exposed = settings.host, settings.exposed
+        self.commands = CommandPublisher(
+            host=host,
+            port=settings.commands_port,
+            resend_s=settings.command_resend_ms * 1e-3,
+            exposed=exposed,
+        )
+        self._reports = ReportReceiver(host=host, port=settings.flips_port, exposed=exposed)
+        self._journal = journal
+        self._latency = latency
+        self._lossless = settings.delivery == "lossless"
+        self._t_frame_sent_ns: dict[int, int] = {}
+        self.light = "waiting"
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """What the screen must know."""
+        return {"commands": self.commands.endpoint, "flips": self._reports.endpoint}
+
+    def close(self) -> None:
+        """Give both sockets back."""
+        self.commands.close()
+        self._reports.close()
+
+    def wait(self, timeout_ms: int) -> None:
+        """Wait for a report at most this long."""
+        self._reports.socket.poll(timeout_ms)
+
+    def sent(self, command_id: int, t_frame_sent_ns: int) -> None:
+        """Remember when the frame behind a command was sent, until its flip is told."""
+        if len(self._t_frame_sent_ns) >= SENT_MOST:
+            self._t_frame_sent_ns.clear()
+        self._t_frame_sent_ns[command_id] = t_frame_sent_ns
+
+    def hear(self, note: Note) -> bool:
+        """Take in every report; True where a screen said hello.
+
+        Parameters
+        ----------
+        note
+            Called with kind, detail and count of what the ledger must hold.
+        """
+        welcomed = False
+        while (report := self._reports.receive()) is not None:
+            self._journal.append(Topic.SCREEN, report)
+            match report:
+                case ScreenHello():
+                    welcomed = True
+                    self._welcome(report)
+                case FlipReport():
+                    self._note_flip(report, note)
+                case MissedFlips():
+                    self._note_missed(report.count, note)
+        return welcomed
+
+    def _welcome(self, hello: ScreenHello) -> None:
+        blanks = "blanks" if hello.blanks else "no screen that blanks"
+        log.info("screen: %s on %s, %s", hello.backend, hello.display, blanks)
+        self.light = "ok" if hello.blanks else "ok (no screen)"
+        self.commands.resend()
+
+    def _note_flip(self, report: FlipReport, note: Note) -> None:
+        t_frame_ns = self._t_frame_sent_ns.pop(report.command_id, 0)
+        if report.kind is FlipKind.SUPERSEDED:
+            if not self._lossless:
+                note(LedgerKind.COMMAND_SUPERSEDED, f"command {report.command_id}", 1)
+            return
+        if t_frame_ns:
+            self._latency.add(Stage.SENT_TO_ARRIVED, report.t_received_ns - t_frame_ns)
+            self._latency.add(Stage.SENT_TO_FLIP, report.t_flip_ns - t_frame_ns)
+        self._note_missed(report.missed_flips, note)
+
+    def _note_missed(self, count: int, note: Note) -> None:
+        if count and not self._lossless:
+            note(LedgerKind.FLIP_MISSED, "", count)
