@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from types import MappingProxyType
 
 from bci.core.process import ProcessLink
 from bci.session.logs import log_to_stderr
