@@ -330,13 +330,18 @@ def stimulus(
     sets: Sets = None,
     supervisor: Supervised = None,
     folder: RunFolder = Path(),
+    peers: Peers = None,
 ) -> None:
-    """Run the animal's screen alone."""
+    """Run the animal's screen alone. Peers: commands and flips."""
     from bci.session.child_main import run_child
     from stimuli.process import run_stimulus
 
     session, _ = _load(session_file, sets)
-    raise typer.Exit(run_child("stimulus", supervisor, lambda link: run_stimulus(session, link)))
+    raise typer.Exit(
+        run_child(
+            "stimulus", supervisor, lambda link: run_stimulus(session, link), _endpoints(peers)
+        )
+    )
 
 
 @app.command()
@@ -345,7 +350,9 @@ def board(
     sets: Sets = None,
     supervisor: Supervised = None,
     folder: RunFolder = Path(),
-    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")
+    ] = 0,
 ) -> None:
     """Run the simulated board alone."""
     from bci.session.child_main import run_child
