@@ -378,8 +378,10 @@ def _run(session: Session, out: Path, duration: float | None, json_file: Path | 
     _write_json(json_file, result)
     summary = result.summary
     if summary:
+        cut_off = summary["trials"] - summary["hits"] - summary["misses"]
         console.print(
             f"{summary['trials']} trials, {summary['hits']} hits, {summary['misses']} misses, "
+            f"{f'{cut_off} cut off, ' if cut_off else ''}"
             f"{summary['rewards_done']} rewards ({summary['volume_ul']:g} µl), "
             f"{summary['lost_frames']} frames lost",
             markup=False,

@@ -32,6 +32,17 @@ def status_line(telemetry: Telemetry) -> str:
     return "  │  ".join([*parts, stages] if stages else parts)
 
 
+def trials_ended(before: Telemetry, now: Telemetry) -> str:
+    """The trials that ended between two snapshots, and how."""
+    first, last = before.n_trials + 1, now.n_trials
+    hits, misses = now.hits - before.hits, now.misses - before.misses
+    counts = {"hit": hits, "miss": misses, "cut off": last - first + 1 - hits - misses}
+    if first == last:
+        return f"trial {last}: {next(name for name, count in counts.items() if count)}"
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"trials {first} to {last}: {told}"
+
+
 class TerminalProgress:
     """One line that is kept up to date, and one line that stays for every trial.
 
@@ -64,12 +75,8 @@ class TerminalProgress:
         seen, self._seen = self._seen, telemetry
         if telemetry.state == "STARTING":
             return
-        for outcome, now, before in (
-            ("hit", telemetry.hits, seen.hits),
-            ("miss", telemetry.misses, seen.misses),
-        ):
-            if now > before:
-                self._say(f"{telemetry.session_s:6.1f} s  trial {telemetry.n_trials}: {outcome}")
+        if telemetry.n_trials > seen.n_trials:
+            self._say(f"{telemetry.session_s:6.1f} s  {trials_ended(seen, telemetry)}")
         line = status_line(telemetry)
         if self._live is not None:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))

@@ -1,0 +1,21 @@
+import pytest
+
+from bci.session.progress import trials_ended
+from bci.stream.telemetry import Telemetry
+
+
+def snapshot(n_trials: int, hits: int, misses: int) -> Telemetry:
+    return Telemetry(0, "RUN", n_trials=n_trials, hits=hits, misses=misses)
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (snapshot(5, 3, 2), "trial 5: hit"),
+        (snapshot(5, 2, 3), "trial 5: miss"),
+        (snapshot(5, 2, 2), "trial 5: cut off"),
+        (snapshot(8, 4, 3), "trials 5 to 8: 2 hit, 1 miss, 1 cut off"),
+    ],
+)
+def test_every_trial_that_ended_is_told_once(now: Telemetry, told: str) -> None:
+    assert trials_ended(snapshot(4, 2, 2), now) == told
