@@ -34,5 +34,6 @@ bench: setup ## measure latency and throughput against the figures in the README
 	$(BIN)/bci bench loop
 	$(BIN)/bci bench stream
 
-docs: setup ## write the JSON schemas of the settings, for editors, to configs/schema
+docs: setup ## write the settings to docs/settings.md and, for editors, to configs/schema
 	$(BIN)/python -m bci.config.schema
+	$(BIN)/python -m bci.config.reference
