@@ -29,6 +29,7 @@ from bci.session.desk import OperatorDesk
 from bci.session.effects import Effects
 from bci.session.frame_line import FrameLine
 from bci.session.latency import LatencyBudget
+from bci.session.rehearsal import Rehearsal
 from bci.session.runner import LoopRunner
 from bci.session.screen_line import ScreenLine
 from bci.session.tally import Tally
@@ -221,10 +222,13 @@ class _Control:
 
     def _loop(self, last_id: float) -> None:
         frames, runner = self._frames, self._runner
+        rehearsal = Rehearsal(self._session, frames.info, frames)
+        last: Received | None = None
         while not runner.done:
-            received = frames.wait(TURN_MS)
+            received = rehearsal.wait(TURN_MS, last)
             while received is not None:
                 self._take(received)
+                last = received if received.header else last
                 if runner.loop.last_frame_id >= last_id:
                     self._end("duration over")
                 if runner.done or time.perf_counter_ns() >= self._next_telemetry_ns:
