@@ -27,9 +27,15 @@ def status_line(telemetry: Telemetry) -> str:
         f"rewards {t.rewards_done} ({t.volume_ul:g} µl)",
         f"lost {t.lost_frames}",
     ]
-    lights = {"screen": t.screen, "board": t.board, "acquisition": t.acquisition}
-    parts += [f"{name} {light}" for name, light in lights.items() if not light.startswith("ok")]
+    parts += lights_not_ok(t)
     return "  │  ".join([*parts, stages] if stages else parts)
+
+
+def lights_not_ok(telemetry: Telemetry) -> list[str]:
+    """What is lost or stalled now, such as `acquisition stalled`."""
+    t = telemetry
+    lights = {"screen": t.screen, "board": t.board, "acquisition": t.acquisition}
+    return [f"{name} {light}" for name, light in lights.items() if not light.startswith("ok")]
 
 
 def trials_ended(before: Telemetry, now: Telemetry) -> str:
@@ -46,7 +52,7 @@ def trials_ended(before: Telemetry, now: Telemetry) -> str:
 class TerminalProgress:
     """One line that is kept up to date, and one line that stays for every trial.
 
-    Where output is no terminal the line is printed every 5 s instead.
+    Where output is no terminal the line is printed every 5 s, and when something is lost or back.
 
     Parameters
     ----------
@@ -80,7 +86,7 @@ class TerminalProgress:
         line = status_line(telemetry)
         if self._live is not None:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
-        elif telemetry.session_s >= self._next_s:
+        elif telemetry.session_s >= self._next_s or lights_not_ok(telemetry) != lights_not_ok(seen):
             self._next_s = telemetry.session_s + EVERY_S
             self._say(line)
 

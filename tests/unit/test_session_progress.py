@@ -1,6 +1,9 @@
-import pytest
+import io
 
-from bci.session.progress import trials_ended
+import pytest
+from rich.console import Console
+
+from bci.session.progress import TerminalProgress, trials_ended
 from bci.stream.telemetry import Telemetry
 
 
@@ -19,3 +22,12 @@ def snapshot(n_trials: int, hits: int, misses: int) -> Telemetry:
 )
 def test_every_trial_that_ended_is_told_once(now: Telemetry, told: str) -> None:
     assert trials_ended(snapshot(4, 2, 2), now) == told
+
+
+def test_a_stream_that_stands_still_is_told_though_session_time_does_too() -> None:
+    text = io.StringIO()
+    with TerminalProgress(Console(file=text, width=80)) as progress:
+        for acquisition in ("ok", "ok", "stalled", "stalled", "ok"):
+            progress.show(Telemetry(0, "RUN", session_s=1.0, acquisition=acquisition))
+    lines = text.getvalue().splitlines()
+    assert ["acquisition stalled" in line for line in lines] == [False, True, False]
