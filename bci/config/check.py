@@ -10,7 +10,7 @@ from bci.config.session import Session
 
 def faults_of(session: Session) -> list[Fault]:
     """Every rule between keys that the session breaks."""
-    rules = (_ensembles, _threshold, _times, _plane, _rig)
+    rules = (_ensembles, _read_out, _threshold, _times, _plane, _rig)
     return [fault for rule in rules for fault in rule(session)]
 
 
@@ -33,6 +33,43 @@ def _ensembles(session: Session) -> list[Fault]:
         twice = [label for label, count in Counter(labels).items() if count > 1]
         if twice:
             faults.append(Fault(key, twice, "must hold each ROI once", "remove the repetition"))
+    return faults
+
+
+def _read_out(session: Session) -> list[Fault]:
+    experiment = session.experiment
+    decoder, faults = experiment.decoder, []
+    minus, read_out = "experiment.decoder.p_minus", "experiment.decoder.read_out"
+    if decoder.read_out == "two_populations" and not decoder.p_minus:
+        faults.append(
+            Fault(
+                minus,
+                [],
+                f"must hold an ROI, because {read_out} is two_populations",
+                f'name its ROIs, or set {read_out} = "one_population"',
+                (read_out,),
+            )
+        )
+    if decoder.read_out == "one_population" and decoder.p_minus:
+        faults.append(
+            Fault(
+                minus,
+                list(decoder.p_minus),
+                f"must be empty, because {read_out} is one_population",
+                f'remove it, or set {read_out} = "two_populations"',
+                (read_out,),
+            )
+        )
+    if decoder.control == "velocity" and experiment.threshold is None:
+        faults.append(
+            Fault(
+                "experiment.decoder.control",
+                decoder.control,
+                "needs experiment.threshold: no T of a baseline says how fast to turn",
+                "replace [baseline] by [threshold] with t and lo",
+                ("experiment.threshold", "experiment.baseline"),
+            )
+        )
     return faults
 
 

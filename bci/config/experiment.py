@@ -14,15 +14,30 @@ class Decoder(Settings):
 
     p_plus: tuple[str, ...] = Field(min_length=1)
     """Labels of the ROIs whose activity turns the grating towards the target."""
-    p_minus: tuple[str, ...] = Field(min_length=1)
-    """Labels of the ROIs whose activity turns it away."""
+    p_minus: tuple[str, ...] = ()
+    """Labels of the ROIs whose activity turns it away; none where read_out is one_population."""
     decode_plane: NonNegativeInt = 0
+    signal: Literal["dff", "raw", "spikes"] = "dff"
+    """dF/F; counts above dark; or spikes per second of a voltage indicator."""
+    f0_mode: Literal["percentile", "exponential", "kernel_mode"] = "percentile"
+    """F0 of dF/F: percentile of the window, exponential mean, or mode of the window's density."""
     f0_window_s: PositiveFloat = 30.0
+    """Window of F0, time constant of the exponential mean, window of the SD of spikes."""
     f0_percentile: float = Field(default=10.0, ge=0, le=100)
+    spike_highpass_hz: PositiveFloat = 10.0
+    """Corner of the causal high-pass before spikes are looked for."""
+    spike_sd: PositiveFloat = 4.0
+    """A spike crosses this many standard deviations of the high-passed fluorescence."""
+    read_out: Literal["two_populations", "one_population"] = "two_populations"
+    """s: mean of P+ minus mean of P-, or mean of P+ alone."""
     smoothing_frames: PositiveInt = 3
     """s3 is the mean of the last this many values of s."""
     dff_floor_counts: PositiveFloat = 1.0
     """Smallest F0 that dF/F divides by; an ROI below it is flagged."""
+    control: Literal["position", "velocity"] = "position"
+    """The angle follows s3, or turns at a speed that follows it, from 0 at the start of RUN."""
+    velocity_deg_per_s: PositiveFloat = 45.0
+    """Speed at s3 >= T where control is velocity."""
     angle_map: Literal["steps", "continuous"] = "steps"
     """steps: 7 angles, 0 to 90 degrees by 15."""
 
@@ -31,9 +46,9 @@ class Threshold(Settings):
     """T and lo given by hand instead of by a baseline."""
 
     t: float
-    """Hit at s3 >= t, dF/F."""
+    """Hit at s3 >= t, in the unit of the signal; full speed where control is velocity."""
     lo: float
-    """s3 that shows 0 degrees, dF/F."""
+    """s3 that shows 0 degrees, same unit; no speed where control is velocity."""
 
 
 class Baseline(Settings):

@@ -5,9 +5,10 @@ from math import ceil, inf, isfinite, nan
 import numpy as np
 
 from bci.config.session import Session
-from bci.core.angle import TARGET_DEG, angle_of
 from bci.core.board_types import LightCommand, RewardRequest
-from bci.core.decoder import TwoEnsembleDecoder
+from bci.core.decoding.angle import TARGET_DEG
+from bci.core.decoding.decoder import EnsembleDecoder
+from bci.core.decoding.registry import CURSORS
 from bci.core.frame_check import FrameCheck, Verdict
 from bci.core.ledger import entry
 from bci.core.loop_types import (
@@ -61,7 +62,7 @@ class ClosedLoop:
     Attributes
     ----------
     decoder
-        The decoder, for taps such as dF/F of the ensembles.
+        The decoder, for taps such as the signal of the ensembles.
     baseline_s3
         s3 of the baseline block, without the first F0 window and flagged frames, dF/F.
     baseline_medians
@@ -69,13 +70,14 @@ class ClosedLoop:
 
     Raises
     ------
-    bci.core.decoder.UnknownRoi
+    bci.core.decoding.decoder.UnknownRoi
         Where an ensemble names an ROI that the decode plane does not have.
     """
 
     def __init__(self, session: Session, info: StreamInfo) -> None:
         experiment = session.experiment
-        self.decoder = TwoEnsembleDecoder(experiment.decoder, info)
+        self.decoder = EnsembleDecoder(experiment.decoder, info)
+        self._cursor = CURSORS[experiment.decoder.control](experiment.decoder, self.decoder.layout)
         self.baseline_s3: list[float] = []
         self.baseline_medians: list[float] = []
         self.run_frames = ceil(round(experiment.task.trial_s * info.plane_rate_hz, 9))
@@ -90,7 +92,6 @@ class ClosedLoop:
         self._stimulus = experiment.stimulus
         self._threshold = experiment.threshold
         self._reward_ul = experiment.task.reward_ul
-        self._continuous = experiment.decoder.angle_map == "continuous"
         self._resume_after_stall = experiment.faults.resume_after_stall
         self._places = np.array(self.decoder.roi_indices, dtype=np.intp)
         self._gathered = np.empty(len(self._places), dtype=np.float32)
@@ -211,11 +212,12 @@ class ClosedLoop:
             task.resume(frame_id)
         if self._check.dark_reference != self._check.dark_reference:
             self._settle_dark()
-        task.step(frame_id, s3, self.t, settled=settled)
+        hit = self._cursor.update(s3, self.t, self.lo, running=task.state is TaskState.RUN)
+        task.step(frame_id, hit=hit, ready=self.t == self.t, settled=settled)
         if task.state is TaskState.BASELINE and settled:
             self.baseline_s3.append(s3)
             self.baseline_medians.append(self._check.median)
-        self._angle_deg = angle_of(s3, self.t, self.lo, continuous=self._continuous)
+        self._angle_deg = self._cursor.angle_deg
 
     def _settle_dark(self) -> None:
         """Until a threshold brings the baseline's median, the first F0 window stands for it."""

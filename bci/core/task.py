@@ -88,15 +88,17 @@ class TaskMachine:
         spent_s = (frame_id - self._first_trial_id) / self._rate_hz
         return min(spent_s / self._task.session_s, 1.0)
 
-    def step(self, frame_id: int, s3: float, t: float, *, settled: bool) -> None:
+    def step(self, frame_id: int, *, hit: bool, ready: bool, settled: bool) -> None:
         """Take a decoded frame in.
 
         Parameters
         ----------
         frame_id
             Of this frame.
-        s3, t
-            Read-out and threshold, dF/F; a threshold of NaN lets no trial start.
+        hit
+            True where a RUN that holds this frame ends with it in a hit.
+        ready
+            True where there is a threshold; no trial starts without.
         settled
             True where the F0 window is full.
         """
@@ -104,16 +106,16 @@ class TaskMachine:
             # whatever id a stream begins with, no time has passed before its first frame
             self._seen = True
             self._entered_id = frame_id
-        while self._advance(frame_id, t, settled=settled):
+        while self._advance(frame_id, ready=ready, settled=settled):
             pass
         if self.state is S.RUN:
             self._run_frames += 1
-            if s3 >= t:
+            if hit:
                 early = self._run_frames <= self._task.early_hit_frames
                 self._decide(Outcome.HIT, frame_id, early=early)
                 self._owed_trial = self.trial
                 self._enter(S.HIT, frame_id)
-                while self._advance(frame_id, t, settled=settled):
+                while self._advance(frame_id, ready=ready, settled=settled):
                     pass
 
     def take_effects(self) -> tuple[int, TrialEnd | None]:
@@ -154,7 +156,7 @@ class TaskMachine:
         if self.state in (S.WAITING, S.BASELINE, S.PAUSED):
             self._enter(S.DONE, frame_id)
 
-    def _advance(self, frame_id: int, t: float, *, settled: bool) -> bool:
+    def _advance(self, frame_id: int, *, ready: bool, settled: bool) -> bool:
         """Make one transition that time asks for; False where none is due."""
         task, state = self._task, self.state
         elapsed_s = (frame_id - self._entered_id) / self._rate_hz
@@ -182,7 +184,7 @@ class TaskMachine:
                 return False
             self._next_trial(frame_id, settled=settled)
         elif state is S.WAITING:
-            if not (settled and self.baseline_over and t == t):
+            if not (settled and self.baseline_over and ready):
                 return False
             self._next_trial(frame_id, settled=settled)
         elif state is S.BASELINE:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bci.config.load import settings_hash
 from bci.config.session import Session
-from bci.core.decoder import UnknownRoi
+from bci.core.decoding.decoder import UnknownRoi
 from bci.core.ledger import entry
 from bci.core.loop_types import (
     EpochStarted,
