@@ -71,7 +71,7 @@ def test_kernel_mode_is_where_the_density_is_highest(seed: int, n: int) -> None:
     if n == 1:
         assert mode == values[0]
         return
-    candidates = values[:: max(1, n // 64)]
+    candidates = values[:: max(1, n // 32)]
     density = density_at(candidates, values, width_of(values))
     place = int(np.argmin(np.abs(candidates - mode)))
     assert mode == pytest.approx(candidates[place], rel=1e-13)
