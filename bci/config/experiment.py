@@ -60,11 +60,33 @@ class Baseline(Settings):
 class Calibration(Settings):
     """How T follows from the baseline."""
 
+    rule: Literal["success_fraction", "seconds_per_hit"] = "success_fraction"
+    """T by the fraction of pseudo-trials that reach it, or by how often the baseline hits it."""
+    seconds_per_hit: PositiveFloat = 65.0
+    """The baseline shall hit T once in this time; hits are told apart by the re-arm of guards."""
     target_fraction: float = Field(default=0.5, gt=0, lt=1)
     """Fraction of pseudo-trials that shall succeed."""
     n_pseudo_trials: PositiveInt = 200
     step_dff: PositiveFloat = 0.005
+    """T is lo and a number of these steps, in the unit of the signal."""
     seed: NonNegativeInt = 1
+    chance_block_s: float = Field(default=60.0, ge=60)
+    """Predicted chance: length of the blocks that its interval is resampled from."""
+
+
+class Guards(Settings):
+    """What a hit needs besides the cursor at its target; all off by default."""
+
+    p_minus_below_mean: bool = False
+    """Mean signal of P- at most its mean over the baseline."""
+    p_plus_others_sd: float | None = None
+    """Mean of P+ without its most active cell at least this many SD above its baseline mean."""
+    max_cell_share: float | None = Field(default=None, gt=0, le=1)
+    """No cell contributes more than this part of the positive signal of P+."""
+    rearm_fraction: float | None = Field(default=None, lt=1)
+    """After a hit, s3 must come back to this part of T before the next; none: no such rule."""
+    rearm_frames: PositiveInt = 2
+    """For this many decoded frames in a row."""
 
 
 class Task(Settings):
@@ -84,6 +106,8 @@ class Task(Settings):
     """No trial starts later than this after the first one could."""
     early_hit_frames: NonNegativeInt = 3
     """Hits within this many decoded frames of RUN are counted apart."""
+    abort_at_zero_s: PositiveFloat | None = None
+    """RUN is aborted once the angle has been 0 degrees for this long; none: never."""
 
 
 class Stimulus(Settings):
@@ -129,6 +153,7 @@ class Experiment(Settings):
     """None: no baseline block; `threshold` is then needed."""
     threshold: Threshold | None = None
     calibration: Calibration = Calibration()
+    guards: Guards = Guards()
     task: Task = Task()
     stimulus: Stimulus = Stimulus()
     faults: StreamFaults = StreamFaults()

@@ -1,15 +1,18 @@
 """The closed loop: a pure function of one ordered list of frames and events."""
 
+from collections.abc import Sequence
 from math import ceil, inf, isfinite, nan
 
 import numpy as np
 
 from bci.config.session import Session
 from bci.core.board_types import LightCommand, RewardRequest
+from bci.core.calibration import CalibrationResult, calibrate
 from bci.core.decoding.angle import TARGET_DEG
 from bci.core.decoding.decoder import EnsembleDecoder
-from bci.core.decoding.registry import CURSORS
 from bci.core.frame_check import FrameCheck, Verdict
+from bci.core.guards import GuardRule
+from bci.core.hit_rule import HitRule
 from bci.core.ledger import entry
 from bci.core.loop_types import (
     Decision,
@@ -63,8 +66,12 @@ class ClosedLoop:
     ----------
     decoder
         The decoder, for taps such as the signal of the ensembles.
+    hit_rule
+        Cursor, guards and re-arm.
     baseline_s3
         s3 of the baseline block, without the first F0 window and flagged frames, dF/F.
+    baseline_signals
+        Smoothed signals of the ensembles at the same frames; each empty where no guard is set.
     baseline_medians
         Median F above dark of the same frames, counts.
 
@@ -75,10 +82,11 @@ class ClosedLoop:
     """
 
     def __init__(self, session: Session, info: StreamInfo) -> None:
-        experiment = session.experiment
+        self._experiment = experiment = session.experiment
         self.decoder = EnsembleDecoder(experiment.decoder, info)
-        self._cursor = CURSORS[experiment.decoder.control](experiment.decoder, self.decoder.layout)
+        self.hit_rule = HitRule(experiment, self.decoder.layout)
         self.baseline_s3: list[float] = []
+        self.baseline_signals: list[Sequence[float]] = []
         self.baseline_medians: list[float] = []
         self.run_frames = ceil(round(experiment.task.trial_s * info.plane_rate_hz, 9))
         self._check = FrameCheck(
@@ -138,6 +146,26 @@ class ClosedLoop:
         """Last frame stepped, -1 before the first."""
         return self._check.last_id
 
+    def calibrate(self) -> CalibrationResult:
+        """T, lo and the guards' levels from the baseline block; the loop itself does not change.
+
+        Raises
+        ------
+        bci.core.calibration.BaselineRefused
+            Where the baseline gives none.
+        """
+        experiment, medians = self._experiment, self.baseline_medians
+        return calibrate(
+            self.baseline_s3,
+            self.run_frames,
+            experiment.calibration,
+            float(np.median(medians)) if medians else nan,
+            plane_rate_hz=self.decoder.layout.plane_rate_hz,
+            guards=experiment.guards,
+            guard_rule=GuardRule(experiment.guards, self.decoder.layout.n_plus),
+            signals=self.baseline_signals,
+        )
+
     def step(self, frame: RoiFrame) -> Decision:
         """Take the next received frame in, whatever it is like."""
         verdict = self._check.check(frame, self._ledger)
@@ -176,6 +204,8 @@ class ClosedLoop:
                 self._stalled = self._stalled and task.state is TaskState.PAUSED
             case ThresholdSet() if inf > event.t > event.lo > -inf:
                 self.t, self.lo = event.t, event.lo
+                if event.guards is not None:
+                    self.hit_rule.guards.levels = event.guards
                 if isfinite(event.baseline_median):
                     self._check.dark_reference = event.baseline_median
             case Stalled():
@@ -212,12 +242,17 @@ class ClosedLoop:
             task.resume(frame_id)
         if self._check.dark_reference != self._check.dark_reference:
             self._settle_dark()
-        hit = self._cursor.update(s3, self.t, self.lo, running=task.state is TaskState.RUN)
-        task.step(frame_id, hit=hit, ready=self.t == self.t, settled=settled)
+        rule, t = self.hit_rule, self.t
+        signal = decoder.smoothed if rule.guards.needs_signal else ()
+        hit = rule.update(s3, signal, t, self.lo, running=task.state is TaskState.RUN)
+        angle_deg = rule.angle_deg
+        if task.step(frame_id, hit=hit, at_zero=angle_deg == 0.0, ready=t == t, settled=settled):
+            rule.disarm()
         if task.state is TaskState.BASELINE and settled:
             self.baseline_s3.append(s3)
+            self.baseline_signals.append(signal)
             self.baseline_medians.append(self._check.median)
-        self._angle_deg = self._cursor.angle_deg
+        self._angle_deg = angle_deg
 
     def _settle_dark(self) -> None:
         """Until a threshold brings the baseline's median, the first F0 window stands for it."""

@@ -62,6 +62,7 @@ class TaskMachine:
         self._entered_id = 0
         self._run_id = 0
         self._run_frames = 0
+        self._zero_id: int | None = None
         self._owed_trial = 0
         self._first_trial_id: int | None = None
         self._finishing = False
@@ -88,8 +89,10 @@ class TaskMachine:
         spent_s = (frame_id - self._first_trial_id) / self._rate_hz
         return min(spent_s / self._task.session_s, 1.0)
 
-    def step(self, frame_id: int, *, hit: bool, ready: bool, settled: bool) -> None:
-        """Take a decoded frame in.
+    def step(
+        self, frame_id: int, *, hit: bool, at_zero: bool = False, ready: bool, settled: bool
+    ) -> bool:
+        """Take a decoded frame in; True where it was a hit.
 
         Parameters
         ----------
@@ -97,6 +100,8 @@ class TaskMachine:
             Of this frame.
         hit
             True where a RUN that holds this frame ends with it in a hit.
+        at_zero
+            True where the angle is 0°, for the abort rule.
         ready
             True where there is a threshold; no trial starts without.
         settled
@@ -117,6 +122,9 @@ class TaskMachine:
                 self._enter(S.HIT, frame_id)
                 while self._advance(frame_id, ready=ready, settled=settled):
                     pass
+                return True
+            self._give_up(frame_id, at_zero=at_zero)
+        return False
 
     def take_effects(self) -> tuple[int, TrialEnd | None]:
         """Trial whose reward is to be paid now (0: none), and the trial that ended; told once."""
@@ -168,7 +176,7 @@ class TaskMachine:
         elif state is S.GREY:
             if elapsed_s < task.grey_s:
                 return False
-            self._run_id, self._run_frames = frame_id, 0
+            self._run_id, self._run_frames, self._zero_id = frame_id, 0, None
             self._enter(S.RUN, frame_id)
         elif state is S.HIT:
             if elapsed_s >= task.reward_delay_s:
@@ -194,6 +202,16 @@ class TaskMachine:
         else:
             return False
         return True
+
+    def _give_up(self, frame_id: int, *, at_zero: bool) -> None:
+        """Abort a RUN whose angle stays at 0°, where that is asked for."""
+        limit_s = self._task.abort_at_zero_s
+        if not at_zero or limit_s is None:
+            self._zero_id = None
+        elif self._zero_id is None:
+            self._zero_id = frame_id
+        elif (frame_id - self._zero_id) / self._rate_hz >= limit_s:
+            self.interrupt(frame_id)
 
     def _next_trial(self, frame_id: int, *, settled: bool) -> None:
         if self._first_trial_id is None:

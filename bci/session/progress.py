@@ -19,6 +19,10 @@ def status_line(telemetry: Telemetry) -> str:
         if stage in t.latency_ms
     )
     rate = f"{100 * t.hit_rate:.0f} %" if t.hits + t.misses else "–"
+    chance, low, high = (100 * value for value in t.chance)
+    if chance == chance:
+        rate += f" (chance {chance:.0f} %"
+        rate += f", {low:.0f}–{high:.0f} %)" if low == low else ")"
     parts = [
         f"{t.session_s:6.1f} s",
         f"{t.state.lower():8s} {100 * t.progress:3.0f} %",

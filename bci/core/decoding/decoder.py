@@ -60,6 +60,7 @@ class EnsembleDecoder:
         self._signal = SIGNALS[settings.signal](settings, self.layout)
         self._read_out = READ_OUTS[settings.read_out]
         self._recent: deque[float] = deque(maxlen=settings.smoothing_frames)
+        self._signals: deque[list[float]] = deque(maxlen=settings.smoothing_frames)
         self.frames_since_reset = 0
         self.signal: list[float] = [nan] * len(self.labels)
         self.s = nan
@@ -75,10 +76,17 @@ class EnsembleDecoder:
         """Places of the ROIs whose F0 is too small to divide by."""
         return self._signal.below_floor
 
+    @property
+    def smoothed(self) -> list[float]:
+        """Trailing mean of each ROI's signal, over the frames that s3 is the mean of."""
+        n = len(self._signals)
+        return [fsum(values) / n for values in zip(*self._signals, strict=True)]
+
     def reset(self) -> None:
         """Forget F0 and smoothing: after a start, a new epoch, a long gap."""
         self._signal.reset()
         self._recent.clear()
+        self._signals.clear()
         self.frames_since_reset = 0
 
     def update(self, fluorescence: Sequence[float]) -> float:
@@ -97,6 +105,7 @@ class EnsembleDecoder:
         self.signal = signal = self._signal.update(fluorescence)
         self.s = self._read_out(signal, self.layout.n_plus)
         self._recent.append(self.s)
+        self._signals.append(signal)
         self.s3 = fsum(self._recent) / len(self._recent)
         self.frames_since_reset += 1
         return self.s3
