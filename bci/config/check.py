@@ -10,7 +10,7 @@ from bci.config.session import Session
 
 def faults_of(session: Session) -> list[Fault]:
     """Every rule between keys that the session breaks."""
-    rules = (_ensembles, _read_out, _threshold, _times, _plane, _rig)
+    rules = (_ensembles, _read_out, _guards, _calibration, _threshold, _times, _plane, _rig)
     return [fault for rule in rules for fault in rule(session)]
 
 
@@ -71,6 +71,64 @@ def _read_out(session: Session) -> list[Fault]:
             )
         )
     return faults
+
+
+def _guards(session: Session) -> list[Fault]:
+    experiment = session.experiment
+    guards, decoder, faults = experiment.guards, experiment.decoder, []
+    below, others = "experiment.guards.p_minus_below_mean", "experiment.guards.p_plus_others_sd"
+    if guards.p_minus_below_mean and not decoder.p_minus:
+        faults.append(
+            Fault(
+                below,
+                guards.p_minus_below_mean,
+                "needs ROIs in experiment.decoder.p_minus",
+                f"set {below} = false, or name them",
+                ("experiment.decoder.p_minus",),
+            )
+        )
+    if guards.p_plus_others_sd is not None and len(decoder.p_plus) < 2:
+        faults.append(
+            Fault(
+                others,
+                guards.p_plus_others_sd,
+                "needs two ROIs or more in experiment.decoder.p_plus",
+                "remove it, or name more ROIs",
+                ("experiment.decoder.p_plus",),
+            )
+        )
+    if experiment.baseline is None and (
+        guards.p_minus_below_mean or guards.p_plus_others_sd is not None
+    ):
+        faults.append(
+            Fault(
+                below if guards.p_minus_below_mean else others,
+                guards.p_minus_below_mean or guards.p_plus_others_sd,
+                "needs a baseline block, which it compares with",
+                "replace [threshold] by [baseline] with duration_s, or remove the guard",
+                ("experiment.baseline", "experiment.threshold"),
+            )
+        )
+    return faults
+
+
+def _calibration(session: Session) -> list[Fault]:
+    experiment = session.experiment
+    calibration, baseline = experiment.calibration, experiment.baseline
+    if baseline is None or calibration.rule != "seconds_per_hit":
+        return []
+    left_s = baseline.duration_s - experiment.decoder.f0_window_s
+    if left_s >= calibration.seconds_per_hit:
+        return []
+    return [
+        Fault(
+            "experiment.calibration.seconds_per_hit",
+            calibration.seconds_per_hit,
+            f"must be at most duration_s - f0_window_s = {left_s:g} s of the baseline",
+            "record a longer baseline, or ask for a hit more often",
+            ("experiment.baseline.duration_s", "experiment.decoder.f0_window_s"),
+        )
+    ]
 
 
 def _threshold(session: Session) -> list[Fault]:
