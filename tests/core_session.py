@@ -40,6 +40,7 @@ def session_of(
     calibration: dict[str, Any] | None = None,
     stimulus: dict[str, Any] | None = None,
     guards: dict[str, Any] | None = None,
+    baseline: dict[str, Any] | None = None,
 ) -> Session:
     """Settings with an F0 window of 1 s and trials of 1 s; T and lo 0.3 and −0.3."""
     experiment: dict[str, Any] = {
@@ -53,7 +54,7 @@ def session_of(
         "guards": guards or {},
     }
     if baseline_s is not None:
-        experiment["baseline"] = {"duration_s": baseline_s}
+        experiment["baseline"] = {"duration_s": baseline_s} | (baseline or {})
     elif threshold is not None:
         experiment["threshold"] = {"t": threshold[0], "lo": threshold[1]}
     rig = {

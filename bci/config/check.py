@@ -193,6 +193,17 @@ def _times(session: Session) -> list[Fault]:
                     ("experiment.decoder.f0_window_s", "experiment.task.trial_s"),
                 )
             )
+        baseline = experiment.baseline
+        if baseline.grating_jitter_s >= baseline.grating_s:
+            faults.append(
+                Fault(
+                    "experiment.baseline.grating_jitter_s",
+                    baseline.grating_jitter_s,
+                    f"must be below experiment.baseline.grating_s = {baseline.grating_s:g}",
+                    "every grating must last: shorten the jitter",
+                    ("experiment.baseline.grating_s",),
+                )
+            )
     rate_hz = session.rig.source.rate_hz
     if rate_hz is not None:
         plane_rate_hz = rate_hz / session.rig.source.n_planes

@@ -55,6 +55,16 @@ class Baseline(Settings):
     """The block before the task that T and lo come from."""
 
     duration_s: PositiveFloat = 780.0
+    stimulus: Literal["grey", "gratings"] = "grey"
+    """What the animal sees: grey, or 7 gratings, 0 to 90 degrees by 15, drawn with replacement."""
+    grating_s: PositiveFloat = 1.0
+    """Mean time of one grating."""
+    grating_jitter_s: NonNegativeFloat = 0.5
+    """Each lasts up to this much more or less, all alike likely."""
+    temporal_freq_hz: NonNegativeFloat = 0.0
+    """Drift of these gratings; 0: static."""
+    seed: NonNegativeInt = 1
+    """Of the order and the times of the gratings."""
 
 
 class Calibration(Settings):

@@ -32,6 +32,7 @@ from bci.core.loop_types import (
     TaskState,
     ThresholdSet,
 )
+from bci.core.passive_gratings import PassiveGratings
 from bci.core.stimulus_types import ScreenKind, StimulusCommand
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.core.task import TaskMachine
@@ -97,6 +98,10 @@ class ClosedLoop:
         )
         baseline_s = experiment.baseline.duration_s if experiment.baseline else 0.0
         self._task = TaskMachine(experiment.task, info.rate_hz, baseline_s)
+        baseline = experiment.baseline
+        has_gratings = baseline is not None and baseline.stimulus == "gratings"
+        self._gratings = PassiveGratings(baseline) if baseline and has_gratings else None
+        self._passive_freq_hz = baseline.temporal_freq_hz if baseline else 0.0
         self._stimulus = experiment.stimulus
         self._threshold = experiment.threshold
         self._reward_ul = experiment.task.reward_ul
@@ -318,7 +323,12 @@ class ClosedLoop:
     def _command(self, frame_id: int, state: TaskState) -> StimulusCommand | None:
         """The screen's new state, or None where it stays as it is."""
         screen, orientation_deg = SCREENS[state], 0.0
-        if screen is ScreenKind.GRATING:
+        stimulus = self._stimulus
+        temporal_freq_hz = stimulus.temporal_freq_hz
+        if state is TaskState.BASELINE and self._gratings is not None:
+            screen, temporal_freq_hz = ScreenKind.GRATING, self._passive_freq_hz
+            orientation_deg = self._gratings.angle_deg(self._task.baseline_s(frame_id))
+        elif screen is ScreenKind.GRATING:
             orientation_deg = self._angle_deg
             if self._frozen:
                 screen = ScreenKind.FROZEN
@@ -329,14 +339,13 @@ class ClosedLoop:
             return None
         self._shown = shown
         self._command_id += 1
-        stimulus = self._stimulus
         return StimulusCommand(
             self._command_id,
             frame_id,
             screen,
             orientation_deg,
             stimulus.contrast,
-            stimulus.temporal_freq_hz,
+            temporal_freq_hz,
         )
 
     def _reward(self, trial: int) -> RewardRequest:

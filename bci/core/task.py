@@ -77,13 +77,17 @@ class TaskMachine:
         """True once the baseline block has had its time."""
         return self._baseline_spent_s >= self._baseline_s
 
+    def baseline_s(self, frame_id: int) -> float:
+        """Frame time spent in the baseline block so far, pauses left out, seconds."""
+        spent_s = self._baseline_spent_s
+        if self.state is S.BASELINE and self._seen:
+            spent_s += max(0, frame_id - self._entered_id) / self._rate_hz
+        return spent_s
+
     def progress(self, frame_id: int) -> float:
         """How far the present block is, in 0–1 of its time."""
         if not self.baseline_over:
-            spent_s = self._baseline_spent_s
-            if self.state is S.BASELINE:
-                spent_s += (frame_id - self._entered_id) / self._rate_hz
-            return min(spent_s / self._baseline_s, 1.0)
+            return min(self.baseline_s(frame_id) / self._baseline_s, 1.0)
         if self._first_trial_id is None:
             return 0.0
         spent_s = (frame_id - self._first_trial_id) / self._rate_hz

@@ -161,6 +161,10 @@ def test_long_value_is_shortened() -> None:
             "experiment.threshold.t",
         ),
         ({"experiment.baseline.duration_s": 10.9}, "experiment.baseline.duration_s"),
+        (
+            {"experiment.baseline.grating_jitter_s": 1.0},
+            "experiment.baseline.grating_jitter_s",
+        ),
         ({"experiment.task.reward_delay_s": 2.1}, "experiment.task.reward_delay_s"),
         ({"experiment.task.reward_ul": 51.0}, "experiment.task.reward_ul"),
         ({"experiment.decoder.p_minus": []}, "experiment.decoder.p_minus"),
