@@ -39,6 +39,8 @@ def session_of(
     faults: dict[str, Any] | None = None,
     calibration: dict[str, Any] | None = None,
     stimulus: dict[str, Any] | None = None,
+    guards: dict[str, Any] | None = None,
+    baseline: dict[str, Any] | None = None,
 ) -> Session:
     """Settings with an F0 window of 1 s and trials of 1 s; T and lo 0.3 and −0.3."""
     experiment: dict[str, Any] = {
@@ -49,9 +51,10 @@ def session_of(
         "faults": faults or {},
         "calibration": calibration or {},
         "stimulus": stimulus or {},
+        "guards": guards or {},
     }
     if baseline_s is not None:
-        experiment["baseline"] = {"duration_s": baseline_s}
+        experiment["baseline"] = {"duration_s": baseline_s} | (baseline or {})
     elif threshold is not None:
         experiment["threshold"] = {"t": threshold[0], "lo": threshold[1]}
     rig = {

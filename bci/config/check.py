@@ -10,7 +10,7 @@ from bci.config.session import Session
 
 def faults_of(session: Session) -> list[Fault]:
     """Every rule between keys that the session breaks."""
-    rules = (_ensembles, _threshold, _times, _plane, _rig)
+    rules = (_ensembles, _read_out, _guards, _calibration, _threshold, _times, _plane, _rig)
     return [fault for rule in rules for fault in rule(session)]
 
 
@@ -34,6 +34,101 @@ def _ensembles(session: Session) -> list[Fault]:
         if twice:
             faults.append(Fault(key, twice, "must hold each ROI once", "remove the repetition"))
     return faults
+
+
+def _read_out(session: Session) -> list[Fault]:
+    experiment = session.experiment
+    decoder, faults = experiment.decoder, []
+    minus, read_out = "experiment.decoder.p_minus", "experiment.decoder.read_out"
+    if decoder.read_out == "two_populations" and not decoder.p_minus:
+        faults.append(
+            Fault(
+                minus,
+                [],
+                f"must hold an ROI, because {read_out} is two_populations",
+                f'name its ROIs, or set {read_out} = "one_population"',
+                (read_out,),
+            )
+        )
+    if decoder.read_out == "one_population" and decoder.p_minus:
+        faults.append(
+            Fault(
+                minus,
+                list(decoder.p_minus),
+                f"must be empty, because {read_out} is one_population",
+                f'remove it, or set {read_out} = "two_populations"',
+                (read_out,),
+            )
+        )
+    if decoder.control == "velocity" and experiment.threshold is None:
+        faults.append(
+            Fault(
+                "experiment.decoder.control",
+                decoder.control,
+                "needs experiment.threshold: no T of a baseline says how fast to turn",
+                "replace [baseline] by [threshold] with t and lo",
+                ("experiment.threshold", "experiment.baseline"),
+            )
+        )
+    return faults
+
+
+def _guards(session: Session) -> list[Fault]:
+    experiment = session.experiment
+    guards, decoder, faults = experiment.guards, experiment.decoder, []
+    below, others = "experiment.guards.p_minus_below_mean", "experiment.guards.p_plus_others_sd"
+    if guards.p_minus_below_mean and not decoder.p_minus:
+        faults.append(
+            Fault(
+                below,
+                guards.p_minus_below_mean,
+                "needs ROIs in experiment.decoder.p_minus",
+                f"set {below} = false, or name them",
+                ("experiment.decoder.p_minus",),
+            )
+        )
+    if guards.p_plus_others_sd is not None and len(decoder.p_plus) < 2:
+        faults.append(
+            Fault(
+                others,
+                guards.p_plus_others_sd,
+                "needs two ROIs or more in experiment.decoder.p_plus",
+                "remove it, or name more ROIs",
+                ("experiment.decoder.p_plus",),
+            )
+        )
+    if experiment.baseline is None and (
+        guards.p_minus_below_mean or guards.p_plus_others_sd is not None
+    ):
+        faults.append(
+            Fault(
+                below if guards.p_minus_below_mean else others,
+                guards.p_minus_below_mean or guards.p_plus_others_sd,
+                "needs a baseline block, which it compares with",
+                "replace [threshold] by [baseline] with duration_s, or remove the guard",
+                ("experiment.baseline", "experiment.threshold"),
+            )
+        )
+    return faults
+
+
+def _calibration(session: Session) -> list[Fault]:
+    experiment = session.experiment
+    calibration, baseline = experiment.calibration, experiment.baseline
+    if baseline is None or calibration.rule != "seconds_per_hit":
+        return []
+    left_s = baseline.duration_s - experiment.decoder.f0_window_s
+    if left_s >= calibration.seconds_per_hit:
+        return []
+    return [
+        Fault(
+            "experiment.calibration.seconds_per_hit",
+            calibration.seconds_per_hit,
+            f"must be at most duration_s - f0_window_s = {left_s:g} s of the baseline",
+            "record a longer baseline, or ask for a hit more often",
+            ("experiment.baseline.duration_s", "experiment.decoder.f0_window_s"),
+        )
+    ]
 
 
 def _threshold(session: Session) -> list[Fault]:
@@ -96,6 +191,17 @@ def _times(session: Session) -> list[Fault]:
                     f"must be at least f0_window_s + trial_s = {needed_s:g} s",
                     "record a longer baseline, or shorten the F0 window or the trial",
                     ("experiment.decoder.f0_window_s", "experiment.task.trial_s"),
+                )
+            )
+        baseline = experiment.baseline
+        if baseline.grating_jitter_s >= baseline.grating_s:
+            faults.append(
+                Fault(
+                    "experiment.baseline.grating_jitter_s",
+                    baseline.grating_jitter_s,
+                    f"must be below experiment.baseline.grating_s = {baseline.grating_s:g}",
+                    "every grating must last: shorten the jitter",
+                    ("experiment.baseline.grating_s",),
                 )
             )
     rate_hz = session.rig.source.rate_hz

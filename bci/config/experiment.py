@@ -14,15 +14,30 @@ class Decoder(Settings):
 
     p_plus: tuple[str, ...] = Field(min_length=1)
     """Labels of the ROIs whose activity turns the grating towards the target."""
-    p_minus: tuple[str, ...] = Field(min_length=1)
-    """Labels of the ROIs whose activity turns it away."""
+    p_minus: tuple[str, ...] = ()
+    """Labels of the ROIs whose activity turns it away; none where read_out is one_population."""
     decode_plane: NonNegativeInt = 0
+    signal: Literal["dff", "raw", "spikes"] = "dff"
+    """dF/F; counts above dark; or spikes per second of a voltage indicator."""
+    f0_mode: Literal["percentile", "exponential", "kernel_mode"] = "percentile"
+    """F0 of dF/F: percentile of the window, exponential mean, or mode of the window's density."""
     f0_window_s: PositiveFloat = 30.0
+    """Window of F0, time constant of the exponential mean, window of the SD of spikes."""
     f0_percentile: float = Field(default=10.0, ge=0, le=100)
+    spike_highpass_hz: PositiveFloat = 10.0
+    """Corner of the causal high-pass before spikes are looked for."""
+    spike_sd: PositiveFloat = 4.0
+    """A spike crosses this many standard deviations of the high-passed fluorescence."""
+    read_out: Literal["two_populations", "one_population"] = "two_populations"
+    """s: mean of P+ minus mean of P-, or mean of P+ alone."""
     smoothing_frames: PositiveInt = 3
     """s3 is the mean of the last this many values of s."""
     dff_floor_counts: PositiveFloat = 1.0
     """Smallest F0 that dF/F divides by; an ROI below it is flagged."""
+    control: Literal["position", "velocity"] = "position"
+    """The angle follows s3, or turns at a speed that follows it, from 0 at the start of RUN."""
+    velocity_deg_per_s: PositiveFloat = 45.0
+    """Speed at s3 >= T where control is velocity."""
     angle_map: Literal["steps", "continuous"] = "steps"
     """steps: 7 angles, 0 to 90 degrees by 15."""
 
@@ -31,25 +46,57 @@ class Threshold(Settings):
     """T and lo given by hand instead of by a baseline."""
 
     t: float
-    """Hit at s3 >= t, dF/F."""
+    """Hit at s3 >= t, in the unit of the signal; full speed where control is velocity."""
     lo: float
-    """s3 that shows 0 degrees, dF/F."""
+    """s3 that shows 0 degrees, same unit; no speed where control is velocity."""
 
 
 class Baseline(Settings):
     """The block before the task that T and lo come from."""
 
     duration_s: PositiveFloat = 780.0
+    stimulus: Literal["grey", "gratings"] = "grey"
+    """What the animal sees: grey, or 7 gratings, 0 to 90 degrees by 15, drawn with replacement."""
+    grating_s: PositiveFloat = 1.0
+    """Mean time of one grating."""
+    grating_jitter_s: NonNegativeFloat = 0.5
+    """Each lasts up to this much more or less, all alike likely."""
+    temporal_freq_hz: NonNegativeFloat = 0.0
+    """Drift of these gratings; 0: static."""
+    seed: NonNegativeInt = 1
+    """Of the order and the times of the gratings."""
 
 
 class Calibration(Settings):
     """How T follows from the baseline."""
 
+    rule: Literal["success_fraction", "seconds_per_hit"] = "success_fraction"
+    """T by the fraction of pseudo-trials that reach it, or by how often the baseline hits it."""
+    seconds_per_hit: PositiveFloat = 65.0
+    """The baseline shall hit T once in this time; hits are told apart by the re-arm of guards."""
     target_fraction: float = Field(default=0.5, gt=0, lt=1)
     """Fraction of pseudo-trials that shall succeed."""
     n_pseudo_trials: PositiveInt = 200
     step_dff: PositiveFloat = 0.005
+    """T is lo and a number of these steps, in the unit of the signal."""
     seed: NonNegativeInt = 1
+    chance_block_s: float = Field(default=60.0, ge=60)
+    """Predicted chance: length of the blocks that its interval is resampled from."""
+
+
+class Guards(Settings):
+    """What a hit needs besides the cursor at its target; all off by default."""
+
+    p_minus_below_mean: bool = False
+    """Mean signal of P- at most its mean over the baseline."""
+    p_plus_others_sd: float | None = None
+    """Mean of P+ without its most active cell at least this many SD above its baseline mean."""
+    max_cell_share: float | None = Field(default=None, gt=0, le=1)
+    """No cell contributes more than this part of the positive signal of P+."""
+    rearm_fraction: float | None = Field(default=None, lt=1)
+    """After a hit, s3 must come back to this part of T before the next; none: no such rule."""
+    rearm_frames: PositiveInt = 2
+    """For this many decoded frames in a row."""
 
 
 class Task(Settings):
@@ -69,6 +116,8 @@ class Task(Settings):
     """No trial starts later than this after the first one could."""
     early_hit_frames: NonNegativeInt = 3
     """Hits within this many decoded frames of RUN are counted apart."""
+    abort_at_zero_s: PositiveFloat | None = None
+    """RUN is aborted once the angle has been 0 degrees for this long; none: never."""
 
 
 class Stimulus(Settings):
@@ -114,6 +163,7 @@ class Experiment(Settings):
     """None: no baseline block; `threshold` is then needed."""
     threshold: Threshold | None = None
     calibration: Calibration = Calibration()
+    guards: Guards = Guards()
     task: Task = Task()
     stimulus: Stimulus = Stimulus()
     faults: StreamFaults = StreamFaults()

@@ -1,13 +1,18 @@
 """T and lo from a baseline, by the lines of the reference."""
 
 from collections.abc import Sequence
+from math import inf, nan
 
 import msgspec
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from bci.config.experiment import Calibration
+from bci.config.experiment import Calibration, Guards
+from bci.core.chance import Chance
+from bci.core.guards import GuardRule
+from bci.core.hit_rate import first_step_above, threshold_of_rate
+from bci.core.loop_types import GuardLevels, ThresholdSet
 
 FAR_BELOW_SD = 3.0
 
@@ -35,6 +40,10 @@ class CalibrationResult(msgspec.Struct, frozen=True):
         Median over frames and ROIs of F above dark, counts; NaN where unknown.
     warnings
         What an operator should look at, in words.
+    guards
+        Levels of the guards; None where they need none.
+    chance, chance_low, chance_high
+        Predicted accuracy of a passive animal and its interval of 95 %, 0–1; NaN until predicted.
     """
 
     t: float
@@ -47,15 +56,39 @@ class CalibrationResult(msgspec.Struct, frozen=True):
     run_frames: int
     baseline_median: float
     warnings: tuple[str, ...]
+    guards: GuardLevels | None = None
+    chance: float = nan
+    chance_low: float = nan
+    chance_high: float = nan
+
+    @property
+    def threshold(self) -> ThresholdSet:
+        """The event that tells it to the loop."""
+        return ThresholdSet(self.t, self.lo, self.baseline_median, "calibration", self.guards)
+
+    def with_chance(self, chance: Chance) -> "CalibrationResult":
+        """The same with a predicted chance, and its warnings."""
+        return msgspec.structs.replace(
+            self,
+            chance=chance.chance,
+            chance_low=chance.low,
+            chance_high=chance.high,
+            warnings=(*self.warnings, *chance.warnings),
+        )
 
 
 def calibrate(
     s3: Sequence[float] | NDArray[np.float64],
     run_frames: int,
     settings: Calibration,
-    baseline_median: float = float("nan"),
+    baseline_median: float = nan,
+    *,
+    plane_rate_hz: float = nan,
+    guards: Guards | None = None,
+    guard_rule: GuardRule | None = None,
+    signals: Sequence[Sequence[float]] = (),
 ) -> CalibrationResult:
-    """Find the threshold that a fraction of pseudo-trials reaches.
+    """Find the threshold that a fraction of pseudo-trials reaches, or that is hit at a rate.
 
     Parameters
     ----------
@@ -68,6 +101,13 @@ def calibrate(
         `experiment.calibration`; its seed makes the result reproducible.
     baseline_median
         Passed on to the result.
+    plane_rate_hz
+        Rate of the decoded frames, Hz; needed for a rate of hits.
+    guards
+        `experiment.guards`, for the re-arm between hits.
+    guard_rule, signals
+        Where guards are set: the rule, and the smoothed signals at the same frames. Frames at which
+        a guard fails cannot be hits.
 
     Raises
     ------
@@ -92,10 +132,23 @@ def calibrate(
             "s3 did not vary in the baseline, or was at its minimum for half of it: "
             "look at the ensembles and at the stream"
         )
+    eligible, levels = np.ones(len(trace), dtype=np.bool_), None
+    if guard_rule is not None and guard_rule.needs_signal:
+        guard_rule.levels = levels = guard_rule.levels_of(signals)
+        eligible = np.array([guard_rule.hold(signal) for signal in signals], dtype=np.bool_)
+        if not eligible.any():
+            raise BaselineRefused(
+                "the guards of experiment.guards hold at no frame of the baseline: relax them"
+            )
     rng = np.random.default_rng(settings.seed)
     starts = rng.integers(0, len(trace) - run_frames + 1, size=settings.n_pseudo_trials)
-    maxima = sliding_window_view(trace, run_frames)[starts].max(axis=1)
-    t = _smallest_threshold(maxima, lo, settings)
+    could_hit = np.where(eligible, trace, -inf)
+    maxima = sliding_window_view(could_hit, run_frames)[starts].max(axis=1)
+    if settings.rule == "success_fraction":
+        t = _smallest_threshold(maxima, lo, settings)
+    else:
+        n_allowed = _hits_allowed(len(trace), plane_rate_hz, settings)
+        t = threshold_of_rate(trace, eligible, lo, settings.step_dff, n_allowed, guards or Guards())
     left = trace[trace <= median]
     mirrored = np.concatenate([left, 2 * median - left])
     mu, sigma = float(mirrored.mean()), float(mirrored.std(ddof=1))
@@ -110,22 +163,26 @@ def calibrate(
         run_frames=run_frames,
         baseline_median=baseline_median,
         warnings=_warnings(trace, lo, sigma),
+        guards=levels,
     )
+
+
+def _hits_allowed(n_frames: int, plane_rate_hz: float, settings: Calibration) -> int:
+    seconds = n_frames / plane_rate_hz
+    if not seconds >= settings.seconds_per_hit:
+        raise BaselineRefused(
+            f"the baseline holds {seconds:.1f} s, one hit shall take {settings.seconds_per_hit:g} s"
+            ": record a longer baseline, or lower experiment.calibration.seconds_per_hit"
+        )
+    return int(seconds / settings.seconds_per_hit)
 
 
 def _smallest_threshold(maxima: NDArray[np.float64], lo: float, settings: Calibration) -> float:
     n, step = len(maxima), settings.step_dff
     n_allowed = max(m for m in range(n) if m / n <= settings.target_fraction)
     beyond = float(np.sort(maxima)[n - 1 - n_allowed])
-    # as few pseudo-trials succeed as are allowed once T is beyond this maximum; by halves, because
-    # an artefact may lie any number of steps above lo
-    below, above = 0, 1
-    while lo + step * above <= beyond:
-        below, above = above, 2 * above
-    while above - below > 1:
-        middle = (below + above) // 2
-        below, above = (middle, above) if lo + step * middle <= beyond else (below, middle)
-    return lo + step * above
+    # as few pseudo-trials succeed as are allowed once T is beyond this maximum
+    return lo + step * first_step_above(beyond, lo, step)
 
 
 def _warnings(trace: NDArray[np.float64], lo: float, sigma: float) -> tuple[str, ...]:

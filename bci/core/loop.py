@@ -1,14 +1,18 @@
 """The closed loop: a pure function of one ordered list of frames and events."""
 
+from collections.abc import Sequence
 from math import ceil, inf, isfinite, nan
 
 import numpy as np
 
 from bci.config.session import Session
-from bci.core.angle import TARGET_DEG, angle_of
 from bci.core.board_types import LightCommand, RewardRequest
-from bci.core.decoder import TwoEnsembleDecoder
+from bci.core.calibration import CalibrationResult, calibrate
+from bci.core.decoding.angle import TARGET_DEG
+from bci.core.decoding.decoder import EnsembleDecoder
 from bci.core.frame_check import FrameCheck, Verdict
+from bci.core.guards import GuardRule
+from bci.core.hit_rule import HitRule
 from bci.core.ledger import entry
 from bci.core.loop_types import (
     Decision,
@@ -28,6 +32,7 @@ from bci.core.loop_types import (
     TaskState,
     ThresholdSet,
 )
+from bci.core.passive_gratings import PassiveGratings
 from bci.core.stimulus_types import ScreenKind, StimulusCommand
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.core.task import TaskMachine
@@ -61,22 +66,28 @@ class ClosedLoop:
     Attributes
     ----------
     decoder
-        The decoder, for taps such as dF/F of the ensembles.
+        The decoder, for taps such as the signal of the ensembles.
+    hit_rule
+        Cursor, guards and re-arm.
     baseline_s3
         s3 of the baseline block, without the first F0 window and flagged frames, dF/F.
+    baseline_signals
+        Smoothed signals of the ensembles at the same frames; each empty where no guard is set.
     baseline_medians
         Median F above dark of the same frames, counts.
 
     Raises
     ------
-    bci.core.decoder.UnknownRoi
+    bci.core.decoding.decoder.UnknownRoi
         Where an ensemble names an ROI that the decode plane does not have.
     """
 
     def __init__(self, session: Session, info: StreamInfo) -> None:
-        experiment = session.experiment
-        self.decoder = TwoEnsembleDecoder(experiment.decoder, info)
+        self._experiment = experiment = session.experiment
+        self.decoder = EnsembleDecoder(experiment.decoder, info)
+        self.hit_rule = HitRule(experiment, self.decoder.layout)
         self.baseline_s3: list[float] = []
+        self.baseline_signals: list[Sequence[float]] = []
         self.baseline_medians: list[float] = []
         self.run_frames = ceil(round(experiment.task.trial_s * info.plane_rate_hz, 9))
         self._check = FrameCheck(
@@ -87,10 +98,13 @@ class ClosedLoop:
         )
         baseline_s = experiment.baseline.duration_s if experiment.baseline else 0.0
         self._task = TaskMachine(experiment.task, info.rate_hz, baseline_s)
+        baseline = experiment.baseline
+        has_gratings = baseline is not None and baseline.stimulus == "gratings"
+        self._gratings = PassiveGratings(baseline) if baseline and has_gratings else None
+        self._passive_freq_hz = baseline.temporal_freq_hz if baseline else 0.0
         self._stimulus = experiment.stimulus
         self._threshold = experiment.threshold
         self._reward_ul = experiment.task.reward_ul
-        self._continuous = experiment.decoder.angle_map == "continuous"
         self._resume_after_stall = experiment.faults.resume_after_stall
         self._places = np.array(self.decoder.roi_indices, dtype=np.intp)
         self._gathered = np.empty(len(self._places), dtype=np.float32)
@@ -137,6 +151,26 @@ class ClosedLoop:
         """Last frame stepped, -1 before the first."""
         return self._check.last_id
 
+    def calibrate(self) -> CalibrationResult:
+        """T, lo and the guards' levels from the baseline block; the loop itself does not change.
+
+        Raises
+        ------
+        bci.core.calibration.BaselineRefused
+            Where the baseline gives none.
+        """
+        experiment, medians = self._experiment, self.baseline_medians
+        return calibrate(
+            self.baseline_s3,
+            self.run_frames,
+            experiment.calibration,
+            float(np.median(medians)) if medians else nan,
+            plane_rate_hz=self.decoder.layout.plane_rate_hz,
+            guards=experiment.guards,
+            guard_rule=GuardRule(experiment.guards, self.decoder.layout.n_plus),
+            signals=self.baseline_signals,
+        )
+
     def step(self, frame: RoiFrame) -> Decision:
         """Take the next received frame in, whatever it is like."""
         verdict = self._check.check(frame, self._ledger)
@@ -175,6 +209,8 @@ class ClosedLoop:
                 self._stalled = self._stalled and task.state is TaskState.PAUSED
             case ThresholdSet() if inf > event.t > event.lo > -inf:
                 self.t, self.lo = event.t, event.lo
+                if event.guards is not None:
+                    self.hit_rule.guards.levels = event.guards
                 if isfinite(event.baseline_median):
                     self._check.dark_reference = event.baseline_median
             case Stalled():
@@ -211,11 +247,17 @@ class ClosedLoop:
             task.resume(frame_id)
         if self._check.dark_reference != self._check.dark_reference:
             self._settle_dark()
-        task.step(frame_id, s3, self.t, settled=settled)
+        rule, t = self.hit_rule, self.t
+        signal = decoder.smoothed if rule.guards.needs_signal else ()
+        hit = rule.update(s3, signal, t, self.lo, running=task.state is TaskState.RUN)
+        angle_deg = rule.angle_deg
+        if task.step(frame_id, hit=hit, at_zero=angle_deg == 0.0, ready=t == t, settled=settled):
+            rule.disarm()
         if task.state is TaskState.BASELINE and settled:
             self.baseline_s3.append(s3)
+            self.baseline_signals.append(signal)
             self.baseline_medians.append(self._check.median)
-        self._angle_deg = angle_of(s3, self.t, self.lo, continuous=self._continuous)
+        self._angle_deg = angle_deg
 
     def _settle_dark(self) -> None:
         """Until a threshold brings the baseline's median, the first F0 window stands for it."""
@@ -281,7 +323,12 @@ class ClosedLoop:
     def _command(self, frame_id: int, state: TaskState) -> StimulusCommand | None:
         """The screen's new state, or None where it stays as it is."""
         screen, orientation_deg = SCREENS[state], 0.0
-        if screen is ScreenKind.GRATING:
+        stimulus = self._stimulus
+        temporal_freq_hz = stimulus.temporal_freq_hz
+        if state is TaskState.BASELINE and self._gratings is not None:
+            screen, temporal_freq_hz = ScreenKind.GRATING, self._passive_freq_hz
+            orientation_deg = self._gratings.angle_deg(self._task.baseline_s(frame_id))
+        elif screen is ScreenKind.GRATING:
             orientation_deg = self._angle_deg
             if self._frozen:
                 screen = ScreenKind.FROZEN
@@ -292,14 +339,13 @@ class ClosedLoop:
             return None
         self._shown = shown
         self._command_id += 1
-        stimulus = self._stimulus
         return StimulusCommand(
             self._command_id,
             frame_id,
             screen,
             orientation_deg,
             stimulus.contrast,
-            stimulus.temporal_freq_hz,
+            temporal_freq_hz,
         )
 
     def _reward(self, trial: int) -> RewardRequest:

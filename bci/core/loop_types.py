@@ -116,23 +116,42 @@ class Finish(msgspec.Struct, frozen=True, tag="finish"):
     reason: str
 
 
+class GuardLevels(msgspec.Struct, frozen=True):
+    """What the guards of a hit compare with, from the baseline, in the unit of the signal.
+
+    Parameters
+    ----------
+    p_minus_max
+        Largest mean of P− at a hit; NaN where that guard is off.
+    others_min
+        Smallest mean of P+ without its most active cell, for each cell that may be that one; empty
+        where that guard is off.
+    """
+
+    p_minus_max: float
+    others_min: tuple[float, ...]
+
+
 class ThresholdSet(msgspec.Struct, frozen=True, tag="threshold"):
     """T and lo, from a calibration, the settings or the operator.
 
     Parameters
     ----------
     t, lo
-        dF/F of s3: hit at t, 0 degrees at lo.
+        In the unit of s3: hit at t, 0 degrees at lo.
     baseline_median
         Median over all ROIs of the decode plane of F above dark, counts; NaN: unknown.
     origin
         calibration, settings or operator.
+    guards
+        Levels of the guards; None: those before stay.
     """
 
     t: float
     lo: float
     baseline_median: float
     origin: str
+    guards: GuardLevels | None = None
 
 
 class Stalled(msgspec.Struct, frozen=True, tag="stall"):

@@ -62,6 +62,7 @@ class TaskMachine:
         self._entered_id = 0
         self._run_id = 0
         self._run_frames = 0
+        self._zero_id: int | None = None
         self._owed_trial = 0
         self._first_trial_id: int | None = None
         self._finishing = False
@@ -76,27 +77,37 @@ class TaskMachine:
         """True once the baseline block has had its time."""
         return self._baseline_spent_s >= self._baseline_s
 
+    def baseline_s(self, frame_id: int) -> float:
+        """Frame time spent in the baseline block so far, pauses left out, seconds."""
+        spent_s = self._baseline_spent_s
+        if self.state is S.BASELINE and self._seen:
+            spent_s += max(0, frame_id - self._entered_id) / self._rate_hz
+        return spent_s
+
     def progress(self, frame_id: int) -> float:
         """How far the present block is, in 0–1 of its time."""
         if not self.baseline_over:
-            spent_s = self._baseline_spent_s
-            if self.state is S.BASELINE:
-                spent_s += (frame_id - self._entered_id) / self._rate_hz
-            return min(spent_s / self._baseline_s, 1.0)
+            return min(self.baseline_s(frame_id) / self._baseline_s, 1.0)
         if self._first_trial_id is None:
             return 0.0
         spent_s = (frame_id - self._first_trial_id) / self._rate_hz
         return min(spent_s / self._task.session_s, 1.0)
 
-    def step(self, frame_id: int, s3: float, t: float, *, settled: bool) -> None:
-        """Take a decoded frame in.
+    def step(
+        self, frame_id: int, *, hit: bool, at_zero: bool = False, ready: bool, settled: bool
+    ) -> bool:
+        """Take a decoded frame in; True where it was a hit.
 
         Parameters
         ----------
         frame_id
             Of this frame.
-        s3, t
-            Read-out and threshold, dF/F; a threshold of NaN lets no trial start.
+        hit
+            True where a RUN that holds this frame ends with it in a hit.
+        at_zero
+            True where the angle is 0°, for the abort rule.
+        ready
+            True where there is a threshold; no trial starts without.
         settled
             True where the F0 window is full.
         """
@@ -104,17 +115,20 @@ class TaskMachine:
             # whatever id a stream begins with, no time has passed before its first frame
             self._seen = True
             self._entered_id = frame_id
-        while self._advance(frame_id, t, settled=settled):
+        while self._advance(frame_id, ready=ready, settled=settled):
             pass
         if self.state is S.RUN:
             self._run_frames += 1
-            if s3 >= t:
+            if hit:
                 early = self._run_frames <= self._task.early_hit_frames
                 self._decide(Outcome.HIT, frame_id, early=early)
                 self._owed_trial = self.trial
                 self._enter(S.HIT, frame_id)
-                while self._advance(frame_id, t, settled=settled):
+                while self._advance(frame_id, ready=ready, settled=settled):
                     pass
+                return True
+            self._give_up(frame_id, at_zero=at_zero)
+        return False
 
     def take_effects(self) -> tuple[int, TrialEnd | None]:
         """Trial whose reward is to be paid now (0: none), and the trial that ended; told once."""
@@ -154,7 +168,7 @@ class TaskMachine:
         if self.state in (S.WAITING, S.BASELINE, S.PAUSED):
             self._enter(S.DONE, frame_id)
 
-    def _advance(self, frame_id: int, t: float, *, settled: bool) -> bool:
+    def _advance(self, frame_id: int, *, ready: bool, settled: bool) -> bool:
         """Make one transition that time asks for; False where none is due."""
         task, state = self._task, self.state
         elapsed_s = (frame_id - self._entered_id) / self._rate_hz
@@ -166,7 +180,7 @@ class TaskMachine:
         elif state is S.GREY:
             if elapsed_s < task.grey_s:
                 return False
-            self._run_id, self._run_frames = frame_id, 0
+            self._run_id, self._run_frames, self._zero_id = frame_id, 0, None
             self._enter(S.RUN, frame_id)
         elif state is S.HIT:
             if elapsed_s >= task.reward_delay_s:
@@ -182,7 +196,7 @@ class TaskMachine:
                 return False
             self._next_trial(frame_id, settled=settled)
         elif state is S.WAITING:
-            if not (settled and self.baseline_over and t == t):
+            if not (settled and self.baseline_over and ready):
                 return False
             self._next_trial(frame_id, settled=settled)
         elif state is S.BASELINE:
@@ -192,6 +206,16 @@ class TaskMachine:
         else:
             return False
         return True
+
+    def _give_up(self, frame_id: int, *, at_zero: bool) -> None:
+        """Abort a RUN whose angle stays at 0°, where that is asked for."""
+        limit_s = self._task.abort_at_zero_s
+        if not at_zero or limit_s is None:
+            self._zero_id = None
+        elif self._zero_id is None:
+            self._zero_id = frame_id
+        elif (frame_id - self._zero_id) / self._rate_hz >= limit_s:
+            self.interrupt(frame_id)
 
     def _next_trial(self, frame_id: int, *, settled: bool) -> None:
         if self._first_trial_id is None:

@@ -1,4 +1,4 @@
-"""What the loop took of a recorded session: its frames, its read-out, dF/F of the ensembles."""
+"""What the loop took of a recorded session: its frames, its read-out, the ensembles' signal."""
 
 from dataclasses import dataclass
 
@@ -22,9 +22,9 @@ class Stepped:
         Of the same frames; ids rise.
     decoded
         Rows of `SessionRecord.decision_table` of the frames that entered s3, shape (decoded,).
-    dff
-        dF/F of P+ and then P−, computed again from the frames, shape (decoded, ROIs); NaN where
-        damage to the journal took the frames it follows from.
+    signal
+        Signal of P+ and then P−, dF/F unless set otherwise, computed again from the frames, shape
+        (decoded, ROIs); NaN where damage to the journal took the frames it follows from.
     thresholds
         T and lo at each decoded frame, dF/F, shape (decoded, 2); NaN while unknown.
     """
@@ -33,7 +33,7 @@ class Stepped:
     frame_ids: NDArray[np.int64]
     planes: NDArray[np.int16]
     decoded: NDArray[np.intp]
-    dff: NDArray[np.float64]
+    signal: NDArray[np.float64]
     thresholds: NDArray[np.float64]
 
 
@@ -49,7 +49,7 @@ def step_again(record: SessionRecord) -> Stepped:
         )
     )
     n_rois = len(loop.decoder.labels)
-    dff = np.full((len(rows), n_rois), np.nan)
+    signal = np.full((len(rows), n_rois), np.nan)
     thresholds = np.full((len(rows), 2), np.nan)
     taken: list[tuple[int, int, int]] = []
     decoded: list[int] = []
@@ -64,7 +64,7 @@ def step_again(record: SessionRecord) -> Stepped:
         row = rows.get(item.sequence)
         if row is not None:
             if decision.decoded:
-                dff[len(decoded)] = loop.decoder.dff
+                signal[len(decoded)] = loop.decoder.signal
             thresholds[len(decoded)] = loop.t, loop.lo
             decoded.append(row)
     columns = np.array(taken, dtype=np.int64).reshape(-1, 3)
@@ -74,6 +74,6 @@ def step_again(record: SessionRecord) -> Stepped:
         frame_ids=columns[:, 1],
         planes=columns[:, 2].astype(np.int16),
         decoded=np.array(decoded, dtype=np.intp),
-        dff=dff[:n_decoded],
+        signal=signal[:n_decoded],
         thresholds=thresholds[:n_decoded],
     )

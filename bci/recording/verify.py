@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from bci.core.calibration import BaselineRefused, calibrate
+from bci.core.calibration import BaselineRefused
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import Decision, LoopEvent, ThresholdSet
 from bci.recording.folder import JOURNAL, MANIFEST
@@ -259,7 +259,7 @@ def _calibration_differs(
     if not isinstance(event, ThresholdSet) or event.origin != "calibration":
         return False
     try:
-        result = calibrate(loop.baseline_s3, loop.run_frames, record.session.experiment.calibration)
+        result = loop.calibrate()
     except BaselineRefused as refusal:
         comparison.difference = Difference(sequence, "calibration", event.t, str(refusal))
         return True

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bci.config.load import settings_hash
 from bci.config.session import Session
-from bci.core.decoder import UnknownRoi
+from bci.core.decoding.decoder import UnknownRoi
 from bci.core.ledger import entry
 from bci.core.loop_types import (
     EpochStarted,
@@ -37,7 +37,7 @@ from bci.stream.errors import StreamError
 from bci.stream.operator import OperatorServer
 from bci.stream.priority import Urgency, hurry
 from bci.stream.subscriber import Received
-from bci.stream.telemetry import Telemetry, TelemetryPublisher
+from bci.stream.telemetry import NO_CHANCE, Telemetry, TelemetryPublisher
 from hardware.board.interface import Board
 from hardware.board.kinds import open_board
 from hardware.board.virtual import VirtualBoard
@@ -163,6 +163,7 @@ class _Control:
             )
         except UnknownRoi as error:
             raise ControlFailed(f"experiment.decoder: {error}") from error
+        self._open.callback(self._runner.close)
         valve = self._session.rig.board.valve
         self._desk = OperatorDesk(
             self._operator,
@@ -298,6 +299,7 @@ class _Control:
             self._desk.screen_died = False
             self._runner.apply(ScreenBack())
         self._desk.attend()
+        self._runner.hear_chance()
         self._keep_telling(time.perf_counter_ns())
 
     def _watch(self) -> None:
@@ -373,6 +375,7 @@ class _Control:
         if decision is None:
             return Telemetry(time.perf_counter_ns(), "STARTING", screen=self._screen.light)
         loop, outcomes, frames = runner.loop, tally.outcomes, self._frames
+        found = runner.calibration
         return Telemetry(
             t_ns=time.perf_counter_ns(),
             state=decision.state.name,
@@ -386,6 +389,7 @@ class _Control:
             s3=decision.s3,
             t=loop.t,
             lo=loop.lo,
+            chance=(found.chance, found.chance_low, found.chance_high) if found else NO_CHANCE,
             angle_deg=decision.angle_deg,
             latency_ms=self._percentiles,
             lost_frames=tally.lost_frames,

@@ -15,6 +15,10 @@ def status_lines(telemetry: Telemetry) -> tuple[str, str]:
     """The session at one moment: the task, and how well the computer keeps up."""
     t = telemetry
     rate = f"{100 * t.hit_rate:.0f} %" if t.hits + t.misses else "–"
+    chance, low, high = (100 * value for value in t.chance)
+    if chance == chance:
+        rate += f" (chance {chance:.0f} %"
+        rate += f", {low:.0f}–{high:.0f} %)" if low == low else ")"
     task = [
         f"{t.session_s:6.1f} s",
         f"{t.state.lower():8s} {100 * t.progress:3.0f} %",

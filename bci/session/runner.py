@@ -2,11 +2,9 @@
 
 import logging
 
-import numpy as np
-
 from bci.config.session import Session
 from bci.core.board_types import BoardEvent, BoardEventKind
-from bci.core.calibration import BaselineRefused, CalibrationResult, calibrate
+from bci.core.calibration import BaselineRefused, CalibrationResult
 from bci.core.ledger import entry
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import (
@@ -16,13 +14,13 @@ from bci.core.loop_types import (
     LoopEvent,
     Stop,
     TaskState,
-    ThresholdSet,
 )
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.journal import Journal
 from bci.recording.records import SequencedEvent, Topic
 from bci.session.effects import Effects
 from bci.session.latency import LatencyBudget, Stage
+from bci.session.prediction import ChancePrediction
 from bci.session.tally import Tally
 from bci.stream.subscriber import Received
 
@@ -54,7 +52,7 @@ class LoopRunner:
     newest
         Last decision.
     calibration
-        Of this session's baseline, once it is over.
+        Of this session's baseline, once it is over; its predicted chance follows.
     """
 
     def __init__(
@@ -70,7 +68,7 @@ class LoopRunner:
         self.newest: Decision | None = None
         self.calibration: CalibrationResult | None = None
         self.failure: str | None = None
-        self._calibration_settings = session.experiment.calibration
+        self._prediction = ChancePrediction(session.experiment, info)
         self._board_lost = False
         self._effects = effects
         self._journal = journal
@@ -144,16 +142,10 @@ class LoopRunner:
         self._tally.decide(decision)
 
     def _calibrate(self) -> None:
-        """T and lo from the baseline that has just ended; takes about a millisecond."""
+        """T and lo from the baseline that has just ended; takes milliseconds, with guards tens."""
         loop = self.loop
-        medians = loop.baseline_medians
         try:
-            self.calibration = result = calibrate(
-                loop.baseline_s3,
-                loop.run_frames,
-                self._calibration_settings,
-                float(np.median(medians)) if medians else float("nan"),
-            )
+            self.calibration = result = loop.calibrate()
         except BaselineRefused as error:
             self.failure = f"baseline refused: {error}"
             log.error("%s", self.failure)
@@ -166,4 +158,27 @@ class LoopRunner:
             "calibration: T = %.3f, lo = %.3f, sigma = %.3f", result.t, result.lo, result.sigma
         )
         self._journal.append(Topic.CALIBRATION, result)
-        self.apply(ThresholdSet(result.t, result.lo, result.baseline_median, "calibration"))
+        self.apply(result.threshold)
+        self._prediction.start(result, loop)
+
+    def hear_chance(self, *, wait: bool = False) -> None:
+        """Record the predicted chance, once it is there or, at the end, when it has come."""
+        result = self._prediction.poll(wait=wait)
+        if result is None:
+            return
+        before = self.calibration.warnings if self.calibration else ()
+        for warning in result.warnings[len(before) :]:
+            log.warning("calibration: %s", warning)
+        log.info(
+            "predicted chance %.2f (%.2f–%.2f)",
+            result.chance,
+            result.chance_low,
+            result.chance_high,
+        )
+        self.calibration = result
+        self._journal.append(Topic.CALIBRATION, result)
+
+    def close(self) -> None:
+        """Wait for a prediction that is under way, and end its thread."""
+        self.hear_chance(wait=True)
+        self._prediction.close()

@@ -6,6 +6,7 @@ import zmq
 from bci.stream.sockets import bind, open_socket, wait_readable
 
 _QUEUE = 16
+NO_CHANCE = (float("nan"),) * 3
 
 
 class Telemetry(msgspec.Struct, frozen=True):
@@ -25,6 +26,8 @@ class Telemetry(msgspec.Struct, frozen=True):
         Rewards that the board has finished, and their volume.
     s3, t, lo
         Read-out, threshold and zero, dF/F; NaN where unknown.
+    chance
+        Predicted chance and its interval, 0-1; NaN where unknown.
     angle_deg
         As the screen shows it.
     latency_ms
@@ -53,6 +56,7 @@ class Telemetry(msgspec.Struct, frozen=True):
     s3: float = float("nan")
     t: float = float("nan")
     lo: float = float("nan")
+    chance: tuple[float, float, float] = NO_CHANCE
     angle_deg: float = float("nan")
     latency_ms: dict[str, tuple[float, float]] = {}
     lost_frames: int = 0

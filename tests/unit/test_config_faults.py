@@ -161,8 +161,45 @@ def test_long_value_is_shortened() -> None:
             "experiment.threshold.t",
         ),
         ({"experiment.baseline.duration_s": 10.9}, "experiment.baseline.duration_s"),
+        (
+            {"experiment.baseline.grating_jitter_s": 1.0},
+            "experiment.baseline.grating_jitter_s",
+        ),
         ({"experiment.task.reward_delay_s": 2.1}, "experiment.task.reward_delay_s"),
         ({"experiment.task.reward_ul": 51.0}, "experiment.task.reward_ul"),
+        ({"experiment.decoder.p_minus": []}, "experiment.decoder.p_minus"),
+        ({"experiment.decoder.read_out": "one_population"}, "experiment.decoder.p_minus"),
+        ({"experiment.decoder.control": "velocity"}, "experiment.decoder.control"),
+        (
+            {
+                "experiment.guards.p_plus_others_sd": 0.5,
+                "experiment.decoder.p_plus": ["a"],
+            },
+            "experiment.guards.p_plus_others_sd",
+        ),
+        (
+            {
+                "experiment.guards.p_minus_below_mean": True,
+                "experiment.baseline": GONE,
+                "experiment.threshold": {"t": 0.2, "lo": 0.0},
+            },
+            "experiment.guards.p_minus_below_mean",
+        ),
+        (
+            {
+                "experiment.guards.p_minus_below_mean": True,
+                "experiment.decoder.p_minus": [],
+                "experiment.decoder.read_out": "one_population",
+            },
+            "experiment.guards.p_minus_below_mean",
+        ),
+        (
+            {
+                "experiment.calibration.rule": "seconds_per_hit",
+                "experiment.calibration.seconds_per_hit": 55.1,
+            },
+            "experiment.calibration.seconds_per_hit",
+        ),
         ({"rig.board.kind": "serial"}, "rig.board.port"),
         ({"rig.board.keep_alive_ms": 151.0}, "rig.board.keep_alive_ms"),
         ({"rig.board.watchdog_ms": 199.0}, "rig.board.keep_alive_ms"),
@@ -179,6 +216,12 @@ def test_rule_between_keys_is_held(changes: dict[str, Any], key: str) -> None:
         {"experiment.baseline": GONE, "experiment.threshold": {"t": 0.1, "lo": -0.1}},
         {"experiment.baseline.duration_s": 11.0},
         {"experiment.task.reward_delay_s": 2.0},
+        {"experiment.decoder.p_minus": [], "experiment.decoder.read_out": "one_population"},
+        {"experiment.guards": {"p_minus_below_mean": True, "p_plus_others_sd": 0.5}},
+        {
+            "experiment.calibration.rule": "seconds_per_hit",
+            "experiment.calibration.seconds_per_hit": 55.0,
+        },
         {"rig.board.kind": "serial", "rig.board.port": "COM3"},
         {"rig.board.keep_alive_ms": 150.0},
     ],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bci.core.angle import angle_of
+from bci.core.decoding.angle import angle_of
 
 read_outs = st.floats(-1e6, 1e6)
 scales = st.tuples(st.floats(-10, 10), st.floats(1e-3, 10)).map(lambda p: (p[0] + p[1], p[0]))

@@ -8,19 +8,19 @@ from core_session import info_of, session_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bci.core.decoder import TwoEnsembleDecoder, UnknownRoi
+from bci.core.decoding.decoder import EnsembleDecoder, UnknownRoi
 
 
-def decoder_of(**decoder: object) -> TwoEnsembleDecoder:
+def decoder_of(**decoder: object) -> EnsembleDecoder:
     session = session_of(p_plus="ab", p_minus="cd", decoder=dict(decoder))
-    return TwoEnsembleDecoder(session.experiment.decoder, info_of())
+    return EnsembleDecoder(session.experiment.decoder, info_of())
 
 
 def test_read_out_is_mean_of_p_plus_minus_mean_of_p_minus() -> None:
     decoder = decoder_of(f0_percentile=0.0)
     decoder.update([100.0, 200.0, 400.0, 50.0])
     decoder.update([150.0, 400.0, 400.0, 60.0])
-    assert decoder.dff == [0.5, 1.0, 0.0, 0.2]
+    assert decoder.signal == [0.5, 1.0, 0.0, 0.2]
     assert decoder.s == pytest.approx(0.75 - 0.1)
 
 
@@ -36,7 +36,7 @@ def test_smoothed_read_out_is_the_mean_of_the_last_three() -> None:
 def test_roi_below_the_floor_is_divided_by_the_floor_and_flagged() -> None:
     decoder = decoder_of(dff_floor_counts=10.0)
     decoder.update([4.0, 100.0, 100.0, 10.0])
-    assert decoder.dff == [-0.6, 0.0, 0.0, 0.0]
+    assert decoder.signal == [-0.6, 0.0, 0.0, 0.0]
     assert decoder.below_floor == {0}
     decoder.update([400.0, 100.0, 100.0, 10.0])
     decoder.reset()
@@ -48,7 +48,7 @@ def test_nothing_is_read_out_before_the_first_frame() -> None:
     decoder = decoder_of()
     assert isnan(decoder.s)
     assert isnan(decoder.s3)
-    assert all(map(isnan, decoder.dff))
+    assert all(map(isnan, decoder.signal))
 
 
 def test_settled_once_the_window_is_full_and_again_after_a_reset() -> None:
@@ -66,20 +66,20 @@ def test_window_in_frames_follows_from_the_rate_of_one_plane() -> None:
     session = session_of(decoder={"f0_window_s": 30.0})
     one = info_of("abcd", rate_hz=30.92)
     two = info_of("abcd", planes=(0, 0, 1, 1), rate_hz=30.92)
-    assert TwoEnsembleDecoder(session.experiment.decoder, one).window_frames == 928
-    assert TwoEnsembleDecoder(session.experiment.decoder, two).window_frames == 464
+    assert EnsembleDecoder(session.experiment.decoder, one).window_frames == 928
+    assert EnsembleDecoder(session.experiment.decoder, two).window_frames == 464
 
 
 def test_places_are_those_of_the_decoded_plane() -> None:
     session = session_of(p_plus="d", p_minus="b", decoder={"decode_plane": 1})
     info = info_of("abcd", planes=(0, 1, 0, 1))
-    assert TwoEnsembleDecoder(session.experiment.decoder, info).roi_indices == (1, 0)
+    assert EnsembleDecoder(session.experiment.decoder, info).roi_indices == (1, 0)
 
 
 def test_roi_in_another_plane_is_unknown_and_named() -> None:
     session = session_of(p_plus="ax", p_minus="b")
     with pytest.raises(UnknownRoi, match="not in plane 0: x, b"):
-        TwoEnsembleDecoder(session.experiment.decoder, info_of("abcd", planes=(0, 1, 0, 0)))
+        EnsembleDecoder(session.experiment.decoder, info_of("abcd", planes=(0, 1, 0, 0)))
 
 
 rows = st.lists(
@@ -94,7 +94,7 @@ def test_order_of_rois_within_an_ensemble_changes_no_bit(
 ) -> None:
     session = session_of(p_plus="abcd", p_minus="efgh")
     one, other = (
-        TwoEnsembleDecoder(session.experiment.decoder, info_of("abcdefgh")) for _ in range(2)
+        EnsembleDecoder(session.experiment.decoder, info_of("abcdefgh")) for _ in range(2)
     )
     for row in frames:
         assert one.update(row) == other.update([row[i] for i in (*plus, *minus)])

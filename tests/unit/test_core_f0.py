@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bci.core.f0 import RollingPercentile
+from bci.core.decoding.percentile import RollingPercentile
 
 few_values = st.sampled_from([-1.5, 0.0, 1.0, 1.0000001, 7.25, 500.0])
 any_values = st.one_of(

@@ -440,7 +440,7 @@ def test_flagged_frames_do_not_enter_f0(kind: LedgerKind) -> None:
     for _ in range(20):
         one, other = clean.rests(), spoilt.rests()
         assert (one.s, one.s3) == (other.s, other.s3)
-        assert clean.loop.decoder.dff == spoilt.loop.decoder.dff
+        assert clean.loop.decoder.signal == spoilt.loop.decoder.signal
 
 
 def test_roi_below_the_floor_is_flagged_once_until_it_recovers() -> None:
@@ -628,7 +628,7 @@ class Fuzz:
         window = np.array(self.window[-decoder.window_frames :])
         f = self.polarity * (window - self.info.dark_counts)
         f0 = np.maximum(np.percentile(f, 10, axis=0), 1.0)
-        assert decoder.dff == ((f[-1] - f0) / f0).tolist(), "F0 holds decoded frames alone"
+        assert decoder.signal == ((f[-1] - f0) / f0).tolist(), "F0 holds decoded frames alone"
 
     def check_screen(self, decision: Decision, *, frozen: bool) -> None:
         command = decision.command

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bci.core.calibration import calibrate
-from bci.core.decoder import UnknownRoi
+from bci.core.decoding.decoder import UnknownRoi
 from bci.core.loop import SCREENS, ClosedLoop
 from bci.core.loop_types import (
     Decision,

@@ -82,7 +82,7 @@ def run_program(
     for frame in received:
         decisions.append(loop.step(frame))
         if decisions[-1].decoded:
-            dff.append(list(loop.decoder.dff))
+            dff.append(list(loop.decoder.signal))
         if loop.needs_calibration:
             result = calibrate(loop.baseline_s3, loop.run_frames, session.experiment.calibration)
             loop.apply(ThresholdSet(result.t, result.lo, 400.0, "calibration"))

@@ -39,7 +39,7 @@ class Bench:
 
     def frame(self, s3: float = 0.0, *, t: float = T, settled: bool = True, lost: int = 0) -> None:
         self.frame_id += lost * self.stride
-        self.machine.step(self.frame_id, s3, t, settled=settled)
+        self.machine.step(self.frame_id, hit=s3 >= t, ready=t == t, settled=settled)
         self.hear()
         self.frame_id += self.stride
 
@@ -392,7 +392,8 @@ class TaskRules(RuleBasedStateMachine):
             self.run_decoded += 1
         elif not run_was:
             self.run_decoded = 1
-        machine.step(self.last_id, T if active else T - 0.01, self.t, settled=settled)
+        s3 = T if active else T - 0.01
+        machine.step(self.last_id, hit=s3 >= self.t, ready=self.t == self.t, settled=settled)
         self.hear(in_frame=True)
         if machine.state is S.RUN and not (run_was and machine.trial == trial_before):
             self.run_start_id, self.run_decoded = self.last_id, 1

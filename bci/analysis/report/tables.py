@@ -8,6 +8,7 @@ import numpy as np
 
 from bci.analysis.report.latency import StageTimes
 from bci.core.board_types import BoardEventKind
+from bci.core.calibration import CalibrationResult
 from bci.core.loop_types import LedgerEntry, LedgerKind, Outcome
 from bci.recording.rewards import RewardHistory
 from bci.recording.session_record import SessionRecord, Timed
@@ -39,10 +40,20 @@ def calibration_rows(record: SessionRecord) -> Rows:
         ("mean, SD (mirrored)", f"{found.mu:.4f}, {found.sigma:.4f} dF/F"),
         ("z of T", f"{found.z_t:.2f}"),
         ("pseudo-trials that reach T", f"{100 * found.success_fraction:.1f} %"),
+        ("predicted chance", _chance(found)),
         ("baseline", f"{found.n_frames} frames, {found.n_frames / rate_hz:.1f} s"),
         ("pseudo-trial", f"{found.run_frames} frames, {found.run_frames / rate_hz:.2f} s"),
         *(("warning", warning) for warning in found.warnings),
     ]
+
+
+def _chance(found: CalibrationResult) -> str:
+    if found.chance != found.chance:
+        return "not predicted"
+    if found.chance_low != found.chance_low:
+        return f"{100 * found.chance:.1f} % (baseline too short for an interval)"
+    low, high = 100 * found.chance_low, 100 * found.chance_high
+    return f"{100 * found.chance:.1f} % (95 %: {low:.1f}–{high:.1f} %)"
 
 
 def trial_rows(spans: Sequence[TrialSpan]) -> Rows:

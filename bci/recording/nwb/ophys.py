@@ -16,6 +16,7 @@ from pynwb.ophys import (
     RoiResponseSeries,
 )
 
+from bci.core.decoding.registry import SIGNAL_UNITS
 from bci.core.stream_types import Roi
 from bci.recording.nwb.masks import roi_masks
 from bci.recording.nwb.series import packed, packed_blocks, timing
@@ -31,7 +32,10 @@ MASK_COLUMNS = (
 
 
 def add_ophys(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: Stepped) -> None:
-    """Add `processing/ophys`: `ImageSegmentation`, `Fluorescence/planeN`, `DfOverF/ensembles`."""
+    """Add `processing/ophys`: `ImageSegmentation`, `Fluorescence/planeN`, `DfOverF/ensembles`.
+
+    Where the decoder reads another signal than dF/F, `Signal/ensembles` in place of the last.
+    """
     module = file.create_processing_module(
         "ophys", "Fluorescence of the ROIs as received, and dF/F of the ensembles."
     )
@@ -41,7 +45,7 @@ def add_ophys(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: Ste
     for table in tables:
         segmentation.add_plane_segmentation(table)
     _add_fluorescence(module, record, axis, stepped, tables)
-    _add_dff(module, record, axis, stepped, tables)
+    _add_signal(module, record, axis, stepped, tables)
 
 
 def _tables(file: NWBFile, record: SessionRecord) -> list[PlaneSegmentation]:
@@ -175,7 +179,7 @@ def _reader(
     return rows
 
 
-def _add_dff(
+def _add_signal(
     module: ProcessingModule,
     record: SessionRecord,
     axis: TimeAxis,
@@ -195,12 +199,14 @@ def _add_dff(
         table=table,
     )
     frame_ids = record.decision_table["frame_id"][stepped.decoded]
+    unit = SIGNAL_UNITS[decoder.signal]
     ensembles = RoiResponseSeries(
         name="ensembles",
-        description="dF/F of P+ and then P- at every decoded frame, as the decoder made it.",
-        data=packed(stepped.dff),
+        description=f"{unit} of P+ and then P- at every decoded frame, as the decoder made it.",
+        data=packed(stepped.signal),
         rois=region,
-        unit="n.a.",
+        unit="n.a." if decoder.signal == "dff" else unit,
         **timing(axis, frame_ids),
     )
-    _add(module, DfOverF(name="DfOverF"), [ensembles])
+    is_dff = decoder.signal == "dff"
+    _add(module, DfOverF(name="DfOverF") if is_dff else Fluorescence(name="Signal"), [ensembles])

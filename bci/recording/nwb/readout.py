@@ -3,11 +3,17 @@
 import numpy as np
 from pynwb import NWBFile, TimeSeries
 
+from bci.core.decoding.registry import SIGNAL_UNITS
 from bci.core.loop_types import TaskState
 from bci.recording.nwb.series import packed, timing
 from bci.recording.session_record import SessionRecord
 from bci.recording.stepped import Stepped
 from bci.recording.time_axis import TimeAxis
+
+READ_OUT_WORDS = {
+    "two_populations": "mean of P+ minus mean of P-",
+    "one_population": "mean of P+",
+}
 
 
 def add_readout(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: Stepped) -> None:
@@ -18,14 +24,16 @@ def add_readout(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: S
     table = record.decision_table[stepped.decoded]
     if not len(table):
         return
+    decoder = record.session.experiment.decoder
+    unit, read_out = SIGNAL_UNITS[decoder.signal], decoder.read_out
     states = ", ".join(f"{state.value} {state.name}" for state in TaskState)
     series = (
-        ("s", table["s"], "dF/F", "Mean dF/F of P+ minus mean dF/F of P-."),
-        ("s3", table["s3"], "dF/F", "Mean of the last values of s; a hit at s3 >= threshold."),
+        ("s", table["s"], unit, f"Read-out {read_out}: {READ_OUT_WORDS[read_out]}."),
+        ("s3", table["s3"], unit, "Mean of the last values of s; a hit at s3 >= threshold."),
         ("angle_deg", table["angle_deg"], "degrees", "Angle of the read-out, 0 to 90 = target; "
          "NaN while the threshold is unknown. The screen shows it in state RUN."),
-        ("threshold", stepped.thresholds[:, 0], "dF/F", "T: hit at s3 >= T; NaN while unknown."),
-        ("lo", stepped.thresholds[:, 1], "dF/F", "s3 that shows 0 degrees; NaN while unknown."),
+        ("threshold", stepped.thresholds[:, 0], unit, "T: hit at s3 >= T; NaN while unknown."),
+        ("lo", stepped.thresholds[:, 1], unit, "s3 that shows 0 degrees; NaN while unknown."),
         ("task_state", table["state"], "n.a.", f"State after this frame: {states}."),
         ("frame_id", table["frame_id"], "n.a.", "Frame, counted over all planes."),
     )  # fmt: skip

@@ -34,6 +34,8 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
         return
     for name, description in TRIAL_COLUMNS.items():
         file.add_trial_column(name, description)
+    # the newest of a T stands: the first is written before its chance is predicted
+    chances = {found.t: found.chance for found in record.calibrations}
     for span in spans:
         end: TrialEnd = span.end
         file.add_trial(
@@ -42,7 +44,7 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
             outcome=end.outcome.value,
             time_to_hit_s=end.time_to_hit_s,
             threshold=span.threshold,
-            chance=float("nan"),
+            chance=chances.get(span.threshold, float("nan")),
             session_type="closed_loop",
             light="none",
             trial=end.trial,

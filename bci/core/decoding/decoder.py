@@ -1,11 +1,12 @@
-"""From fluorescence to s3: dF/F, the difference of two ensembles, its trailing mean."""
+"""From fluorescence to s3: a signal of each ROI, a read-out of the ensembles, its trailing mean."""
 
 from collections import deque
 from collections.abc import Sequence
 from math import fsum, nan
 
 from bci.config.experiment import Decoder
-from bci.core.f0 import RollingPercentile
+from bci.core.decoding.parts import Layout
+from bci.core.decoding.registry import READ_OUTS, SIGNALS
 from bci.core.stream_types import StreamInfo
 
 
@@ -13,8 +14,8 @@ class UnknownRoi(ValueError):
     """An ensemble names an ROI that the decode plane does not have."""
 
 
-class TwoEnsembleDecoder:
-    """Mean dF/F of P+ minus mean dF/F of P−, smoothed over the last frames.
+class EnsembleDecoder:
+    """The read-out of two ensembles, smoothed over the last frames, put together by the settings.
 
     Sums are exact (`math.fsum`), so that no Python or NumPy version and no order of ROIs changes a
     decision.
@@ -32,10 +33,12 @@ class TwoEnsembleDecoder:
         Place of each ensemble ROI in the frames of the decode plane, P+ first.
     labels
         Their labels, in the same order.
-    dff
-        dF/F of the ensemble ROIs at the last decoded frame.
+    layout
+        What the parts know of the stream.
+    signal
+        Of the ensemble ROIs at the last decoded frame, in the unit of `experiment.decoder.signal`.
     s, s3
-        Read-out of the last decoded frame and its trailing mean; NaN before the first.
+        Read-out of the last decoded frame and its trailing mean, same unit; NaN before the first.
 
     Raises
     ------
@@ -51,14 +54,15 @@ class TwoEnsembleDecoder:
             raise UnknownRoi(f"not in plane {settings.decode_plane}: {', '.join(unknown)}")
         self.roi_indices = tuple(places[label] for label in self.labels)
         self.window_frames = max(1, round(settings.f0_window_s * info.plane_rate_hz))
-        self._n_plus = len(settings.p_plus)
-        self._n_minus = len(settings.p_minus)
-        self._floor = settings.dff_floor_counts
-        self._f0 = RollingPercentile(len(self.labels), self.window_frames, settings.f0_percentile)
+        self.layout = Layout(
+            len(self.labels), len(settings.p_plus), self.window_frames, info.plane_rate_hz
+        )
+        self._signal = SIGNALS[settings.signal](settings, self.layout)
+        self._read_out = READ_OUTS[settings.read_out]
         self._recent: deque[float] = deque(maxlen=settings.smoothing_frames)
+        self._signals: deque[list[float]] = deque(maxlen=settings.smoothing_frames)
         self.frames_since_reset = 0
-        self.below_floor: frozenset[int] = frozenset()
-        self.dff: list[float] = [nan] * len(self.labels)
+        self.signal: list[float] = [nan] * len(self.labels)
         self.s = nan
         self.s3 = nan
 
@@ -67,10 +71,22 @@ class TwoEnsembleDecoder:
         """True once the F0 window is full."""
         return self.frames_since_reset >= self.window_frames
 
+    @property
+    def below_floor(self) -> frozenset[int]:
+        """Places of the ROIs whose F0 is too small to divide by."""
+        return self._signal.below_floor
+
+    @property
+    def smoothed(self) -> list[float]:
+        """Trailing mean of each ROI's signal, over the frames that s3 is the mean of."""
+        n = len(self._signals)
+        return [fsum(values) / n for values in zip(*self._signals, strict=True)]
+
     def reset(self) -> None:
         """Forget F0 and smoothing: after a start, a new epoch, a long gap."""
-        self._f0.reset()
+        self._signal.reset()
         self._recent.clear()
+        self._signals.clear()
         self.frames_since_reset = 0
 
     def update(self, fluorescence: Sequence[float]) -> float:
@@ -79,24 +95,17 @@ class TwoEnsembleDecoder:
         Parameters
         ----------
         fluorescence
-            Counts above dark of the ensemble ROIs, in the order of `labels`, all finite.
+            Counts above dark of the ensemble ROIs, in the order of `labels`, all finite; kept.
 
         Returns
         -------
         float
-            s3, dF/F.
+            s3, in the unit of the signal.
         """
-        floor = self._floor
-        f0 = self._f0.update(fluorescence)
-        if min(f0) < floor:
-            self.below_floor = frozenset(i for i, rest in enumerate(f0) if rest < floor)
-            f0 = [rest if rest > floor else floor for rest in f0]
-        elif self.below_floor:
-            self.below_floor = frozenset()
-        self.dff = dff = [(f - rest) / rest for f, rest in zip(fluorescence, f0, strict=True)]
-        n_plus = self._n_plus
-        self.s = fsum(dff[:n_plus]) / n_plus - fsum(dff[n_plus:]) / self._n_minus
+        self.signal = signal = self._signal.update(fluorescence)
+        self.s = self._read_out(signal, self.layout.n_plus)
         self._recent.append(self.s)
+        self._signals.append(signal)
         self.s3 = fsum(self._recent) / len(self._recent)
         self.frames_since_reset += 1
         return self.s3

@@ -1,0 +1,164 @@
+"""Predicted chance: how a passive animal would score, from the baseline of the day.
+
+docs/decisions/0005 says why trials are resampled and not s3.
+"""
+
+from collections.abc import Sequence
+from math import ceil, inf, nan
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from bci.config.experiment import Experiment
+from bci.core.decoding.parts import Layout
+from bci.core.hit_rule import HitRule
+from bci.core.loop_types import Outcome, TaskState, ThresholdSet, TrialEnd
+from bci.core.stream_types import StreamInfo
+from bci.core.task import TaskMachine
+
+N_RESAMPLES = 2000
+LEVEL = 0.95
+USUAL = (0.35, 0.65)
+ENDLESS = 1e12
+
+
+class Chance(msgspec.Struct, frozen=True):
+    """Predicted accuracy of a passive animal.
+
+    Parameters
+    ----------
+    chance
+        Hits over hits and misses, 0–1; NaN where the baseline holds no whole trial.
+    low, high
+        Interval of 95 %; NaN where the baseline is shorter than two blocks.
+    n_trials
+        Hits and misses in the baseline.
+    """
+
+    chance: float
+    low: float
+    high: float
+    n_trials: int
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator should look at, in words."""
+        if self.chance != self.chance or USUAL[0] <= self.chance <= USUAL[1]:
+            return ()
+        return (
+            f"predicted chance is {self.chance:.2f}, outside {USUAL[0]:g}–{USUAL[1]:g}: "
+            "compare accuracy with it, and look at T and at the baseline",
+        )
+
+
+def predict_chance(
+    experiment: Experiment,
+    info: StreamInfo,
+    layout: Layout,
+    s3: Sequence[float],
+    signals: Sequence[Sequence[float]],
+    threshold: ThresholdSet,
+) -> Chance:
+    """Run the whole task through the baseline in order, and resample its trials by blocks.
+
+    Parameters
+    ----------
+    experiment, info, layout
+        Of the session, the stream and its decoder.
+    s3, signals
+        Read-out and smoothed signals of the baseline in order, as `ClosedLoop` keeps them.
+    threshold
+        T, lo and levels of the guards.
+
+    References
+    ----------
+    Künsch 1989, moving-block bootstrap.
+    """
+    trials = passive_trials(experiment, info, layout, s3, signals, threshold)
+    # an id of the frames of one plane, whatever the number of planes
+    starts = np.array([end.start_frame_id for end in trials], dtype=np.intp) // info.n_planes
+    hits = np.array([end.outcome is Outcome.HIT for end in trials], dtype=np.bool_)
+    if not len(trials):
+        return Chance(nan, nan, nan, 0)
+    settings = experiment.calibration
+    block_frames = ceil(settings.chance_block_s * info.plane_rate_hz)
+    low, high = interval(starts, hits, len(s3), block_frames, settings.seed)
+    return Chance(float(hits.mean()), low, high, len(trials))
+
+
+def passive_trials(
+    experiment: Experiment,
+    info: StreamInfo,
+    layout: Layout,
+    s3: Sequence[float],
+    signals: Sequence[Sequence[float]],
+    threshold: ThresholdSet,
+) -> list[TrialEnd]:
+    """Hits and misses of the whole task run through a read-out in order.
+
+    Parameters
+    ----------
+    experiment, info, layout, s3, signals, threshold
+        As in `predict_chance`.
+    """
+    task = experiment.task.model_copy(update={"session_s": ENDLESS})
+    machine = TaskMachine(task, info.rate_hz, 0.0)
+    rule = HitRule(experiment, layout)
+    rule.guards.levels = threshold.guards
+    t, lo, stride = threshold.t, threshold.lo, info.n_planes
+    trials = []
+    for k, (value, signal) in enumerate(zip(s3, signals, strict=True)):
+        hit = rule.update(value, signal, t, lo, running=machine.state is TaskState.RUN)
+        at_zero = rule.angle_deg == 0.0
+        if machine.step(k * stride, hit=hit, at_zero=at_zero, ready=True, settled=True):
+            rule.disarm()
+        _, end = machine.take_effects()
+        if end is not None and end.outcome is not Outcome.ABORT:
+            trials.append(end)
+    return trials
+
+
+def interval(
+    starts: NDArray[np.intp],
+    hits: NDArray[np.bool_],
+    n_frames: int,
+    block_frames: int,
+    seed: int,
+) -> tuple[float, float]:
+    """Interval of 95 % of the fraction of hits, by blocks that begin at any frame.
+
+    Quantiles are widened from the normal to Student's t of the number of blocks, because a baseline
+    holds few of them.
+
+    Parameters
+    ----------
+    starts, hits
+        First frame of each trial, rising, and whether it was a hit; shape (n_trials,).
+    n_frames
+        Length of the baseline.
+    block_frames
+        Length of a block.
+    seed
+        Makes the result reproducible.
+    """
+    n_blocks = n_frames // block_frames
+    if n_blocks < 2:
+        return nan, nan
+    begins = np.random.default_rng(seed).integers(
+        0, n_frames - block_frames + 1, size=(N_RESAMPLES, n_blocks)
+    )
+    first, last = (starts.searchsorted(begins + shift) for shift in (0, block_frames))
+    cumulative = np.concatenate([[0], np.cumsum(hits)])
+    n_trials = (last - first).sum(axis=1)
+    n_hits = (cumulative[last] - cumulative[first]).sum(axis=1)
+    resampled = n_hits[n_trials > 0] / n_trials[n_trials > 0]
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    wider = stdtrit(n_blocks - 1, 1 - tail) / stdtrit(inf, 1 - tail)
+    centre = float(hits.mean())
+    return (
+        float(max(0.0, centre - (centre - low) * wider)),
+        float(min(1.0, centre + (high - centre) * wider)),
+    )

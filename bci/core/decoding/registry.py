@@ -1,0 +1,49 @@
+"""The parts that `experiment.decoder` may name; a new one is a file and a line here."""
+
+from collections.abc import Callable
+
+from bci.config.experiment import Decoder
+from bci.core.decoding.dff import DeltaF
+from bci.core.decoding.exponential import ExponentialMean
+from bci.core.decoding.kernel_mode import KernelMode
+from bci.core.decoding.one_population import one_population
+from bci.core.decoding.parts import F0, Cursor, Layout, ReadOut, Signal
+from bci.core.decoding.percentile import RollingPercentile
+from bci.core.decoding.position import Position
+from bci.core.decoding.raw import Raw
+from bci.core.decoding.spikes import Spikes
+from bci.core.decoding.two_populations import two_populations
+from bci.core.decoding.velocity import Velocity
+
+F0_MODES: dict[str, Callable[[Decoder, Layout], F0]] = {
+    "percentile": lambda settings, layout: RollingPercentile(
+        layout.n_rois, layout.window_frames, settings.f0_percentile
+    ),
+    "exponential": lambda _, layout: ExponentialMean(layout.n_rois, layout.window_frames),
+    "kernel_mode": lambda _, layout: KernelMode(layout.n_rois, layout.window_frames),
+}
+SIGNALS: dict[str, Callable[[Decoder, Layout], Signal]] = {
+    "dff": lambda settings, layout: DeltaF(
+        F0_MODES[settings.f0_mode](settings, layout), settings.dff_floor_counts
+    ),
+    "raw": lambda _, __: Raw(),
+    "spikes": lambda settings, layout: Spikes(
+        layout.n_rois,
+        layout.window_frames,
+        layout.plane_rate_hz,
+        settings.spike_highpass_hz,
+        settings.spike_sd,
+    ),
+}
+SIGNAL_UNITS = {"dff": "dF/F", "raw": "counts", "spikes": "Hz"}
+READ_OUTS: dict[str, ReadOut] = {
+    "two_populations": two_populations,
+    "one_population": one_population,
+}
+CURSORS: dict[str, Callable[[Decoder, Layout], Cursor]] = {
+    "position": lambda settings, _: Position(continuous=settings.angle_map == "continuous"),
+    "velocity": lambda settings, layout: Velocity(
+        settings.velocity_deg_per_s / layout.plane_rate_hz,
+        continuous=settings.angle_map == "continuous",
+    ),
+}

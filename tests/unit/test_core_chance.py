@@ -1,0 +1,138 @@
+"""Predicted chance: the whole task on the baseline, and how far that can be trusted."""
+
+from math import isnan
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from core_session import info_of, session_of
+from numpy.typing import NDArray
+from reference_reading import Rules
+from reference_task import interval_slowly, play_passively
+
+from bci.config.experiment import Experiment
+from bci.core.calibration import CalibrationResult, calibrate
+from bci.core.chance import Chance, interval, passive_trials, predict_chance
+from bci.core.decoding.parts import Layout
+from bci.core.loop_types import Outcome, ThresholdSet
+from bci.core.stream_types import StreamInfo
+
+TIMES = {
+    "grey_s": "0.53", "trial_s": "28", "hit_s": "2.03", "reward_delay_s": "1", "black_s": "1.03",
+    "miss_s": "3.03",
+}  # fmt: skip
+PLANE_RATE_HZ = 15.46
+
+
+def experiment_of(**changes: Any) -> Experiment:
+    task = {name: float(value) for name, value in TIMES.items()}
+    return session_of(
+        p_plus="ab", p_minus="cd", baseline_s=810.0, task=task | {"session_s": 60.0}, **changes
+    ).experiment
+
+
+def stream() -> StreamInfo:
+    return info_of("abcdefgh", planes=[0] * 4 + [1] * 4, rate_hz=2 * PLANE_RATE_HZ)
+
+
+LAYOUT = Layout(4, 2, 464, PLANE_RATE_HZ)
+RULES = Rules(
+    rate_hz="30.92", n_planes=2, window_s="30", percentile=10, smoothing=3, floor=1, dark=0,
+    polarity=1, baseline_s="810", session_s="60", seed=1, **TIMES,
+)  # fmt: skip
+
+
+def passive(seed: int, n: int = 12_000) -> NDArray[np.float64]:
+    """s3 of a mouse that does not take part: events that decay, and noise."""
+    rng = np.random.default_rng(seed)
+    events = rng.choice([-1.0, 0.0, 1.0], n, p=[0.01, 0.98, 0.01]) * rng.exponential(0.3, n)
+    return np.convolve(events, np.exp(-np.arange(40) / 8))[:n] + rng.normal(0, 0.02, n)
+
+
+def predicted(s3: NDArray[np.float64], experiment: Experiment, t: float) -> Chance:
+    threshold = ThresholdSet(t, float(s3.min()), 400.0, "calibration")
+    return predict_chance(experiment, stream(), LAYOUT, s3.tolist(), [()] * len(s3), threshold)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_chance_is_the_hit_rate_of_the_whole_task_on_the_baseline(seed: int) -> None:
+    s3, experiment = passive(seed), experiment_of()
+    t = calibrate(s3, RULES.run_frames, experiment.calibration).t
+    trials = passive_trials(
+        experiment, stream(), LAYOUT, s3.tolist(), [()] * len(s3), ThresholdSet(t, -1, 400, "")
+    )
+    slowly = play_passively(s3.tolist(), t, RULES, [True] * len(s3))
+    assert [(end.start_frame_id // 2, end.outcome is Outcome.HIT) for end in trials] == slowly
+    found = predicted(s3, experiment, t)
+    assert found.n_trials == len(slowly) > 20
+    assert found.chance == sum(hit for _, hit in slowly) / len(slowly)
+    block_frames = 928
+    assert (found.low, found.high) == pytest.approx(
+        interval_slowly(slowly, len(s3), block_frames, seed=1), abs=1e-6
+    )
+    assert found.low <= found.chance <= found.high
+
+
+def test_chance_is_the_same_for_the_same_seed_and_its_interval_another_for_another() -> None:
+    s3 = passive(4)
+    one, again = (predicted(s3, experiment_of(), 0.5) for _ in range(2))
+    other = predicted(s3, experiment_of(calibration={"seed": 2}), 0.5)
+    assert one == again
+    assert one.chance == other.chance
+    assert (one.low, one.high) != (other.low, other.high)
+
+
+def test_baseline_of_less_than_two_blocks_gives_no_interval() -> None:
+    found = predicted(passive(5, 1800), experiment_of(), 0.5)
+    assert found.n_trials > 0
+    assert isnan(found.low)
+    assert isnan(found.high)
+
+
+def test_baseline_without_a_whole_trial_gives_no_chance() -> None:
+    found = predicted(np.zeros(100), experiment_of(), 0.5)
+    assert isnan(found.chance)
+    assert found.n_trials == 0
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(("t", "told"), [(0.01, "1.00"), (9.0, "0.00")])
+def test_chance_far_from_a_half_is_warned_of(t: float, told: str) -> None:
+    found = predicted(passive(6), experiment_of(), t)
+    (warning,) = found.warnings
+    assert f"chance is {told}, outside 0.35–0.65" in warning
+
+
+def test_chance_near_a_half_is_not_warned_of() -> None:
+    s3, experiment = passive(7), experiment_of()
+    t = calibrate(s3, RULES.run_frames, experiment.calibration).t
+    assert predicted(s3, experiment, t).warnings == ()
+
+
+def test_more_alike_neighbours_widen_the_interval() -> None:
+    rng = np.random.default_rng(8)
+    starts = np.arange(0, 12_000, 300)
+    mixed = rng.permutation(np.arange(40) % 2 == 0)
+    in_bouts = (np.arange(40) // 8) % 2 == 0
+    widths = [
+        high - low
+        for low, high in (interval(starts, hits, 12_000, 928, 1) for hits in (mixed, in_bouts))
+    ]
+    assert widths[1] > 1.5 * widths[0]
+
+
+def test_result_with_chance_is_stored_and_one_of_before_reads_as_unknown() -> None:
+    s3 = passive(9)
+    result = calibrate(s3, RULES.run_frames, experiment_of().calibration, 400.0)
+    assert isnan(result.chance)
+    whole = result.with_chance(Chance(0.7, 0.5, 0.9, 40))
+    stored = msgspec.msgpack.decode(msgspec.msgpack.encode(whole), type=CalibrationResult)
+    assert stored == whole
+    assert stored.warnings[-1].startswith("predicted chance is 0.70")
+    fields = msgspec.structs.asdict(result)
+    for name in ("guards", "chance", "chance_low", "chance_high"):
+        del fields[name]
+    old = msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=CalibrationResult)
+    assert old.t == result.t
+    assert isnan(old.chance_high)
