@@ -307,7 +307,7 @@ def control(
     duration: Duration = None,
     peers: Peers = None,
 ) -> None:
-    """Control alone: decoder, task and board. Peers: frames, channel, and board if simulated."""
+    """Control alone: decoder, task and board. Peers: frames, channel, and board if simulated or chip."""
     from bci.session.child_main import run_child
     from bci.session.control import run_control
 
@@ -354,16 +354,16 @@ def board(
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")
     ] = 0,
 ) -> None:
-    """Run the simulated board alone."""
+    """Run a board that is a process of ours alone: simulated, or the firmware in simavr."""
     from bci.session.child_main import run_child
-    from hardware.board.simulated import run_simulated_board
+    from hardware.board.kinds import PROCESSES
 
     settings = _load(session_file, sets)[0].rig.board
-    edges = folder / "board-edges.jsonl"
+    if settings.kind not in PROCESSES:
+        raise typer.BadParameter(f"rig.board.kind = {settings.kind!r} is no process of ours")
+    run, edges = PROCESSES[settings.kind], folder / "board-edges.jsonl"
     raise typer.Exit(
-        run_child(
-            "board", supervisor, lambda link: run_simulated_board(settings, link, edges, port)
-        )
+        run_child("board", supervisor, lambda link: run(settings, link, edges, port))
     )
 
 
