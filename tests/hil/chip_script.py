@@ -4,13 +4,14 @@ import json
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from hardware.board.codes import InputKind
 from hardware.board.framing import FrameDecoder
-from hardware.board.protocol import Hello, KeepAlive, Message, NotAMessage, from_board
+from hardware.board.protocol import Event, Hello, KeepAlive, Message, NotAMessage, from_board
 
+Heard = TypeVar("Heard", bound=Message)
 CYCLES_PER_US = 16
 GREETING = Hello(1, session=9, max_open_us=500_000, duty_permille=1000, watchdog_ms=300)
 READY_US = 100_000
@@ -37,9 +38,13 @@ class Lived:
         """Lengths of the valve's pulses in us."""
         return [down - up for up, down in self.pulses()]
 
-    def messages(self) -> list[Message]:
-        """All messages, in order."""
-        return [message for _, _, message in self.frames]
+    def heard(self, kind: type[Heard]) -> list[Heard]:
+        """Messages of one type, in order."""
+        return [message for _, _, message in self.frames if isinstance(message, kind)]
+
+    def told(self, kind: InputKind) -> list[Event]:
+        """Events of one input, in order."""
+        return [event for event in self.heard(Event) if event.kind == kind]
 
 
 class Script:
@@ -90,7 +95,21 @@ class Script:
         return "".join(f"{round(t_us)} {act}\n" for t_us, act in lines)
 
 
-def live(bench: Path, elf: Path, folder: Path, script: Script, until_us: float) -> Lived:
+class Live(Protocol):
+    """Runs a script to a time, on the usual firmware or another, a new chip or one by name."""
+
+    def __call__(
+        self,
+        script: Script,
+        until_us: float,
+        firmware: Path | None = None,
+        chip: str | None = None,
+    ) -> Lived:
+        """What the chip did."""
+        ...
+
+
+def run_script(bench: Path, elf: Path, folder: Path, script: Script, until_us: float) -> Lived:
     """Run a chip to a time; its EEPROM in the folder outlives it."""
     (folder / "script.txt").write_text(script.text())
     edges, log = folder / "edges.jsonl", folder / "uart.txt"
@@ -120,9 +139,3 @@ def _frames(sent: Iterable[tuple[int, ...]]) -> Iterable[tuple[int, int, Message
             except NotAMessage as fault:
                 raise AssertionError(f"the chip said {payload.hex()}") from fault
             yield t_us, sequence, message
-
-
-def largest_gap_between_sequences(lived: Lived) -> int:
-    """Most frames that the chip numbered and did not send, in a row."""
-    numbers = [sequence for _, sequence, _ in lived.frames]
-    return max(((after - before - 1) % 255 for before, after in pairwise(numbers)), default=0)

@@ -1,12 +1,14 @@
 """The firmware and the chip bench, compiled once."""
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from bci.config.rig import Board
 from hardware.board.chip import FIRMWARE, build_chip, chip_faults, make
+from chip_script import Live, Lived, Script, run_script
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,20 @@ def firmware_without(
         return folder / "board.elf"
 
     return build
+
+
+@pytest.fixture
+def live(chip: tuple[Path, Path], tmp_path: Path) -> Live:
+    """Run a scripted life of a chip: a new one, or one that lived before, by its name."""
+    bench, usual = chip
+
+    lives = count()
+
+    def run(
+        script: Script, until_us: float, firmware: Path | None = None, chip: str | None = None
+    ) -> Lived:
+        folder = tmp_path / (chip or f"chip-{next(lives)}")
+        folder.mkdir(exist_ok=True)
+        return run_script(bench, firmware or usual, folder, script, until_us)
+
+    return run

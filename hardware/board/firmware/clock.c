@@ -9,7 +9,7 @@ void clock_start(void) {
     TCCR1A = 0;
     /* prescaler 8; captures the frame TTL on its rising edge, through the noise canceller */
     TCCR1B = _BV(ICNC1) | _BV(ICES1) | _BV(CS11);
-    TIMSK1 = _BV(TOIE1);
+    TIMSK1 = _BV(TOIE1) | _BV(OCIE1A) | _BV(OCIE1B); /* the latter: valve.c and gate.c */
 }
 
 ISR(TIMER1_OVF_vect) { wraps++; }

@@ -14,7 +14,7 @@ enum what { LIGHT_UP, LIGHT_DOWN, GATE_DOWN, EDGES };
 struct edge { uint16_t ticks; enum what what; }; /* since the frame TTL */
 
 static struct edge edges[EDGES];
-static volatile uint8_t next;
+static volatile uint8_t next = EDGES;
 static volatile uint16_t t_frame; /* low bits of its tick */
 static uint32_t t_before;         /* stamp of the frame TTL before */
 static uint32_t shortest;         /* ticks between two frame TTLs that are obeyed */
@@ -24,7 +24,7 @@ static void lower(void) {
     /* the light before the gate that shields the PMT from it */
     lower_d(LIGHT);
     lower_d(GATE);
-    TIMSK1 &= (uint8_t)~_BV(OCIE1B);
+    next = EDGES;
 }
 
 static void raise_light(void) {
@@ -32,12 +32,6 @@ static void raise_light(void) {
     if (light_allowed && ((PIND & GATE) || !RULE(LIGHT_GUARD))) {
         raise_d(LIGHT);
     }
-}
-
-static void schedule(void) {
-    OCR1B = t_frame + edges[next].ticks;
-    TIFR1 = _BV(OCF1B);
-    TIMSK1 |= _BV(OCIE1B);
 }
 
 static void do_due(void) {
@@ -52,12 +46,11 @@ static void do_due(void) {
         next++;
     }
     if (next < EDGES) {
-        schedule();
-    } else {
-        TIMSK1 &= (uint8_t)~_BV(OCIE1B);
+        OCR1B = t_frame + edges[next].ticks;
     }
 }
 
+/* Enabled always; a match that means nothing finds nothing due. */
 ISR(TIMER1_COMPB_vect) { do_due(); }
 
 void gate_frame(uint32_t stamp) {
@@ -111,7 +104,6 @@ void gate_set_times(uint32_t period, uint16_t gate, uint16_t light_start, uint16
     bool within = light_start < stop;
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE) {
         lower();
-        next = EDGES;
         shortest = fastest_us * TICKS_PER_US;
         /* in the order in which they come; a light that begins after the gate comes last and
          * finds the gate down */

@@ -46,8 +46,9 @@ static void schedule(uint16_t from, uint32_t us) {
     }
     rounds = turns;
     OCR1A = from + low;
-    TIFR1 = _BV(OCF1A);
-    TIMSK1 |= _BV(OCIE1A);
+    if (TIFR1 & _BV(OCF1A)) {
+        TIFR1 = _BV(OCF1A); /* a match of the tick before, which must not be counted */
+    }
 }
 
 static void open_at(uint32_t stamp) {
@@ -55,7 +56,11 @@ static void open_at(uint32_t stamp) {
     schedule((uint16_t)stamp, width);
 }
 
+/* Enabled always, lest a match of long ago be waiting when a pulse begins. */
 ISR(TIMER1_COMPA_vect) {
+    if (state != VALVE_RUNNING) {
+        return;
+    }
     if (rounds) {
         rounds--;
         return;
@@ -75,7 +80,6 @@ ISR(TIMER1_COMPA_vect) {
         schedule(tick, gap);
         return;
     }
-    TIMSK1 &= (uint8_t)~_BV(OCIE1A);
     state = VALVE_OVER;
 }
 
@@ -108,7 +112,6 @@ void valve_begin_cut(uint32_t request_id) {
 void valve_cut(void) {
     bool was_up = is_up();
     PORTB &= (uint8_t)~VALVE;
-    TIMSK1 &= (uint8_t)~_BV(OCIE1A);
     if (state != VALVE_RUNNING) {
         return;
     }
