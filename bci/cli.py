@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal, TYPE_CHECKING
 
 import msgspec
 import typer
@@ -255,6 +255,21 @@ def stream(
         raise typer.BadParameter("--n-rois and --rate go together")
     cases = CASES if n_rois is None or rate is None else ((n_rois, rate),)
     _bench(lambda tell: bench_stream(cases, duration, tell=tell), json_file)
+
+
+@bench.command("board")
+def bench_of_board(
+    rewards: Annotated[int, typer.Option(min=4, help="How many rewards.")] = 200,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="The simulated board, not the firmware in simavr.")
+    ] = False,
+    json_file: Json = None,
+) -> None:
+    """From a reward decided to the valve's edge, through the line and the firmware in simavr."""
+    from bci.bench.board import bench_board
+
+    kind: Literal["chip", "simulated"] = "simulated" if simulated else "chip"
+    _bench(lambda tell: bench_board(kind, rewards, tell=tell), json_file)
 
 
 def _bench(measure: "Callable[[Callable[[str], None]], Bench]", json_file: Path | None) -> None:
