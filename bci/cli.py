@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -322,7 +322,7 @@ def control(
     duration: Duration = None,
     peers: Peers = None,
 ) -> None:
-    """Control alone: decoder, task and board. Peers: frames, channel, and board if simulated or chip."""
+    """Control alone: decoder, task and board. Peers: frames, channel, board if ours."""
     from bci.session.child_main import run_child
     from bci.session.control import run_control
 
@@ -377,9 +377,7 @@ def board(
     if settings.kind not in PROCESSES:
         raise typer.BadParameter(f"rig.board.kind = {settings.kind!r} is no process of ours")
     run, edges = PROCESSES[settings.kind], folder / "board-edges.jsonl"
-    raise typer.Exit(
-        run_child("board", supervisor, lambda link: run(settings, link, edges, port))
-    )
+    raise typer.Exit(run_child("board", supervisor, lambda link: run(settings, link, edges, port)))
 
 
 # -- shared ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`bci bench board`: from a reward decided to the edge of the valve, and how wide its pulses are."""
+"""`bci bench board`: from a reward decided to the valve's edge, and the widths of pulses."""
 
 import json
 import threading
@@ -83,8 +83,7 @@ def bench_board(
     opened_ns = np.array([up["t_perf_ns"] for up, _ in pulses])
     asked_us = [1000 * WIDTHS_MS[i % len(WIDTHS_MS)] for i in range(n_rewards)]
     errors_us = [
-        abs(_us(down) - _us(up) - asked)
-        for (up, down), asked in zip(pulses, asked_us, strict=True)
+        abs(_us(down) - _us(up) - asked) for (up, down), asked in zip(pulses, asked_us, strict=True)
     ]
     rows = [
         Row.of("decided_to_edge", "ms", (opened_ns - decided_ns) * 1e-6, {"p99": EDGE_MS}),

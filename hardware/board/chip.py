@@ -77,7 +77,9 @@ def make(folder: Path, *arguments: str) -> None:
             check=False,
         )
     if done.returncode:
-        raise BoardError(f"make in {folder} failed; `make setup` installs what it needs:\n{done.stderr}")
+        raise BoardError(
+            f"make in {folder} failed; `make setup` installs what it needs:\n{done.stderr}"
+        )
 
 
 def run_chip_board(

@@ -1,4 +1,4 @@
-"""A scripted life of the compiled firmware, run in simavr as fast as it goes, and what came of it."""
+"""A scripted life of the compiled firmware in simavr, as fast as it goes, and what came of it."""
 
 import json
 import subprocess

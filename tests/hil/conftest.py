@@ -5,10 +5,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from chip_script import Live, Lived, Script, run_script
 
 from bci.config.rig import Board
 from hardware.board.chip import FIRMWARE, build_chip, chip_faults, make
-from chip_script import Live, Lived, Script, run_script
 
 
 @pytest.fixture(scope="session")

@@ -122,9 +122,7 @@ def test_edges_carry_the_time_of_the_computer_that_python_sees(bench: Bench, hos
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
-def test_bench_ends_when_its_parent_is_killed(
-    chip: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_bench_ends_when_its_parent_is_killed(chip: tuple[Path, Path], tmp_path: Path) -> None:
     edges = tmp_path / "edges.jsonl"
     command = [
         *(str(chip[0]), f"--elf={chip[1]}", f"--edges={edges}"),

@@ -1,5 +1,6 @@
 """The compiled firmware opens the valve for what was asked, once, and never longer than it may."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,9 +58,7 @@ def test_width_is_what_was_asked_within_20_us_from_the_shortest_to_a_second(
         storm(script, START_US - 10_000, t_us)
     lived = live(script, t_us)
     assert lived.widths() == pytest.approx(widths, abs=WITHIN_US)
-    assert [edge["request_id"] for edge in lived.of("valve")[::2]] == [
-        *range(1, len(widths) + 1)
-    ]
+    assert [edge["request_id"] for edge in lived.of("valve")[::2]] == [*range(1, len(widths) + 1)]
     assert [done.opened_us for done in lived.heard(Done)] == widths
 
 
@@ -70,7 +69,7 @@ def test_train_of_pulses_keeps_widths_and_gaps_and_is_one_reward(live: Live) -> 
     lived = live(script, 1_200_000)
     pulses = lived.pulses()
     assert lived.widths() == pytest.approx([1_500] * 20, abs=WITHIN_US)
-    gaps = [b[0] - a[1] for a, b in zip(pulses, pulses[1:], strict=False)]
+    gaps = [b[0] - a[1] for a, b in itertools.pairwise(pulses)]
     assert gaps == pytest.approx([33_000] * 19, abs=WITHIN_US)
     [done] = lived.heard(Done)
     assert (done.request_id, done.opened_us) == (5, 30_000)
