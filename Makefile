@@ -7,7 +7,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint bench docs
+.PHONY: help setup demo test test-long lint bench docs firmware
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -33,6 +33,11 @@ lint: setup ## check style, types and the layers between packages
 bench: setup ## measure latency and throughput against the figures in the README
 	$(BIN)/bci bench loop
 	$(BIN)/bci bench stream
+	$(BIN)/bci bench board
+
+firmware: setup ## compile the board's firmware and the bench that runs it in simavr
+	@$(MAKE) --no-print-directory -C hardware/board/chip_bench
+	@$(MAKE) --no-print-directory -C hardware/board/firmware all size
 
 docs: setup ## write the settings to docs/settings.md and, for editors, to configs/schema
 	$(BIN)/python -m bci.config.schema

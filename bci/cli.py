@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -258,6 +258,21 @@ def stream(
     _bench(lambda tell: bench_stream(cases, duration, tell=tell), json_file)
 
 
+@bench.command("board")
+def bench_of_board(
+    rewards: Annotated[int, typer.Option(min=4, help="How many rewards.")] = 200,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="The simulated board, not the firmware in simavr.")
+    ] = False,
+    json_file: Json = None,
+) -> None:
+    """From a reward decided to the valve's edge, through the line and the firmware in simavr."""
+    from bci.bench.board import bench_board
+
+    kind: Literal["chip", "simulated"] = "simulated" if simulated else "chip"
+    _bench(lambda tell: bench_board(kind, rewards, tell=tell), json_file)
+
+
 def _bench(measure: "Callable[[Callable[[str], None]], Bench]", json_file: Path | None) -> None:
     from bci.bench.sessions import BenchFailed
     from bci.bench.table import show
@@ -308,7 +323,7 @@ def control(
     duration: Duration = None,
     peers: Peers = None,
 ) -> None:
-    """Control alone: decoder, task and board. Peers: frames, channel, and board if simulated."""
+    """Control alone: decoder, task and board. Peers: frames, channel, board if ours."""
     from bci.session.child_main import run_child
     from bci.session.control import run_control
 
@@ -355,17 +370,15 @@ def board(
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")
     ] = 0,
 ) -> None:
-    """Run the simulated board alone."""
+    """Run a board that is a process of ours alone: simulated, or the firmware in simavr."""
     from bci.session.child_main import run_child
-    from hardware.board.simulated import run_simulated_board
+    from hardware.board.kinds import PROCESSES
 
     settings = _load(session_file, sets)[0].rig.board
-    edges = folder / "board-edges.jsonl"
-    raise typer.Exit(
-        run_child(
-            "board", supervisor, lambda link: run_simulated_board(settings, link, edges, port)
-        )
-    )
+    if settings.kind not in PROCESSES:
+        raise typer.BadParameter(f"rig.board.kind = {settings.kind!r} is no process of ours")
+    run, edges = PROCESSES[settings.kind], folder / "board-edges.jsonl"
+    raise typer.Exit(run_child("board", supervisor, lambda link: run(settings, link, edges, port)))
 
 
 # -- shared ------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import psutil
 from bci.config.session import Session
 from bci.session.screen_trial import ScreenTrialFailed, try_screen
 from hardware.board.interface import BoardError
-from hardware.board.kinds import open_board, port_faults
+from hardware.board.kinds import PROCESSES, open_board, port_faults
 from hardware.imaging.open import describe_source, source_faults
 
 MB = 1_000_000
@@ -168,10 +168,9 @@ def _source(session: Session) -> Check:
 
 def _board(session: Session) -> Check:
     settings = session.rig.board
-    if settings.kind == "simulated":
-        return Check(
-            "board", Status.WARN, "simulated: no drop is given", 'set rig.board.kind = "serial"'
-        )
+    if settings.kind in PROCESSES:
+        message = f"{settings.kind}: no drop is given"
+        return Check("board", Status.WARN, message, 'set rig.board.kind = "serial"')
     try:
         board = open_board(settings, dict)
     except BoardError as error:

@@ -20,6 +20,7 @@ from bci.stream.errors import StreamError
 from bci.stream.hub import SupervisorHub
 from bci.stream.operator import OperatorClient
 from bci.stream.telemetry import Telemetry, TelemetrySubscriber
+from hardware.board.kinds import PROCESSES
 
 TURN_S = 0.05
 END_S = 3.0
@@ -74,7 +75,7 @@ class Supervisor:
     """Runs acquisition, control, stimulus and board as processes of their own.
 
     Control is never started again: without it the board shuts the valve, and the journal holds
-    everything up to that moment. Stimulus, acquisition and a simulated board are.
+    everything up to that moment. Stimulus, acquisition and a board that is ours are.
 
     Parameters
     ----------
@@ -152,12 +153,12 @@ class Supervisor:
     # -- the processes -------------------------------------------------------------------------
 
     def _names(self) -> tuple[str, ...]:
-        own_board = self._session.rig.board.kind == "simulated"
-        virtual = self._session.rig.stream.delivery == "lossless"
+        kind = self._session.rig.board.kind
+        virtual = kind == "simulated" and self._session.rig.stream.delivery == "lossless"
         # the screen takes longest to open
         return (
             "stimulus",
-            *(("board",) if own_board and not virtual else ()),
+            *(("board",) if kind in PROCESSES and not virtual else ()),
             "acquisition",
             "control",
         )

@@ -8,11 +8,15 @@ from serial.tools import list_ports
 
 from bci.config.fault import Fault
 from bci.config.rig import Board as BoardSettings
+from bci.core.process import ProcessLink
+from hardware.board.chip import chip_faults, run_chip_board
 from hardware.board.interface import Board, BoardError
 from hardware.board.link import SerialLink
+from hardware.board.simulated import run_simulated_board
 
 Wake = Callable[[], None] | None
-_ANNOUNCED_S = 5.0
+_ANNOUNCED_S = 30.0
+"""A chip may have to be compiled first."""
 
 
 def open_board(
@@ -28,8 +32,8 @@ def open_board(
     settings
         Of the board.
     peers
-        Endpoints announced by the other processes (`ProcessLink.peers`); a simulated board's
-        stands at `board`.
+        Endpoints announced by the other processes (`ProcessLink.peers`); that of a board
+        that is a process of ours stands at `board`.
     wake
         Called from another thread after board events came; must return at once.
     timeout_s
@@ -51,14 +55,7 @@ def open_board(
 def port_faults(settings: BoardSettings) -> list[Fault]:
     """What keeps the board of these settings from being opened, before anything is started."""
     if settings.kind == "chip":
-        return [
-            Fault(
-                "rig.board.kind",
-                settings.kind,
-                "the chip bench is not built yet",
-                'set rig.board.kind = "simulated" or "serial"',
-            )
-        ]
+        return chip_faults(settings)
     port = settings.port
     # a URL names a host, not a device: only opening it tells
     if settings.kind != "serial" or port is None or "://" in port or _exists(port):
@@ -89,14 +86,14 @@ def _serial(settings: BoardSettings, _: Callable[[], Mapping[str, str]], wake: W
     return SerialLink(settings, settings.port, wake)
 
 
-def _simulated(
+def _own_process(
     settings: BoardSettings, peers: Callable[[], Mapping[str, str]], wake: Wake
 ) -> Board:
     t_end = time.monotonic() + _ANNOUNCED_S
     while "board" not in peers():
         if time.monotonic() > t_end:
             raise BoardError(
-                f"the simulated board announced no endpoint within {_ANNOUNCED_S:g} s: "
+                f"the board's process announced no endpoint within {_ANNOUNCED_S:g} s: "
                 "see the log of the process `board`"
             )
         time.sleep(0.01)
@@ -105,5 +102,12 @@ def _simulated(
 
 KINDS: dict[str, Callable[[BoardSettings, Callable[[], Mapping[str, str]], Wake], Board]] = {
     "serial": _serial,
-    "simulated": _simulated,
+    "chip": _own_process,
+    "simulated": _own_process,
 }
+
+PROCESSES: dict[str, Callable[[BoardSettings, ProcessLink, Path, int], None]] = {
+    "chip": run_chip_board,
+    "simulated": run_simulated_board,
+}
+"""Kinds of board that are a process of ours: what it runs."""

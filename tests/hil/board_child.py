@@ -1,4 +1,4 @@
-"""Processes that the board tests start: a simulated board, and a host that can be killed."""
+"""Processes that the board tests start: a board, and a host that can be killed."""
 
 import sys
 import time
@@ -8,8 +8,7 @@ import msgspec
 
 from bci.config.rig import Board
 from bci.core.board_types import RewardRequest
-from hardware.board.kinds import open_board
-from hardware.board.simulated import run_simulated_board
+from hardware.board.kinds import PROCESSES, open_board
 
 
 class FileLink:
@@ -43,7 +42,7 @@ class FileLink:
 
 def board(folder: Path) -> None:
     settings = Board.model_validate_json((folder / "board.json").read_bytes())
-    run_simulated_board(settings, FileLink(folder), folder / "board-edges.jsonl")
+    PROCESSES[settings.kind](settings, FileLink(folder), folder / "board-edges.jsonl", 0)
 
 
 def host(folder: Path) -> None:

@@ -51,6 +51,16 @@ def test_bench_stream_counts_every_frame_of_a_session_and_finds_a_limit() -> Non
     assert any("64 ROIs" in text for text in told)
 
 
+def test_bench_board_measures_every_reward_at_the_valve(tmp_path: Path) -> None:
+    file = tmp_path / "board.json"
+    few = ["--rewards", "8", "--simulated", "--json", str(file)]
+    result = CliRunner().invoke(app, ["bench", "board", *few])
+    assert result.exit_code == 0, result.output
+    rows = {row["name"]: row for row in json.loads(file.read_text())["rows"]}
+    assert rows["decided_to_edge"]["n"] == rows["width, off what was asked"]["n"] == 8
+    assert rows["decided_to_edge"]["p50"] > 0
+
+
 def test_a_slow_receiver_is_not_counted_as_carried(monkeypatch: pytest.MonkeyPatch) -> None:
     step = ClosedLoop.step
 

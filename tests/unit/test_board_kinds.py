@@ -1,5 +1,6 @@
 """The board of the settings: found, or said why not before anything starts."""
 
+import shutil
 from pathlib import Path
 from unittest.mock import patch
 
@@ -33,8 +34,13 @@ def test_board_that_cannot_be_opened_is_an_error_with_the_same_words() -> None:
     settings = Board(kind="serial", port="/dev/ttyACM77")
     with pytest.raises(BoardError, match=r"no such device\. Found: "):
         open_board(settings, dict)
-    with pytest.raises(BoardError, match="chip bench is not built yet"):
-        open_board(Board(kind="chip"), dict)
+
+
+def test_chip_without_a_compiler_says_what_is_missing_and_what_to_do() -> None:
+    with patch.object(shutil, "which", lambda tool: None if tool == "avr-gcc" else tool):
+        [fault] = port_faults(Board(kind="chip"))
+    assert "needs avr-gcc" in str(fault) or "Linux alone" in str(fault)
+    assert "make setup" in str(fault)
 
 
 def test_simulated_board_and_present_port_have_no_fault(tmp_path: Path) -> None:

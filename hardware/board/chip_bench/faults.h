@@ -1,0 +1,21 @@
+/* What the line does wrong, by count, so that a run can be repeated. */
+#ifndef FAULTS_H
+#define FAULTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct faults {
+    unsigned lose_byte_every, corrupt_byte_every, duplicate_frame_every; /* 0: none */
+    bool no_ack, both_ways;
+    double unplug_after_s, reset_after_s; /* after a client first came; 0: never */
+};
+
+/* What is left of a frame of the chip; `out` takes twice its length. Returns the bytes left. */
+size_t faults_outbound(const struct faults *faults, const uint8_t *frame, size_t n, uint8_t *out);
+
+/* What reaches the chip of these bytes, in place. */
+size_t faults_inbound(const struct faults *faults, uint8_t *bytes, size_t n);
+
+#endif

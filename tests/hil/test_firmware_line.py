@@ -1,0 +1,141 @@
+"""The chip bench as a device: its terminal, its pins, and its end with whoever started it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+from chip_script import GREETING
+from waiting import until
+
+from hardware.board.framing import FrameDecoder
+from hardware.board.protocol import Event, Identity, KeepAlive, Message, Reward, from_board
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
+time.sleep(60)
+"""
+
+
+class Bench:
+    """A chip bench at the pace of real time."""
+
+    def __init__(self, chip: tuple[Path, Path], folder: Path) -> None:
+        program, firmware = chip
+        self.edges_path = folder / "edges.jsonl"
+        self.command = [
+            str(program),
+            f"--elf={firmware}",
+            f"--edges={self.edges_path}",
+            f"--eeprom={folder / 'eeprom.bin'}",
+        ]
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.told = json.loads(self.process.stdout.readline())
+
+    def script(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def edges(self) -> list[dict[str, Any]]:
+        if not self.edges_path.exists():
+            return []
+        return [json.loads(line) for line in self.edges_path.read_text().splitlines()]
+
+    def close(self) -> int:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        code = self.process.wait(5.0)
+        self.process.stdout.close()
+        return code
+
+
+@pytest.fixture
+def bench(chip: tuple[Path, Path], tmp_path: Path) -> Iterator[Bench]:
+    opened = Bench(chip, tmp_path)
+    yield opened
+    if opened.process.poll() is None:
+        opened.close()
+
+
+class Host:
+    """The host's end of the line, without the host's care."""
+
+    def __init__(self, port: str) -> None:
+        self.line = serial.serial_for_url(port, baudrate=115200, timeout=0.02)
+        self._decoder = FrameDecoder()
+        self._sequence = 0
+        self.heard: list[Message] = []
+
+    def tell(self, message: Message) -> None:
+        self._sequence += 1
+        self.line.write(message.frame(self._sequence))
+
+    def listen(self, kind: type[Message]) -> bool:
+        for payload in self._decoder.feed(self.line.read(256)):
+            self.heard.append(from_board(payload)[1])
+        return any(isinstance(message, kind) for message in self.heard)
+
+
+@pytest.fixture(params=["socket", "terminal"])
+def host(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Host]:
+    port = f"socket://127.0.0.1:{bench.told['port']}"
+    opened = Host(port if request.param == "socket" else bench.told["pty"])
+    # the first start of a chip writes its EEPROM before it listens
+    until(lambda: opened.tell(GREETING) is not None or opened.listen(Identity), 5.0)
+    yield opened
+    opened.line.close()
+
+
+def test_board_answers_on_socket_and_terminal_and_tells_of_its_pins(
+    bench: Bench, host: Host
+) -> None:
+    bench.script("+0 lick 1")
+    until(lambda: host.listen(Event), 5.0)
+
+
+def test_closed_input_powers_the_chip_off_with_the_valve_shut(bench: Bench, host: Host) -> None:
+    host.tell(KeepAlive())
+    host.tell(Reward(1, 400_000, 1, 0))
+    until(lambda: any(edge["level"] for edge in bench.edges()), 5.0)
+    assert bench.close() == 0
+    assert [edge["level"] for edge in bench.edges()] == [1, 0]
+
+
+def test_edges_carry_the_time_of_the_computer_that_python_sees(bench: Bench, host: Host) -> None:
+    before_ns = time.perf_counter_ns()
+    host.tell(Reward(1, 5_000, 1, 0))
+    until(lambda: len(bench.edges()) == 2, 5.0)
+    assert before_ns < bench.edges()[0]["t_perf_ns"] < time.perf_counter_ns()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_bench_ends_when_its_parent_is_killed(chip: tuple[Path, Path], tmp_path: Path) -> None:
+    edges = tmp_path / "edges.jsonl"
+    command = [
+        *(str(chip[0]), f"--elf={chip[1]}", f"--edges={edges}"),
+        f"--eeprom={tmp_path / 'eeprom.bin'}",
+    ]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, *command], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    json.loads(parent.stdout.readline())
+    parent.kill()
+    parent.wait(5.0)
+    # the pipe closes when the last who could write into it, the bench, is gone
+    os.set_blocking(parent.stdout.fileno(), False)
+    until(lambda: parent.stdout is not None and parent.stdout.buffer.read() == b"", 5.0)
+    parent.stdout.close()

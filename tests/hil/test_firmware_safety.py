@@ -1,0 +1,250 @@
+"""The compiled firmware shuts everything when it must; its light is never up without the gate."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from chip_script import GREETING, READY_US, Live, Lived, Script
+
+from hardware.board.codes import DeviceState, InputKind, Reason, RingState, SetKey
+from hardware.board.protocol import (
+    Ack,
+    Cut,
+    Done,
+    Gate,
+    Hello,
+    Identity,
+    Light,
+    Nack,
+    Reward,
+    Ring,
+    RingEntry,
+    Safe,
+    Set,
+    Status,
+)
+
+WITHIN_US = 20.0
+START_US = 200_000
+PERIOD_US = 32_342
+
+
+def levels_agree(lived: Lived) -> bool:
+    """Whether the light was up within the gate alone, by the order of the edges."""
+    gate = light = 0
+    for edge in lived.edges:
+        gate = edge["level"] if edge["pin"] == "gate" else gate
+        light = edge["level"] if edge["pin"] == "light" else light
+        if light and not gate:
+            return False
+    return True
+
+
+def lit(script: Script, t_us: float = 120_000) -> Script:
+    script.tell(t_us, Gate(1))
+    script.tell(t_us + 5_000, Light(1))
+    return script
+
+
+def silence_shuts_the_valve(live: Live, firmware: Path | None = None) -> None:
+    script = Script()
+    script.tell(START_US, Reward(1, 450_000, 1, 0))
+    lived = live(script, 1_000_000, firmware)  # greeted once, and then not a word
+    [(up_us, down_us)] = lived.pulses()
+    assert down_us - READY_US == pytest.approx(300_000, abs=4_000)
+    [cut] = lived.heard(Cut)
+    assert (cut.request_id, cut.reason) == (1, Reason.HOST_SILENT)
+    assert cut.opened_us == pytest.approx(down_us - up_us, abs=WITHIN_US)
+
+
+def light_only_within_the_gate(live: Live, firmware: Path | None = None) -> None:
+    script = lit(Script())
+    script.tell(130_000, Set(SetKey.LIGHT_START_US, 9_000))  # the gate is down by then
+    script.square("frame_ttl", START_US, 600_000, PERIOD_US)
+    script.keep_alive(150_000, 600_000)
+    lived = live(script, 700_000, firmware)
+    assert levels_agree(lived)
+    assert len(lived.pulses("gate")) == 12
+
+
+def fast_frames_are_not_obeyed(live: Live, firmware: Path | None = None) -> None:
+    script = lit(Script())
+    script.square("frame_ttl", START_US, 600_000, PERIOD_US / 1.3)
+    script.keep_alive(150_000, 600_000)
+    lived = live(script, 700_000, firmware)
+    assert len(lived.pulses("gate")) == 1
+    assert len(lived.told(InputKind.FRAME_TTL)) == 16
+
+
+RULES = {
+    "WATCHDOG": silence_shuts_the_valve,
+    "LIGHT_GUARD": light_only_within_the_gate,
+    "FASTEST": fast_frames_are_not_obeyed,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_firmware_keeps_the_rule(live: Live, rule: str) -> None:
+    RULES[rule](live)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_firmware_without_the_rule_breaks_the_promise(
+    live: Live, firmware_without: Callable[[str], Path], rule: str
+) -> None:
+    with pytest.raises(AssertionError):
+        RULES[rule](live, firmware_without(rule))
+
+
+def test_only_hello_ends_safe_and_everything_else_is_refused(live: Live) -> None:
+    script = Script()
+    script.tell(500_000, Reward(1, 10_000, 1, 0))
+    script.keep_alive(520_000, 800_000)
+    script.tell(810_000, Gate(1))
+    script.tell(850_000, GREETING)
+    script.tell(860_000, Reward(2, 10_000, 1, 0))
+    lived = live(script, 1_000_000)
+    assert [nack.reason for nack in lived.heard(Nack)] == [Reason.SAFE_STATE] * 2
+    assert [edge["request_id"] for edge in lived.of("valve")] == [2, 2]
+    unasked = [status for status in lived.heard(Status) if status.answered == 0]
+    assert [(status.state, status.reason) for status in unasked] == [
+        (DeviceState.SAFE, Reason.RESET),
+        (DeviceState.SAFE, Reason.HOST_SILENT),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [(Safe(), Reason.HOST_ASKED), (Hello(1, 10, 500_000, 1000, 300), Reason.NEW_SESSION)],
+)
+def test_safe_and_another_session_cut_the_pulse_and_lower_everything(
+    live: Live, message: Safe | Hello, reason: Reason
+) -> None:
+    script = lit(Script())
+    script.square("frame_ttl", 150_000, 600_000, PERIOD_US)
+    script.tell(START_US, Reward(1, 400_000, 1, 0))
+    script.tell(START_US + 100_000, message)
+    script.keep_alive(150_000, 600_000)
+    lived = live(script, 700_000)
+    [width] = lived.widths()
+    assert width == pytest.approx(100_000, abs=5_000)
+    [cut] = lived.heard(Cut)
+    assert (cut.reason, cut.request_id) == (reason, 1)
+    assert all(edge["cycle"] / 16 < START_US + 105_000 for edge in lived.edges)
+    assert levels_agree(lived)
+
+
+def test_reset_in_a_pulse_leaves_it_interrupted_and_no_mark_is_lost(live: Live) -> None:
+    script = Script()
+    script.tell(START_US, Reward(1, 400_000, 1, 0))
+    script.reset(300_000)
+    script.tell(400_000, GREETING)
+    script.tell(410_000, Ring(1, 0))
+    script.tell(420_000, Reward(1, 400_000, 1, 0))
+    lived = live(script, 1_000_000)
+    [(_, down_us)] = lived.pulses()
+    assert down_us == pytest.approx(300_000, abs=WITHIN_US)
+    [entry] = lived.heard(RingEntry)
+    assert (entry.state, entry.t_open_us) == (RingState.INTERRUPTED, 0)
+    before, after = lived.heard(Identity)
+    assert (after.boot, after.losses) == (before.boot + 1, before.losses)
+
+
+def test_power_lost_in_a_pulse_is_told_and_the_ring_comes_from_the_eeprom(live: Live) -> None:
+    script = Script()
+    script.tell(START_US, Reward(1, 10_000, 1, 0))
+    script.tell(START_US + 150_000, Reward(2, 400_000, 1, 0))
+    script.keep_alive(150_000, 500_000)
+    first = live(script, 500_000, chip="one")
+    script = Script()
+    script.tell(150_000, Ring(1, 0))
+    script.tell(160_000, Ring(2, 0))
+    script.tell(170_000, Ring(0, 0))
+    script.tell(180_000, Reward(2, 10_000, 1, 0))
+    second = live(script, 300_000, chip="one")
+    done, cut, newest = second.heard(RingEntry)
+    assert (done.state, done.opened_us) == (RingState.DONE, 10_000)
+    assert cut.state == newest.state == RingState.INTERRUPTED
+    assert newest.request_id == 2
+    [before], [after] = first.heard(Identity), second.heard(Identity)
+    assert (after.boot, after.losses) == (before.boot + 1, before.losses + 1)
+    assert second.pulses() == []
+
+
+def test_ring_remembers_sixteen_rewards_newest_first(live: Live) -> None:
+    script = Script()
+    for i in range(20):
+        script.tell(START_US + i * 10_000, Reward(i + 1, 1_000, 1, 0))
+    for nth in range(17):
+        script.tell(500_000 + nth * 10_000, Ring(0, nth))
+    script.tell(700_000, Ring(4, 0))
+    script.keep_alive(150_000, 700_000)
+    entries = live(script, 800_000).heard(RingEntry)
+    assert [entry.request_id for entry in entries[:16]] == list(range(20, 4, -1))
+    assert [entry.state for entry in entries[16:]] == [RingState.ABSENT] * 2
+
+
+def test_light_follows_each_frame_within_the_gate(live: Live) -> None:
+    script = lit(Script())
+    n = script.square("frame_ttl", START_US, 1_500_000, PERIOD_US)
+    script.keep_alive(150_000, 1_600_000)
+    lived = live(script, 1_600_000)
+    gates, lights = lived.pulses("gate"), lived.pulses("light")
+    assert len(gates) == len(lights) == n
+    assert [down - up for up, down in gates] == pytest.approx([7_000] * n, abs=50)
+    assert [down - up for up, down in lights] == pytest.approx([6_000] * n, abs=50)
+    starts = [light[0] - gate[0] for light, gate in zip(lights, gates, strict=True)]
+    assert starts == pytest.approx([500] * n, abs=50)
+    assert levels_agree(lived)
+
+
+def test_missing_frames_leave_gate_and_light_down(live: Live) -> None:
+    script = lit(Script())
+    script.square("frame_ttl", START_US, START_US + 3 * PERIOD_US, PERIOD_US)
+    script.keep_alive(150_000, 900_000)
+    lived = live(script, 900_000)
+    assert len(lived.pulses("gate")) == len(lived.pulses("light")) == 3
+    assert lived.edges[-1]["cycle"] / 16 < START_US + 3 * PERIOD_US
+    assert lived.edges[-1]["level"] == 0
+
+
+@pytest.mark.parametrize("step_us", range(0, 8_000, 400))
+def test_light_never_outlasts_the_gate_whenever_the_host_speaks(live: Live, step_us: int) -> None:
+    script = lit(Script())
+    script.square("frame_ttl", START_US, 800_000, PERIOD_US)
+    at_us = START_US + 3 * PERIOD_US + step_us
+    script.tell(at_us, Gate(0))
+    script.tell(at_us + 2_000, Gate(1))
+    script.tell(at_us + PERIOD_US, Light(0))
+    script.tell(at_us + 2 * PERIOD_US, Light(1))
+    script.tell(at_us + 4 * PERIOD_US, Set(SetKey.GATE_US, 2_000))
+    script.tell(at_us + 6 * PERIOD_US, Set(SetKey.LIGHT_US, 1_000))
+    script.reset(at_us + 8 * PERIOD_US)
+    script.keep_alive(150_000, 900_000)
+    lived = live(script, 900_000)
+    assert levels_agree(lived)
+    assert lived.edges[-1]["level"] == 0
+
+
+def test_hello_out_of_range_changes_nothing(live: Live) -> None:
+    script = Script()
+    for i, hello in enumerate(
+        [
+            Hello(2, 9, 500_000, 500, 300),
+            Hello(1, 9, 1_000_001, 500, 300),
+            Hello(1, 9, 500_000, 1001, 300),
+            Hello(1, 9, 500_000, 500, 20),
+        ]
+    ):
+        script.tell(120_000 + i * 10_000, hello)
+    script.tell(180_000, Reward(1, 500_000, 1, 0))
+    script.keep_alive(150_000, 900_000)
+    lived = live(script, 900_000)
+    assert [(nack.reason, nack.argument) for nack in lived.heard(Nack)] == [
+        (Reason.VERSION, 1),
+        (Reason.OUT_OF_RANGE, 1_000_000),
+        (Reason.OUT_OF_RANGE, 1000),
+        (Reason.OUT_OF_RANGE, 60_000),
+    ]
+    assert [done.opened_us for done in lived.heard(Done)] == [500_000]
+    assert len(lived.heard(Ack)) == 1

@@ -1,0 +1,60 @@
+"""A whole closed-loop session with the compiled firmware in simavr as its board."""
+
+import time
+from pathlib import Path
+
+import pytest
+from pynwb import NWBHDF5IO
+from running_session import DEMO, SHORT, RunningSession, bci, sets
+from waiting import until
+
+from bci.core.board_types import BoardEventKind
+from bci.core.loop_types import Outcome
+
+WITHIN_US = 50
+CHIP = (*SHORT, "rig.board.kind=chip", "rig.screen.backend=null")
+SOME_HITS = ("experiment.task.session_s=22", "experiment.task.trial_s=4")
+
+
+@pytest.mark.usefixtures("chip")
+def test_rewards_in_journal_and_nwb_equal_the_edges_of_the_chip_one_for_one(
+    tmp_path: Path,
+) -> None:
+    with RunningSession("run", DEMO, *sets((*CHIP, *SOME_HITS)), out=tmp_path) as session:
+        code, output = session.end()
+        assert code == 0, output
+        assert not session.left_running()
+        record, edges, folder = session.record(), session.valve_edges(), session.folder
+    opened = [edge for edge in edges if edge["level"]]
+    done = [event for event in record.board if event.kind is BoardEventKind.REWARD_DONE]
+    hits = [trial for trial in record.trials if trial.outcome is Outcome.HIT]
+    assert len(hits) == len(done) >= 1
+    assert [event.request_id for event in done] == [edge["request_id"] for edge in opened]
+    assert [event.t_device_us for event in done] == pytest.approx(
+        [edge["t_device_us"] for edge in opened], abs=WITHIN_US
+    )
+    widths = [
+        (down["cycle"] - up["cycle"]) / 16 for up, down in zip(opened, edges[1::2], strict=True)
+    ]
+    assert widths == pytest.approx([event.value for event in done], abs=20)
+    assert "identical" in bci("verify", folder).stdout
+    with NWBHDF5IO(folder / "session.nwb", "r") as io:
+        table = io.read().get_events_table("events").to_dataframe()
+    stored = table[table["kind"] == "reward_done"]
+    assert list(stored["t_device_us"]) == [event.t_device_us for event in done]
+
+
+@pytest.mark.usefixtures("chip")
+def test_killed_control_leaves_the_chip_with_a_shut_valve(tmp_path: Path) -> None:
+    long_drop = ("rig.board.valve.ms_per_ul=100", "rig.board.valve.max_open_ms=500")
+    with RunningSession("run", DEMO, *sets((*CHIP, *long_drop)), out=tmp_path) as session:
+        session.wait_for_state("HIT")
+        until(lambda: any(edge["level"] for edge in session.valve_edges()))
+        t_killed_ns = time.perf_counter_ns()
+        session.kill(session.pid_of("control"))
+        code, output = session.end()
+        assert code == 1, output
+        assert until(lambda: not session.left_running(), 3.0)
+        *_, last = session.valve_edges()
+        assert last["level"] == 0
+        assert (last["t_perf_ns"] - t_killed_ns) / 1e9 < 0.5
