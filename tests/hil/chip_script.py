@@ -89,6 +89,10 @@ class Script:
         """The reset line."""
         self._lines.append((t_us, "reset"))
 
+    def jam(self, t_us: float) -> None:
+        """The main loop of the firmware hangs; its interrupts go on."""
+        self._lines.append((t_us, "jam"))
+
     def text(self) -> str:
         """The script, in order of time."""
         lines = sorted(self._lines, key=lambda line: line[0])

@@ -150,6 +150,23 @@ def test_reset_in_a_pulse_leaves_it_interrupted_and_no_mark_is_lost(live: Live) 
     assert (after.boot, after.losses) == (before.boot + 1, before.losses)
 
 
+def test_hanging_main_loop_is_ended_by_the_hardware_watchdog_with_everything_low(
+    live: Live,
+) -> None:
+    patient = Hello(1, session=9, max_open_us=500_000, duty_permille=1000, watchdog_ms=60_000)
+    script = lit(Script(patient))
+    script.square("frame_ttl", 150_000, 600_000, PERIOD_US)
+    script.tell(START_US, Reward(1, 450_000, 1, 0))
+    script.jam(START_US + 50_000)
+    lived = live(script, 700_000)
+    [(_, down_us)] = lived.pulses()
+    assert down_us - (START_US + 50_000) < 150_000
+    assert all(edge["cycle"] / 16 <= down_us + WITHIN_US for edge in lived.edges)
+    assert {edge["pin"]: edge["level"] for edge in lived.edges} == dict.fromkeys(
+        ("valve", "gate", "light"), 0
+    )
+
+
 def test_power_lost_in_a_pulse_is_told_and_the_ring_comes_from_the_eeprom(live: Live) -> None:
     script = Script()
     script.tell(START_US, Reward(1, 10_000, 1, 0))

@@ -13,6 +13,7 @@ from bci.core.loop_types import Outcome
 
 WITHIN_US = 50
 CHIP = (*SHORT, "rig.board.kind=chip", "rig.screen.backend=null")
+LONG_DROP = ("rig.board.valve.ms_per_ul=100", "rig.board.valve.max_open_ms=500")
 SOME_HITS = ("experiment.task.session_s=22", "experiment.task.trial_s=4")
 
 
@@ -45,9 +46,30 @@ def test_rewards_in_journal_and_nwb_equal_the_edges_of_the_chip_one_for_one(
 
 
 @pytest.mark.usefixtures("chip")
+def test_killed_board_comes_back_with_its_eeprom_and_repeats_no_reward(tmp_path: Path) -> None:
+    overrides = (*CHIP, *LONG_DROP, *SOME_HITS)
+    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
+        session.wait_for_state("HIT")
+        until(lambda: any(edge["level"] for edge in session.valve_edges()))
+        board = session.pid_of("board")
+        session.kill(board)
+        session.pid_of("board", other_than=board)
+        code, output = session.end()
+        assert code == 0, output
+        assert not session.left_running()
+        record, edges = session.record(), session.valve_edges()
+    kinds = [event.kind for event in record.board if event.request_id == 1]
+    assert kinds[-1] is BoardEventKind.REWARD_UNKNOWN
+    opened = [edge["request_id"] for edge in edges if edge["level"]]
+    assert opened == sorted(set(opened))
+    greetings = [e.detail for e in record.board if e.kind is BoardEventKind.CONNECTED]
+    assert [detail.rpartition(" ")[2] for detail in greetings] == ["1", "2"]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("chip")
 def test_killed_control_leaves_the_chip_with_a_shut_valve(tmp_path: Path) -> None:
-    long_drop = ("rig.board.valve.ms_per_ul=100", "rig.board.valve.max_open_ms=500")
-    with RunningSession("run", DEMO, *sets((*CHIP, *long_drop)), out=tmp_path) as session:
+    with RunningSession("run", DEMO, *sets((*CHIP, *LONG_DROP)), out=tmp_path) as session:
         session.wait_for_state("HIT")
         until(lambda: any(edge["level"] for edge in session.valve_edges()))
         t_killed_ns = time.perf_counter_ns()

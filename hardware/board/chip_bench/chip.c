@@ -47,6 +47,7 @@ static uint64_t before_reset; /* cycles of the lives before this one */
 static avr_cycle_count_t reached;
 static uint32_t request_id_address;
 static uint8_t *kept; /* the EEPROM file */
+static bool jam;
 static uint8_t driven_b, driven_d;
 static void (*take_byte)(uint8_t byte);
 
@@ -202,12 +203,24 @@ static void note_reset(void) {
     reached = avr->cycle;
 }
 
+/* Overwrites the next instruction outside an interrupt with a jump to itself. */
+static void jam_if_told(void) {
+    if (jam && avr->sreg[S_I]) {
+        avr->flash[avr->pc] = 0xFF;
+        avr->flash[avr->pc + 1] = 0xCF;
+        jam = false;
+    }
+}
+
+void chip_jam(void) { jam = true; }
+
 bool chip_run(uint64_t cycles) {
     uint64_t end = chip_cycle() + cycles;
     avr_cycle_timer_register(avr, cycles, wake, NULL);
     do {
         int state = avr_run(avr);
         note_reset();
+        jam_if_told();
         if (state == cpu_Done || state == cpu_Crashed) {
             return false;
         }

@@ -21,6 +21,9 @@ bool chip_run(uint64_t cycles);
 /* The reset line: outputs float, memory stays. */
 void chip_reset(void);
 
+/* From now on the main loop hangs where it is; interrupts go on. */
+void chip_jam(void);
+
 /* Drive an input by its name: a level, or for the photodiode millivolts. False: no such input. */
 bool chip_input(const char *name, int value);
 
