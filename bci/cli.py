@@ -96,7 +96,9 @@ def run(
 ) -> None:
     """Run a session: acquisition, decoder, screen and board, to its end."""
     _require_headless(headless)
-    session = load_session(session_file, _overrides(sets))
+    from bci.session.run import all_faults
+
+    session = load_session(session_file, _overrides(sets), outside=all_faults)
     _run(session, out, duration, json_file)
 
 
@@ -123,8 +125,10 @@ def replay(
 ) -> None:
     """Play a recording as the live source, through the same processes as a session."""
     _require_headless(headless)
+    from bci.session.run import all_faults
+
     pace = LOCKSTEP if as_fast_as_possible else (Override("rig.stream.speed", speed),)
-    session = load_session(session_file, [*pace, *_overrides(sets)], recording)
+    session = load_session(session_file, [*pace, *_overrides(sets)], recording, all_faults)
     _run(session, out, duration, json_file)
 
 
@@ -136,10 +140,7 @@ def check(
     """Check a session file and all it names; every fault is told at once."""
     from bci.session.run import all_faults
 
-    session = load_session(session_file, _overrides(sets))
-    faults = all_faults(session)
-    if faults:
-        raise SettingsError(faults)
+    load_session(session_file, _overrides(sets), outside=all_faults)
     _told().print(f"{session_file}: no fault found", markup=False, highlight=False)
 
 

@@ -1,22 +1,12 @@
 """Commands as they arrive, stamped at once, whatever the screen is doing."""
 
 import threading
-import time
 from collections import deque
-from typing import NamedTuple
 
-from bci.core.stimulus_types import StimulusCommand
-from bci.stream.commands import CommandReceiver
+from bci.stream.commands import Arrival, CommandReceiver
 from bci.stream.priority import Urgency, hurry
 
-_POLL_S = 0.05
-
-
-class Arrival(NamedTuple):
-    """A command and the `time.perf_counter_ns` at which it came."""
-
-    command: StimulusCommand
-    t_received_ns: int
+_POLL_MS = 50
 
 
 class CommandInbox:
@@ -59,13 +49,10 @@ class CommandInbox:
         newest_id = 0
         try:
             while not self._closing.is_set():
-                if not receiver.wait(_POLL_S):
-                    continue
-                command = receiver.receive()
-                t_received_ns = time.perf_counter_ns()
-                if command is not None and command.command_id > newest_id:
-                    newest_id = command.command_id
-                    self._arrivals.append(Arrival(command, t_received_ns))
+                arrival = receiver.take(_POLL_MS)
+                if arrival is not None and arrival.command.command_id > newest_id:
+                    newest_id = arrival.command.command_id
+                    self._arrivals.append(arrival)
                     self._arrived.set()
         finally:
             receiver.close()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bci.core.stimulus_types import FlipKind, FlipReport
-from stimuli.command_inbox import Arrival
+from bci.stream.commands import Arrival
 
 
 class CommandSequence:

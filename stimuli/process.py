@@ -14,8 +14,8 @@ from bci.core.stimulus_types import (
     ScreenHello,
     StimulusCommand,
 )
+from bci.stream.commands import Arrival
 from stimuli.backend import ScreenError, StimulusBackend
-from stimuli.command_inbox import Arrival
 from stimuli.command_sequence import CommandSequence
 from stimuli.control_line import ControlLine
 from stimuli.null_backend import NullBackend
@@ -112,6 +112,7 @@ class _Show:
     def run(self, link: ProcessLink) -> None:
         """Draw until the link asks to stop."""
         while not link.stop_requested():
+            link.turn()
             if self._line.follow(link.peers()):
                 self._sequence = CommandSequence(blanks=self._blanks)
             if self._at_once:

@@ -24,6 +24,9 @@ class StdioLink:
         self._stop = threading.Event()
         threading.Thread(target=self._listen, daemon=True).start()
 
+    def turn(self) -> None:
+        pass
+
     def announce(self, endpoints: dict[str, str]) -> None:
         self.report("announce", json.dumps(endpoints))
 

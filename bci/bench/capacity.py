@@ -15,7 +15,7 @@ from bci.stream.acquisition_client import AcquisitionClient
 from bci.stream.publisher import Delivery
 from bci.stream.subscriber import FrameSubscriber
 
-LADDERS = ((50_000, 500.0), (10_000, 2000.0), (200, 4000.0))
+LADDERS = ((50_000, 2000.0), (10_000, 4000.0), (200, 4000.0))
 """ROIs, and the rate in Hz at which to begin; halved until one is carried."""
 STEP_S = 1.0
 SPARE_S = 1.0

@@ -92,7 +92,9 @@ def show(bench: Bench, console: Console) -> None:
         one = len(set(values)) == 1
         figures = [_figure(row.p50), "", "", ""] if one else [_figure(value) for value in values]
         limits = (row.bar or {}).items()
-        bar = "\n".join(f"≤ {limit:g}" if one else f"{key} ≤ {limit:g}" for key, limit in limits)
+        bar = "\n".join(
+            f"≤ {limit:.3g}" if one else f"{key} ≤ {limit:.3g}" for key, limit in limits
+        )
         table.add_row(row.name, row.unit, f"{row.n:,}", *figures, bar)
     console.print(table)
     machine = bench.machine

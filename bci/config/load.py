@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from bci.config.explain import fault_of
 from bci.config.fault import Fault, SettingsError
 from bci.config.mend import mended, strict_session
 from bci.config.session import Session
+
+Rules = Callable[[Session], list[Fault]]
 
 _PARTS = ("rig", "experiment")
 
@@ -49,7 +51,10 @@ class Override:
 
 
 def load_session(
-    path: Path, overrides: Sequence[Override] = (), recording: Path | None = None
+    path: Path,
+    overrides: Sequence[Override] = (),
+    recording: Path | None = None,
+    outside: Rules = lambda _: [],
 ) -> Session:
     """Read, resolve and validate a session file; everything wrong is reported at once.
 
@@ -63,6 +68,9 @@ def load_session(
         Paths in them are relative to the working directory.
     recording
         Played in place of the rig's source. A rig that plays recordings keeps its other settings.
+    outside
+        What this computer has to say against the settings: the source, the board. Asked beside
+        any other fault.
 
     Raises
     ------
@@ -76,7 +84,7 @@ def load_session(
     for override in overrides:
         if not _names_a_file(override):
             faults += _set(data, override)
-    session, more = validate_session(data)
+    session, more = validate_session(data, lambda tried: [*faults_of(tried), *outside(tried)])
     # What stands in a file that could not be read is not missing.
     unread_keys = {fault.key for fault in unread}
     faults += [fault for fault in more if not _within(fault.key, unread_keys)]
@@ -85,7 +93,9 @@ def load_session(
     return session
 
 
-def validate_session(data: dict[str, Any]) -> tuple[Session | None, list[Fault]]:
+def validate_session(
+    data: dict[str, Any], rules: Rules = faults_of
+) -> tuple[Session | None, list[Fault]]:
     """Validate resolved data; rules between keys are tried even where single keys are wrong."""
     try:
         session = strict_session(data)
@@ -95,11 +105,11 @@ def validate_session(data: dict[str, Any]) -> tuple[Session | None, list[Fault]]
         if partial is not None:
             faults += [
                 fault
-                for fault in faults_of(partial)
+                for fault in rules(partial)
                 if not any(_within(key, replaced) for key in fault.keys_involved)
             ]
         return None, faults
-    return session, faults_of(session)
+    return session, rules(session)
 
 
 def dump_session(session: Session) -> dict[str, Any]:

@@ -23,8 +23,8 @@ class NotAFrame(ValueError):
     """The bytes are no frame of this wire format."""
 
 
-def pack_header(frame: RoiFrame) -> bytes:
-    """The header of a frame, 64 bytes."""
+def pack_header(frame: RoiFrame, t_sent_ns: int | None = None) -> bytes:
+    """The header of a frame, 64 bytes; `t_sent_ns` stands in place of the frame's own."""
     return HEADER.pack(
         MAGIC,
         VERSION,
@@ -37,7 +37,7 @@ def pack_header(frame: RoiFrame) -> bytes:
         len(frame.fluorescence),
         0,
         frame.t_scope_ns,
-        frame.t_sent_ns,
+        frame.t_sent_ns if t_sent_ns is None else t_sent_ns,
         frame.roi_hash,
     )
 

@@ -4,6 +4,9 @@ from typing import Protocol
 
 import msgspec
 
+ASKED_TO_STOP = "asked to stop"
+"""Reason of an end that the supervisor, or its silence, asked for."""
+
 
 class ProcessEvent(msgspec.Struct, frozen=True, tag="process"):
     """Something the supervisor did or saw.

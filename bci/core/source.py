@@ -22,8 +22,8 @@ class SourceFrame(msgspec.Struct, frozen=True, gc=False):
         float32, shape (ROIs of the plane,), raw counts.
     t_scope_ns
         Microscope time; None: the acquisition thread stamps the nominal time.
-    roi_hash
-        As the sender tells it; 0: it does not, and the description's stands.
+    roi_hash, session_hash
+        As the sender tells them; 0: it does not, and the description's and ours stand.
     """
 
     frame_id: int
@@ -31,6 +31,7 @@ class SourceFrame(msgspec.Struct, frozen=True, gc=False):
     fluorescence: NDArray[np.float32]
     t_scope_ns: int | None = None
     roi_hash: int = 0
+    session_hash: int = 0
 
 
 class FrameSource(Protocol):

@@ -72,11 +72,15 @@ def read_endpoints(folder: Path) -> dict[str, str]:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a power cut, finds the old one or the new one whole."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

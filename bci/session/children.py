@@ -1,7 +1,6 @@
 """The processes of a session: started, read, asked to end, killed when they do not."""
 
 import json
-import logging
 import subprocess
 import sys
 import threading
@@ -11,7 +10,11 @@ from collections.abc import Sequence
 
 from bci.session.logs import LogBook
 
-log = logging.getLogger("bci.supervisor")
+
+def _own_group() -> int:
+    if sys.platform == "win32":
+        return subprocess.CREATE_NEW_PROCESS_GROUP
+    return 0
 
 
 class Child:
@@ -46,7 +49,9 @@ class Child:
             text=True,
             encoding="utf-8",
             errors="replace",
+            # Ctrl-C is for the supervisor alone, which ends its children in order
             start_new_session=sys.platform != "win32",
+            creationflags=_own_group(),
         )
         self._reader = threading.Thread(target=self._read, name=f"log-{name}", daemon=True)
         self._reader.start()
@@ -73,7 +78,6 @@ class Child:
     def kill(self) -> None:
         """End it at once."""
         if self.exit_code is None:
-            log.error("%s (%d) did not end, killed", self.name, self.pid)
             self._process.kill()
             self.wait(2.0)
 

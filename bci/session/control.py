@@ -22,10 +22,10 @@ from bci.core.loop_types import (
     Start,
     Stop,
 )
-from bci.core.process import ProcessLink
+from bci.core.process import ASKED_TO_STOP, ProcessLink
 from bci.recording.journal import Journal
 from bci.recording.records import JournalStart, Topic
-from bci.session.desk import OperatorDesk
+from bci.session.desk import OperatorDesk, attend_early
 from bci.session.effects import Effects
 from bci.session.frame_line import FrameLine
 from bci.session.latency import LatencyBudget
@@ -33,6 +33,7 @@ from bci.session.rehearsal import Rehearsal
 from bci.session.runner import LoopRunner
 from bci.session.screen_line import ScreenLine
 from bci.session.tally import Tally
+from bci.stream.errors import StreamError
 from bci.stream.operator import OperatorServer
 from bci.stream.priority import Urgency, hurry
 from bci.stream.subscriber import Received
@@ -43,6 +44,7 @@ from hardware.board.virtual import VirtualBoard
 
 log = logging.getLogger("bci.control")
 
+DURATION_OVER = "duration over"
 TURN_MS = 20
 PEERS_S = 30.0
 SETTLE_S = 2.0
@@ -76,7 +78,8 @@ def run_control(
     session_name
         As in the stream's description.
     duration_s
-        End at this frame time, seconds; None: when the task ends.
+        End at this frame time, seconds since the first frame; time without frames counts once the
+        stream has stalled. None: when the task ends.
 
     Raises
     ------
@@ -98,7 +101,7 @@ def run_control(
         return reason
     finally:
         journal.close(reason)
-        if journal.fault is not None:
+        if journal.fault is not None and journal.fault not in reason:
             log.error("journal: %s", journal.fault)
 
 
@@ -142,8 +145,10 @@ class _Control:
                 "telemetry": self._telemetry.endpoint,
             }
         )
-        stream = self._session.rig.stream
-        self._frames = FrameLine(stream, self._wait_for_peers("frames", "channel"))
+        peers = self._wait_for_peers("frames", "channel")
+        if peers is None:
+            return self._told_over()
+        self._frames = FrameLine(self._session.rig.stream, peers)
         self._open.callback(self._frames.close)
         info = self._frames.info
         self._open_board()
@@ -159,6 +164,7 @@ class _Control:
         except UnknownRoi as error:
             raise ControlFailed(f"experiment.decoder: {error}") from error
         self._open.callback(self._runner.close)
+        valve = self._session.rig.board.valve
         self._desk = OperatorDesk(
             self._operator,
             self._runner,
@@ -166,31 +172,49 @@ class _Control:
             self._journal,
             self._tally,
             self._session.experiment.task.reward_ul,
+            valve.max_open_ms / valve.ms_per_ul,
             self._snapshot,
         )
         self._journal.append(Topic.INFO, info)
         self._wait_for_screen()
+        if self._runner.done:
+            return self._told_over()
         self._runner.apply(Start())
+        self._desk.begun = True
         self._frames.start()
         self._link.report("ready", f"{info.source}, {info.rate_hz:g} Hz, {len(info.rois)} ROIs")
         gc.collect()
         gc.freeze()
         log.info("loop: %s", hurry(Urgency.LOOP))
-        self._loop(inf if duration_s is None else duration_s * info.rate_hz)
+        self._loop(inf if duration_s is None else duration_s)
         self._settle()
+        self._telemetry.send(self._snapshot())
         self.failure = self.failure or self._runner.failure
-        return self._ended or "task over"
+        return self._told_over()
+
+    def _told_over(self) -> str:
+        """Why it ended, told to the supervisor while there is still something to be closed."""
+        if not self._ended:
+            self._ended = "stopped by the operator" if self._desk.stopped else "task over"
+        self._link.report("over", self._ended)
+        return self._ended
 
     # -- start ---------------------------------------------------------------------------------
 
-    def _wait_for_peers(self, *keys: str) -> dict[str, str]:
+    def _wait_for_peers(self, *keys: str) -> dict[str, str] | None:
+        """Endpoints of acquisition; None where the end was asked for before they came."""
         deadline = time.monotonic() + PEERS_S
         while time.monotonic() < deadline:
             peers = self._link.peers()
             if all(key in peers for key in keys):
                 return peers
             if self._link.stop_requested():
-                raise ControlFailed("asked to stop before the start")
+                self._ended = ASKED_TO_STOP
+                return None
+            starting = Telemetry(time.perf_counter_ns(), "STARTING")
+            if attend_early(self._operator, self._journal, starting):
+                self._ended = "stopped by the operator before the start"
+                return None
             self._link.wait(0.05)
         missing = ", ".join(key for key in keys if key not in self._link.peers())
         raise ControlFailed(f"nobody announced {missing} within {PEERS_S:g} s")
@@ -211,18 +235,19 @@ class _Control:
 
     def _wait_for_screen(self) -> None:
         deadline = time.monotonic() + PEERS_S
-        while self._screen.light == "waiting":
+        while self._screen.light == "waiting" and not self._runner.done:
             self._screen.wait(TURN_MS)
             self._attend()
             if self._link.stop_requested():
-                raise ControlFailed("asked to stop before the start")
+                self._end(ASKED_TO_STOP)
             if time.monotonic() > deadline:
                 raise ControlFailed(f"no screen within {PEERS_S:g} s: see the log of the stimulus")
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def _loop(self, last_id: float) -> None:
+    def _loop(self, duration_s: float) -> None:
         frames, runner = self._frames, self._runner
+        n_frames = duration_s * frames.info.rate_hz
         rehearsal = Rehearsal(self._session, frames.info, frames)
         last: Received | None = None
         while not runner.done:
@@ -230,13 +255,23 @@ class _Control:
             while received is not None:
                 self._take(received)
                 last = received if received.header else last
-                if runner.loop.last_frame_id >= last_id:
-                    self._end("duration over")
+                if frames.spent_frames(runner.loop.last_frame_id) >= n_frames:
+                    self._end(DURATION_OVER)
                 if runner.done or time.perf_counter_ns() >= self._next_telemetry_ns:
                     break
                 received = frames.receive()
             self._attend()
             self._watch()
+            if self._spent_s() >= duration_s:
+                self._end(f"{DURATION_OVER}, without frames at last")
+
+    def _spent_s(self) -> float:
+        """Frame time so far, and the time since where frames have stopped, s."""
+        frames = self._frames
+        waited_s = frames.waited_s(time.perf_counter_ns())
+        if waited_s <= self._session.experiment.faults.stall_s:
+            return 0.0
+        return frames.spent_frames(self._runner.loop.last_frame_id) / frames.info.rate_hz + waited_s
 
     def _take(self, received: Received) -> None:
         frame = received.frame
@@ -251,7 +286,7 @@ class _Control:
             self._board.advance_to(frame.frame_id / self._frames.info.rate_hz)
         self._runner.frame(received, frame, behind=self._frames.is_behind(received))
         if self._runner.loop.last_frame_id == frame.frame_id:
-            self._frames.stepped(received)
+            self._frames.stepped(received, frame.frame_id)
             self._stalled = False
 
     def _attend(self) -> None:
@@ -279,7 +314,7 @@ class _Control:
             self.failure = f"journal: {self._journal.fault}"
             self._end(self.failure)
         if self._link.stop_requested():
-            self._end("asked to stop")
+            self._end(ASKED_TO_STOP)
         peers = self._link.peers()
         if self._frames.has_moved(peers) and not self._runner.done:
             self._follow(peers)
@@ -288,18 +323,26 @@ class _Control:
         """Take frames from acquisition where it was started again."""
         while (received := self._frames.receive()) is not None:
             self._take(received)
-        if not self._frames.follow(peers):
+        try:
+            same_rois = self._frames.follow(peers)
+        except StreamError as error:
+            # it died again, or hangs: the supervisor sees to it, and it will announce itself
+            log.warning("acquisition was announced and does not answer: %s", error)
+            return
+        if not same_rois:
             self.failure = "acquisition came back with other ROIs than before"
             self._end(self.failure)
             return
         self._journal.append(Topic.INFO, self._frames.info)
         self._runner.apply(EpochStarted(self._frames.info.epoch))
-        self._frames.start()
 
     def _end(self, reason: str) -> None:
-        if not self._runner.done:
-            self._ended = reason
-            self._runner.apply(Stop(reason))
+        if self._runner.done:
+            return
+        if reason != ASKED_TO_STOP and self.failure is None and not self._runner.loop.trial:
+            reason = f"{reason} before the first trial"
+        self._ended = reason
+        self._runner.apply(Stop(reason))
 
     def _settle(self) -> None:
         """Let rewards and flips that are under way arrive, then leave."""
@@ -356,5 +399,5 @@ class _Control:
             session_s=(frames.t_stepped_ns - frames.t_first_ns) * 1e-9,
             screen="lost" if self._desk.screen_died else self._screen.light,
             board="ok" if self._board.connected else "lost",
-            acquisition="stalled" if self._stalled else "ok",
+            acquisition=frames.light(stalled=self._stalled),
         )

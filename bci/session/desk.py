@@ -28,8 +28,32 @@ from bci.stream.operator import (
 from bci.stream.telemetry import Telemetry
 from hardware.board.interface import Board
 
+NOT_BEGUN = "the session has not begun: wait until stream, screen and board are ready"
 FIRST_OPERATOR_REWARD = 1_000_000
 """Request ids from here on are the operator's; the task's count from 1."""
+
+
+def attend_early(server: OperatorServer, journal: Journal, telemetry: Telemetry) -> bool:
+    """Answer while there is no loop yet; True where somebody asked for the end."""
+    end = False
+    while (asked := server.receive()) is not None:
+        client, request = asked
+        match request:
+            case Stop() | Finish():
+                end = True
+                reply = Reply(True, "ending before the start")
+            case OperatorNote():
+                journal.append(Topic.NOTE, Note(request.text))
+                reply = Reply(True)
+            case OperatorStatus():
+                reply = Reply(True, telemetry=telemetry)
+            case ProcessEvent():
+                journal.append(Topic.PROCESS, request)
+                reply = Reply(True)
+            case _:
+                reply = Reply(False, NOT_BEGUN)
+        server.reply(client, reply)
+    return end
 
 
 class OperatorDesk:
@@ -45,8 +69,19 @@ class OperatorDesk:
         What they act on.
     reward_ul
         Volume of an operator's reward that names none.
+    most_ul
+        Volume for which the valve would be open as long as it may.
     telemetry
         Gives the newest snapshot.
+
+    Attributes
+    ----------
+    begun
+        Set once the loop was started: before, the task cannot be paused.
+    stopped
+        True once the operator asked for the end at once.
+    screen_died
+        True from the death of a screen until it is unset.
     """
 
     def __init__(
@@ -57,6 +92,7 @@ class OperatorDesk:
         journal: Journal,
         tally: Tally,
         reward_ul: float,
+        most_ul: float,
         telemetry: Callable[[], Telemetry],
     ) -> None:
         self._server = server
@@ -65,10 +101,12 @@ class OperatorDesk:
         self._journal = journal
         self._tally = tally
         self._reward_ul = reward_ul
+        self._most_ul = most_ul
         self._telemetry = telemetry
         self._next_reward = FIRST_OPERATOR_REWARD
+        self.begun = False
+        self.stopped = False
         self.screen_died = False
-        self.acquisition_died = False
 
     def attend(self) -> None:
         """Answer everything that has been asked."""
@@ -81,7 +119,8 @@ class OperatorDesk:
             case Pause() | Resume() | Stop() | Finish():
                 return self._apply(request)
             case OperatorReward():
-                return self._reward(request.volume_ul or self._reward_ul)
+                asked_ul = request.volume_ul
+                return self._reward(self._reward_ul if asked_ul is None else asked_ul)
             case OperatorNote():
                 self._journal.append(Topic.NOTE, Note(request.text))
                 return Reply(True)
@@ -92,13 +131,24 @@ class OperatorDesk:
                 return Reply(True)
 
     def _apply(self, request: Pause | Resume | Stop | Finish) -> Reply:
+        if not self.begun and isinstance(request, Pause | Resume):
+            return Reply(False, NOT_BEGUN)
         decision = self._runner.apply(request)
         refused = [e for e in decision.ledger if e.kind is LedgerKind.REFUSED]
         if refused:
             return Reply(False, f"not possible: {refused[0].detail}")
+        self.stopped = self.stopped or isinstance(request, Stop)
         return Reply(True, decision.state.name)
 
     def _reward(self, volume_ul: float) -> Reply:
+        if self._runner.done:
+            return Reply(False, "the session is over: no drop is given any more")
+        if not 0 < volume_ul <= self._most_ul:
+            return Reply(
+                False,
+                f"{volume_ul:g} µl: must be above 0 and at most {self._most_ul:g} µl, for which "
+                "the valve is open for rig.board.valve.max_open_ms",
+            )
         if not self._board.connected:
             return Reply(False, "the board is not connected")
         request = RewardRequest(self._next_reward, volume_ul, 0, "operator")
@@ -118,5 +168,3 @@ class OperatorDesk:
         if died and event.name == "stimulus":
             self.screen_died = True
             self._runner.apply(ScreenLost(detail))
-        if died and event.name == "acquisition":
-            self.acquisition_died = True

@@ -10,6 +10,10 @@ from bci.stream.acquisition_client import AcquisitionClient
 from bci.stream.publisher import Delivery
 from bci.stream.subscriber import FrameSubscriber, Received
 
+ANSWER_TIMEOUT_S = 1.0
+START_TIMEOUT_S = 2.0
+"""A loop that waits longer for an acquisition that died meanwhile would be taken to hang."""
+
 
 class FrameLine:
     """Takes frames from acquisition, wherever it was started last.
@@ -27,8 +31,8 @@ class FrameLine:
         The stream of the present epoch.
     t_stepped_ns
         `time.perf_counter_ns` at which the last frame that was stepped came; 0 before the first.
-    t_first_ns
-        The same of the first.
+    t_first_ns, first_id
+        The same of the first, and its id; -1 before it.
     """
 
     def __init__(self, settings: Stream, peers: Mapping[str, str]) -> None:
@@ -39,7 +43,9 @@ class FrameLine:
         self._frames = FrameSubscriber(peers["frames"], queue_frames=settings.queue_frames)
         self._owed = 0
         self._t_empty_ns = 0
+        self._t_started_ns = 0
         self.t_first_ns = 0
+        self.first_id = -1
         self.t_stepped_ns = 0
         self.info: StreamInfo = self._client.describe()
 
@@ -53,7 +59,13 @@ class FrameLine:
         # a second round of credits is under way while the first is stepped
         credits = 2 * self._settings.credit_frames if self._lossless else 0
         self._owed = 0
-        self._client.start(self._frames.token, Delivery(self._settings.delivery), credits)
+        self._client.start(
+            self._frames.token,
+            Delivery(self._settings.delivery),
+            credits,
+            timeout_s=START_TIMEOUT_S,
+        )
+        self._t_started_ns = time.perf_counter_ns()
 
     def wait(self, timeout_ms: int) -> Received | None:
         """Next message, waited for at most this long."""
@@ -84,10 +96,15 @@ class FrameLine:
             and frame.epoch == self.info.epoch
         )
 
-    def stepped(self, received: Received) -> None:
+    def stepped(self, received: Received, frame_id: int) -> None:
         """Note a frame that the loop took as the next one."""
         self.t_stepped_ns = received.t_received_ns
-        self.t_first_ns = self.t_first_ns or received.t_received_ns
+        if self.first_id < 0:
+            self.t_first_ns, self.first_id = received.t_received_ns, frame_id
+
+    def spent_frames(self, last_id: int) -> int:
+        """Frames of time from the first id to this one, those lost included; 0 before the first."""
+        return last_id - self.first_id if self.first_id >= 0 else 0
 
     def owe(self) -> None:
         """Note a frame that was taken in and cost a credit."""
@@ -105,21 +122,48 @@ class FrameLine:
             return 0.0
         return (now_ns - self.t_stepped_ns) * 1e-9
 
+    def waited_s(self, now_ns: int) -> float:
+        """Since the last frame that was stepped, or since frames were asked for, s; 0 in lossless.
+
+        Unlike `silent_s` it grows from the start on: who waits for the first frame is not stalled.
+        """
+        if self._lossless:
+            return 0.0
+        return (now_ns - max(self.t_stepped_ns, self._t_started_ns)) * 1e-9
+
+    def light(self, *, stalled: bool) -> str:
+        """How it goes, for people to see."""
+        if self.first_id < 0:
+            return "waiting for the first frame"
+        return "stalled" if stalled else "ok"
+
     def has_moved(self, peers: Mapping[str, str]) -> bool:
-        """True where acquisition was started again and listens elsewhere."""
-        return "frames" in peers and peers.get("channel", self._channel) != self._channel
+        """True where acquisition was started again; call it every turn.
+
+        Its endpoints are gone for a while in between, so that one that comes back to the ports it
+        had is noticed as well.
+        """
+        if "channel" not in peers or "frames" not in peers:
+            self._channel = ""
+            return False
+        return peers["channel"] != self._channel
 
     def follow(self, peers: Mapping[str, str]) -> bool:
-        """Go to where acquisition listens now; False where it has other ROIs than before.
+        """Go to where acquisition listens now, and let frames come; False: it has other ROIs.
 
-        What has arrived is to be received before, `start` to be called after.
+        What has arrived is to be received before.
+
+        Raises
+        ------
+        StreamError
+            Where acquisition does not answer; `has_moved` stays true.
         """
         self._client.close()
-        self._channel = peers["channel"]
-        self._client = AcquisitionClient(self._channel)
+        self._client = AcquisitionClient(peers["channel"], timeout_s=ANSWER_TIMEOUT_S)
         info = self._client.describe()
         if info.roi_hash != self.info.roi_hash:
             return False
-        self.info = info
         self._frames.connect(peers["frames"])
+        self.start()
+        self.info, self._channel = info, peers["channel"]
         return True

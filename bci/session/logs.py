@@ -7,6 +7,7 @@ import queue
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -61,6 +62,19 @@ def log_to_stderr(process: str) -> logging.handlers.QueueListener:
     return listener
 
 
+def _is_record(line: object) -> bool:
+    """Whether a line is what `JsonLines` makes, and not JSON that something else printed."""
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("t"), float)
+        and all(isinstance(line.get(key), str) for key in ("process", "level", "message"))
+    )
+
+
+def _own(level: str, message: str) -> dict[str, Any]:
+    return {"t": time.time(), "process": "supervisor", "level": level, "message": message}
+
+
 class LogBook:
     """The session's log file and the terminal beside it.
 
@@ -73,7 +87,10 @@ class LogBook:
     """
 
     def __init__(self, path: Path, console: Console | None) -> None:
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+        self._n_bytes = self._file.tell()
+        self._told_lost = False
         self._console = console
         self._lock = threading.Lock()
 
@@ -81,26 +98,42 @@ class LogBook:
         """Take a line that a process wrote; what is not JSON is kept as its message."""
         try:
             record = json.loads(line)
-            if not isinstance(record, dict):
+            if not _is_record(record):
                 raise ValueError(line)
         except ValueError:
             record = {"t": time.time(), "process": process, "level": "INFO", "message": line}
         with self._lock:
             if self._file.closed:
                 return
-            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            self._file.flush()
+            lost = self._put(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
         self._show(record)
+        if lost and not self._told_lost:
+            self._told_lost = True
+            told = f"{self._path}: {lost}; lines are missing from here on"
+            self._show(_own("ERROR", told))
 
     def tell(self, level: str, message: str) -> None:
         """Write a line of the supervisor's own."""
-        line = {"t": time.time(), "process": "supervisor", "level": level, "message": message}
-        self.write("supervisor", json.dumps(line))
+        self.write("supervisor", json.dumps(_own(level, message)))
 
     def close(self) -> None:
         """Close the file; later lines are dropped."""
         with self._lock:
             self._file.close()
+
+    def _put(self, line: bytes) -> str:
+        """Append a line, whole or not at all; why not, empty where all is well."""
+        try:
+            n_written = self._file.write(line + b"\n")
+            why = "" if n_written == len(line) + 1 else "the disk is full"
+        except OSError as error:
+            why = error.strerror or str(error)
+        if not why:
+            self._n_bytes += len(line) + 1
+        else:
+            with suppress(OSError):
+                self._file.truncate(self._n_bytes)
+        return why
 
     def _show(self, record: dict[str, Any]) -> None:
         level = str(record.get("level", "INFO"))
@@ -112,4 +145,5 @@ class LogBook:
             style=LEVEL_STYLES[level],
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )

@@ -158,8 +158,9 @@ def _source(session: Session) -> Check:
         info = describe_source(session.rig.source).info
     except (OSError, ValueError) as error:
         return Check("stream", Status.FAIL, str(error), "see rig.source")
+    planes = f"{info.n_planes} plane{'s' * (info.n_planes != 1)}"
     message = (
-        f"{info.source}: {len(info.rois)} ROIs, {info.n_planes} planes, {info.rate_hz:g} Hz, "
+        f"{info.source}: {len(info.rois)} ROIs, {planes}, {info.rate_hz:g} Hz, "
         f"ROI hash {info.roi_hash:016x}, dark level {info.dark_counts:g} counts"
     )
     return Check("stream", Status.OK, message)

@@ -7,33 +7,39 @@ from rich.text import Text
 from bci.stream.telemetry import Telemetry
 
 EVERY_S = 5.0
+BETWEEN = "  │  "
 SHOWN_STAGES = {"received_to_sent": "decide", "sent_to_flip": "flip"}
 
 
-def status_line(telemetry: Telemetry) -> str:
-    """The session at one moment, in one line."""
+def status_lines(telemetry: Telemetry) -> tuple[str, str]:
+    """The session at one moment: the task, and how well the computer keeps up."""
     t = telemetry
-    stages = "  ".join(
-        f"{name} p50 {t.latency_ms[stage][0]:.2f} p99 {t.latency_ms[stage][1]:.2f} ms"
-        for stage, name in SHOWN_STAGES.items()
-        if stage in t.latency_ms
-    )
     rate = f"{100 * t.hit_rate:.0f} %" if t.hits + t.misses else "–"
     chance, low, high = (100 * value for value in t.chance)
     if chance == chance:
         rate += f" (chance {chance:.0f} %"
         rate += f", {low:.0f}–{high:.0f} %)" if low == low else ")"
-    parts = [
+    task = [
         f"{t.session_s:6.1f} s",
         f"{t.state.lower():8s} {100 * t.progress:3.0f} %",
         f"trial {t.trial}",
         f"hits {t.hits}  misses {t.misses}  rate {rate}",
         f"rewards {t.rewards_done} ({t.volume_ul:g} µl)",
-        f"lost {t.lost_frames}",
     ]
+    computer = [
+        f"{name} p50 {t.latency_ms[stage][0]:.2f} p99 {t.latency_ms[stage][1]:.2f} ms"
+        for stage, name in SHOWN_STAGES.items()
+        if stage in t.latency_ms
+    ]
+    lost = f"lost {t.lost_frames}"
+    return BETWEEN.join(task), BETWEEN.join([lost, *computer, *lights_not_ok(t)])
+
+
+def lights_not_ok(telemetry: Telemetry) -> list[str]:
+    """What is lost or stalled now, such as `acquisition stalled`."""
+    t = telemetry
     lights = {"screen": t.screen, "board": t.board, "acquisition": t.acquisition}
-    parts += [f"{name} {light}" for name, light in lights.items() if not light.startswith("ok")]
-    return "  │  ".join([*parts, stages] if stages else parts)
+    return [f"{name} {light}" for name, light in lights.items() if not light.startswith("ok")]
 
 
 def trials_ended(before: Telemetry, now: Telemetry) -> str:
@@ -50,7 +56,7 @@ def trials_ended(before: Telemetry, now: Telemetry) -> str:
 class TerminalProgress:
     """One line that is kept up to date, and one line that stays for every trial.
 
-    Where output is no terminal the line is printed every 5 s instead.
+    Where output is no terminal the line is printed every 5 s, and when something is lost or back.
 
     Parameters
     ----------
@@ -81,12 +87,13 @@ class TerminalProgress:
             return
         if telemetry.n_trials > seen.n_trials:
             self._say(f"{telemetry.session_s:6.1f} s  {trials_ended(seen, telemetry)}")
-        line = status_line(telemetry)
+        lines = status_lines(telemetry)
         if self._live is not None:
-            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
-        elif telemetry.session_s >= self._next_s:
+            below = "\n         "
+            self._live.update(Text(below.join(lines), no_wrap=True, overflow="ellipsis"))
+        elif telemetry.session_s >= self._next_s or lights_not_ok(telemetry) != lights_not_ok(seen):
             self._next_s = telemetry.session_s + EVERY_S
-            self._say(line)
+            self._say(BETWEEN.join(lines))
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,8 +1,9 @@
 """A whole session: checked, run, exported, told."""
 
 from datetime import datetime
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import msgspec
 from rich.console import Console
@@ -11,14 +12,22 @@ from bci.analysis.report import write_report
 from bci.config import Fault, SettingsError
 from bci.config.session import Session
 from bci.recording.folder import JOURNAL, LOG, NWB, REPORT, session_folder
+from bci.recording.integrity import check_journal
 from bci.recording.manifest import finish_manifest, make_manifest, write_manifest
 from bci.recording.nwb import export_nwb
+from bci.recording.scan import JournalBytes
+from bci.session.interrupts import on_interrupt
 from bci.session.logs import LogBook
-from bci.session.preflight import quick_checks
+from bci.session.preflight import Status, quick_checks
 from bci.session.progress import TerminalProgress
 from bci.session.supervisor import Ending, Supervisor
+from bci.session.terminal import LastingTerminal
 from hardware.board.kinds import port_faults
 from hardware.imaging.open import source_faults
+
+
+class WritingInterrupted(Exception):
+    """Ctrl-C, or what is like it, while NWB and report were written."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -67,7 +76,7 @@ def run_session(
     console
         Where progress and results are told.
     duration_s
-        End after this frame time, seconds; None: when the task ends.
+        End after this frame time, seconds; without frames by the clock. None: when the task ends.
 
     Raises
     ------
@@ -75,26 +84,49 @@ def run_session(
         Before anything has started.
     """
     faults = all_faults(session)
+    if duration_s is not None and not 0 < duration_s < inf:
+        faults.append(
+            Fault("--duration", duration_s, "must be above 0", "name the seconds, or leave it out")
+        )
     if faults:
         raise SettingsError(faults)
+    console.file = cast(IO[str], LastingTerminal(console.file))
     now = datetime.now().astimezone()
-    folder = session_folder(root.resolve(), session.subject, now)
-    name = f"{session.subject}-{folder.name}"
-    preflight = msgspec.to_builtins(quick_checks(session, root))
-    write_manifest(folder, make_manifest(name, session, now, preflight))
-    book = LogBook(folder / LOG, console)
+    checks = quick_checks(session, root)
     try:
+        folder = session_folder(root.resolve(), session.subject, now)
+        name = f"{session.subject}-{folder.name}"
+        manifest = make_manifest(name, session, now, msgspec.to_builtins(checks))
+        write_manifest(folder, manifest)
+        book = LogBook(folder / LOG, console)
+    except OSError as error:
+        why = f"cannot be written to: {error.strerror or error}"
+        todo = "make room there or allow it, or write elsewhere with --out"
+        raise SettingsError([Fault("--out", str(root), why, todo)]) from error
+    try:
+        for check in checks:
+            if check.status is Status.FAIL:
+                book.tell("WARNING", f"{check.name}: {check.message}. {check.solution}")
         console.print(f"session {name} in {folder}", markup=False, highlight=False, soft_wrap=True)
         with TerminalProgress(console) as progress:
             ending = Supervisor(session, folder, name, book, duration_s, progress.show).run()
         written, trouble = _write_results(folder, ending, console)
+        for reason in (ending.reason, *trouble):
+            book.tell("INFO", reason)
     finally:
         book.close()
-    ok = ending.ok and not trouble
-    reason = "; ".join([ending.reason, *trouble])
-    result = Result(ok, reason, str(folder), written, summary_of(ending))
-    finish_manifest(folder, msgspec.to_builtins(result))
+    result = _result(folder, ending, written, trouble)
+    try:
+        finish_manifest(folder, msgspec.to_builtins(result))
+    except OSError as error:
+        trouble.append(f"manifest.json does not tell how it ended: {error.strerror or error}")
+        result = _result(folder, ending, written, trouble)
     return result
+
+
+def _result(folder: Path, ending: Ending, written: dict[str, str], trouble: list[str]) -> Result:
+    reason = "; ".join([ending.reason, *trouble])
+    return Result(ending.ok and not trouble, reason, str(folder), written, summary_of(ending))
 
 
 def summary_of(ending: Ending) -> dict[str, Any]:
@@ -121,16 +153,33 @@ def _write_results(
     """NWB and report where the journal is whole; else what the user should do."""
     written = {"log": str(folder / LOG)}
     if not (folder / JOURNAL).exists():
-        return written, ["no journal was begun"]
+        return written, [] if ending.ok else ["no journal was begun"]
     written["journal"] = str(folder / JOURNAL)
-    if not ending.ok and ending.reason.startswith("control died"):
+    if not ending.ok and _is_cut_short(folder / JOURNAL):
         return written, [f"run `bci recover {folder}`, then `bci export` and `bci report`"]
-    trouble = []
-    with console.status("writing NWB and report"):
-        for kind, file, write in (("nwb", NWB, export_nwb), ("report", REPORT, write_report)):
-            try:
-                write(folder)
-                written[kind] = str(folder / file)
-            except (OSError, ValueError, RuntimeError) as error:
-                trouble.append(f"{file} not written: {error}")
+    if not ending.began:
+        return written, []
+    trouble: list[str] = []
+    try:
+        with on_interrupt(_interrupt_writing), console.status("writing NWB and report"):
+            for kind, file, write in (("nwb", NWB, export_nwb), ("report", REPORT, write_report)):
+                try:
+                    write(folder)
+                    written[kind] = str(folder / file)
+                except (OSError, ValueError, RuntimeError) as error:
+                    trouble.append(f"{file} not written: {error}")
+    except WritingInterrupted:
+        trouble.append(
+            f"interrupted while NWB and report were written: run `bci export {folder}`, "
+            f"then `bci report {folder}`"
+        )
     return written, trouble
+
+
+def _is_cut_short(path: Path) -> bool:
+    with JournalBytes(path) as journal:
+        return check_journal(journal).unclosed is not None
+
+
+def _interrupt_writing() -> None:
+    raise WritingInterrupted

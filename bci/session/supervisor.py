@@ -1,23 +1,20 @@
 """The supervisor: starts the processes of a session, watches them, ends them together."""
 
-import signal
-import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict, deque
+from collections.abc import Callable
 from enum import StrEnum
 from math import inf
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 
 from bci.config.session import Session
-from bci.core.process import ProcessEvent
+from bci.core.process import ASKED_TO_STOP, ProcessEvent
 from bci.recording.folder import MANIFEST, write_endpoints
 from bci.session.children import Child
+from bci.session.interrupts import on_interrupt
 from bci.session.logs import LogBook
 from bci.stream.errors import StreamError
 from bci.stream.hub import SupervisorHub
@@ -26,12 +23,15 @@ from bci.stream.telemetry import Telemetry, TelemetrySubscriber
 
 TURN_S = 0.05
 END_S = 3.0
-CONTROL_END_S = 6.0
+CONTROL_END_S = 9.0
+"""Rewards under way, the board's farewell and the last of the journal each have their time."""
 START_S = 60.0
 STUCK_S = 5.0
+HELD_UP_S = 1.0
+"""A turn of ours that took longer: what the children told meanwhile is not heard yet."""
 MAX_RESTARTS = 5
+RESTARTS_WITHIN_S = 120.0
 ASK_S = 0.5
-
 
 VERBS = {
     "acquisition": "acquire",
@@ -60,11 +60,14 @@ class Ending(msgspec.Struct, frozen=True):
         In words.
     telemetry
         Last snapshot of control; None where there was none.
+    began
+        True where everything was ready and frames were asked for.
     """
 
     ok: bool
     reason: str
     telemetry: Telemetry | None
+    began: bool = True
 
 
 class Supervisor:
@@ -106,7 +109,9 @@ class Supervisor:
         self._show = show
         self._phase = Phase.STARTING
         self._children: dict[str, Child] = {}
-        self._restarts: Counter[str] = Counter()
+        self._restarts: defaultdict[str, deque[float]] = defaultdict(
+            lambda: deque(maxlen=MAX_RESTARTS)
+        )
         self._endpoints: dict[str, str] = {}
         self._operator: OperatorClient | None = None
         self._telemetry: TelemetrySubscriber | None = None
@@ -115,7 +120,10 @@ class Supervisor:
         self._t_first_frame_ns: str | None = None
         self._epoch = 0
         self._kill_control_at = inf
+        self._patient_until = 0.0
         self._stop_asked = threading.Event()
+        self._began = False
+        self._over = ""
         self._failure = ""
 
     def ask_to_stop(self) -> None:
@@ -125,19 +133,21 @@ class Supervisor:
     def run(self) -> Ending:
         """Run the session to its end; nothing of it is left running afterwards."""
         stream = self._session.rig.stream
-        with SupervisorHub(host=stream.host, exposed=stream.exposed) as hub:
+        with (
+            on_interrupt(self.ask_to_stop),
+            SupervisorHub(host=stream.host, exposed=stream.exposed) as hub,
+        ):
             self._hub = hub
             try:
-                with self._stop_on_signals():
-                    for name in self._names():
-                        self._start(name)
-                    self._watch()
+                for name in self._names():
+                    self._start(name)
+                self._watch()
             finally:
                 self._end_all()
                 for socket in (self._operator, self._telemetry):
                     if socket is not None:
                         socket.close()
-        return Ending(not self._failure, self._failure or self._reason(), self._newest)
+        return Ending(not self._failure, self._failure or self._reason(), self._newest, self._began)
 
     # -- the processes -------------------------------------------------------------------------
 
@@ -172,9 +182,13 @@ class Supervisor:
         self._tell(ProcessEvent(name, "started", child.pid))
 
     def _watch(self) -> None:
-        started = time.monotonic()
+        started = turned = time.monotonic()
         while "control" in self._children:
             self._hub.wait_report(TURN_S)
+            now = time.monotonic()
+            if now - turned > HELD_UP_S:
+                self._patient_until = now + STUCK_S
+            turned = now
             self._hear()
             self._look_at_children()
             self._pass_on()
@@ -188,14 +202,24 @@ class Supervisor:
             if child.exit_code is not None:
                 child.wait(1.0)
                 self._bury(name, child)
-        if "control" not in self._children:
-            return
-        control = self._hub.child("control")
-        stuck = control is not None and control.turns and control.stuck_s() > STUCK_S
-        if stuck or time.monotonic() > self._kill_control_at:
-            why = f"has not turned for {STUCK_S:g} s" if stuck else "did not end"
-            self._book.tell("ERROR", f"control {why}: killed")
-            self._children["control"].kill()
+            elif why := self._hangs(name, child):
+                self._book.tell("ERROR", f"{name} ({child.pid}) {why}: killed")
+                child.kill()
+
+    def _hangs(self, name: str, child: Child) -> str:
+        """Why a process that lives is to be killed; empty where it is well."""
+        now = time.monotonic()
+        ending = name == "control" and (self._phase is Phase.ENDING or bool(self._over))
+        if ending or now < self._patient_until:
+            return "did not end" if name == "control" and now > self._kill_control_at else ""
+        known = self._hub.child(name)
+        if known is None or known.pid != child.pid:
+            return "did not start" if now - child.started_at > START_S else ""
+        if known.silent_s() > STUCK_S:
+            return f"has not been heard of for {STUCK_S:g} s"
+        if known.turns and known.stuck_s() > STUCK_S:
+            return f"has not turned for {STUCK_S:g} s"
+        return ""
 
     def _bury(self, name: str, child: Child) -> None:
         """A process has ended: go on, start it again, or end the session."""
@@ -203,12 +227,15 @@ class Supervisor:
         self._hear()
         self._hub.forget(name)
         why = child.why()
-        if child.exit_code == 0 and (name == "control" or self._phase is Phase.ENDING):
+        in_order = bool(self._over) if name == "control" else self._phase is Phase.ENDING
+        if child.exit_code == 0 and in_order:
             self._tell(ProcessEvent(name, "ended", child.pid))
             return
         self._tell(ProcessEvent(name, "died", child.pid, why))
         if name == "control":
-            self._failure = f"control died ({why})"
+            # exit code 1: it said itself what keeps the session from going on
+            said = child.last_error if child.exit_code == 1 else ""
+            self._failure = self._failure or said or f"control died ({why})"
             return
         if self._phase is Phase.ENDING:
             return
@@ -216,14 +243,21 @@ class Supervisor:
             self._fail(f"{name} did not start ({why})")
         elif name == "acquisition" and self._session.rig.stream.delivery == "lossless":
             self._fail(f"acquisition died, and a lossless run cannot go on ({why})")
-        elif self._restarts[name] >= MAX_RESTARTS:
-            self._fail(f"{name} died {MAX_RESTARTS + 1} times ({why})")
+        elif self._dies_too_often(name):
+            self._fail(
+                f"{name} died {MAX_RESTARTS + 1} times within {RESTARTS_WITHIN_S:g} s ({why})"
+            )
         else:
-            self._restarts[name] += 1
+            self._restarts[name].append(time.monotonic())
             self._epoch += name == "acquisition"
             self._book.tell("WARNING", f"{name} died ({why}), started again")
             self._start(name)
             self._tell(ProcessEvent(name, "restarted", self._children[name].pid))
+
+    def _dies_too_often(self, name: str) -> bool:
+        restarts = self._restarts[name]
+        full = len(restarts) == MAX_RESTARTS
+        return full and time.monotonic() - restarts[0] < RESTARTS_WITHIN_S
 
     def _fail(self, failure: str) -> None:
         self._failure = self._failure or failure
@@ -246,6 +280,7 @@ class Supervisor:
         deadline = time.monotonic() + END_S
         for name, child in self._children.items():
             if not child.wait(max(0.0, deadline - time.monotonic())):
+                self._book.tell("WARNING", f"{name} ({child.pid}) did not end: killed")
                 child.kill()
             self._book.tell("INFO", f"{name}: {child.why()}")
         self._children.clear()
@@ -261,15 +296,28 @@ class Supervisor:
             if report.kind == "first_frame":
                 self._t_first_frame_ns = self._t_first_frame_ns or report.detail
             if report.name == "control" and report.kind == "ready":
+                self._began = True
                 self._phase = Phase.RUNNING if self._phase is Phase.STARTING else self._phase
+            if report.name == "control" and report.kind == "over":
+                self._hear_over(report.detail)
             self._tell(ProcessEvent(report.name, report.kind, report.pid, report.detail))
         endpoints = self._hub.endpoints()
         if endpoints and endpoints != self._endpoints:
             self._endpoints = self._endpoints | endpoints
-            write_endpoints(self._folder, endpoints)
+            try:
+                write_endpoints(self._folder, endpoints)
+            except OSError as error:
+                self._book.tell("ERROR", f"endpoints.json not written: {error}")
             if self._operator is None and "operator" in endpoints:
                 self._operator = OperatorClient(endpoints["operator"])
                 self._telemetry = TelemetrySubscriber(endpoints["telemetry"])
+
+    def _hear_over(self, reason: str) -> None:
+        """Control says that the session is over and why; what is left to it has its time."""
+        self._over = reason
+        self._kill_control_at = min(self._kill_control_at, time.monotonic() + CONTROL_END_S)
+        if reason == ASKED_TO_STOP and self._phase is not Phase.ENDING:
+            self._failure = "control did not hear from the supervisor and ended by itself"
 
     def _tell(self, event: ProcessEvent) -> None:
         """Log an event; control journals it as soon as it answers."""
@@ -283,35 +331,17 @@ class Supervisor:
             if telemetry is not None:
                 self._newest = telemetry
                 self._show(telemetry)
-        over = self._newest is not None and self._newest.state == "DONE"
+        over = bool(self._over) or (self._newest is not None and self._newest.state == "DONE")
         if self._operator is None or self._phase is not Phase.RUNNING or over:
             return
         try:
             while self._untold:
-                self._operator.ask(self._untold[0], timeout_s=ASK_S)
-                self._untold.pop(0)
+                # asked once: where the answer is late, the event has been handed over all the same
+                self._operator.ask(self._untold.pop(0), timeout_s=ASK_S)
         except StreamError as error:
             self._book.tell("WARNING", f"control does not take events: {error}")
 
     def _reason(self) -> str:
-        return "stopped by hand" if self._stop_asked.is_set() else "as asked"
-
-    @contextmanager
-    def _stop_on_signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end the session in order instead of this process at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(_: int, __: FrameType | None) -> None:
-            self.ask_to_stop()
-
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if sys.platform != "win32":
-            numbers.append(signal.SIGHUP)
-        before = {number: signal.signal(number, stop) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        if self._over != ASKED_TO_STOP:
+            return self._over
+        return "stopped by hand" if self._began else "stopped by hand before the start"

@@ -1,6 +1,7 @@
 """Stimulus commands from control to the screen: the newest one counts, none is waited for."""
 
 from time import perf_counter_ns
+from typing import NamedTuple
 
 import msgspec
 import zmq
@@ -65,6 +66,13 @@ class CommandPublisher:
         self._socket.close(100)
 
 
+class Arrival(NamedTuple):
+    """A command and the `time.perf_counter_ns` at which it came."""
+
+    command: StimulusCommand
+    t_received_ns: int
+
+
 class CommandReceiver:
     """The screen's end: holds the newest command alone; for one thread.
 
@@ -81,6 +89,7 @@ class CommandReceiver:
         self._socket.subscribe(b"")
         self._socket.connect(endpoint)
         self._decoder = msgspec.msgpack.Decoder(StimulusCommand)
+        self._timeout_ms = -1
         self.malformed = 0
 
     @property
@@ -98,12 +107,32 @@ class CommandReceiver:
             payload = self._socket.recv(zmq.NOBLOCK)
         except zmq.Again:
             return None
+        return self._read(payload)
+
+    def take(self, timeout_ms: int) -> Arrival | None:
+        """Newest command and when it came, waited for at most this long.
+
+        Waits in the receiving itself and stamps before reading, so that the time is that of the
+        arrival.
+        """
+        if timeout_ms != self._timeout_ms:
+            self._timeout_ms = timeout_ms
+            self._socket.set(zmq.RCVTIMEO, timeout_ms)
+        try:
+            payload = self._socket.recv()
+        except zmq.Again:
+            return None
+        t_received_ns = perf_counter_ns()
+        command = self._read(payload)
+        return None if command is None else Arrival(command, t_received_ns)
+
+    def close(self) -> None:
+        """Give the socket back; a second call does nothing."""
+        self._socket.close(0)
+
+    def _read(self, payload: bytes) -> StimulusCommand | None:
         try:
             return self._decoder.decode(payload)
         except msgspec.MsgspecError:
             self.malformed += 1
             return None
-
-    def close(self) -> None:
-        """Give the socket back; a second call does nothing."""
-        self._socket.close(0)

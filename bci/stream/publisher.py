@@ -4,7 +4,6 @@ import threading
 from enum import StrEnum
 from time import perf_counter_ns
 
-import msgspec
 import numpy as np
 import zmq
 
@@ -141,14 +140,13 @@ class FramePublisher:
         if self._lossless and not self._take_credit(timeout_s):
             return False
         values = np.ascontiguousarray(frame.fluorescence, "<f4")
-        if frame.t_sent_ns == 0:
-            frame = msgspec.structs.replace(frame, t_sent_ns=perf_counter_ns())
-        if not self.publish_bytes(pack_header(frame), values.data):
+        t_sent_ns = frame.t_sent_ns or perf_counter_ns()
+        if not self.publish_bytes(pack_header(frame, t_sent_ns), values.data):
             self.grant(1)
             return False
         self.last_frame_id = frame.frame_id
         if self.frames_sent == 1:
-            self.t_first_sent_ns = frame.t_sent_ns
+            self.t_first_sent_ns = t_sent_ns
         return True
 
     def publish_bytes(self, header: bytes, buffer: bytes | memoryview) -> bool:

@@ -51,6 +51,7 @@ def run_simulated_board(
         link.report("ready", f"board on port {port}")
         try:
             while not link.stop_requested():
+                link.turn()
                 served.turn(_POLL_S)
         finally:
             served.close()

@@ -183,6 +183,7 @@ class AcquisitionThread:
             frame_id=frame.frame_id,
             plane=frame.plane,
             t_scope_ns=t_due_ns if frame.t_scope_ns is None else frame.t_scope_ns,
+            session_hash=frame.session_hash or self._blank.session_hash,
             roi_hash=frame.roi_hash or self._blank.roi_hash,
             fluorescence=frame.fluorescence,
         )

@@ -74,6 +74,7 @@ class DoorSource:
             arrived.fluorescence,
             arrived.t_scope_ns,
             arrived.roi_hash,
+            arrived.session_hash,
         )
 
     def close(self) -> None:

@@ -1,10 +1,12 @@
 from itertools import pairwise
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from bci.bench.capacity import LAG_MS, Broke, Limit, Step
 from bci.bench.sender import N_COLUMNS, prepared_source
-from bci.bench.stream import limit_rows
+from bci.bench.stream import limit_rows, session_rows
 
 
 def a_step(
@@ -49,3 +51,14 @@ def test_prepared_frames_follow_each_other_and_differ() -> None:
     assert [frame.frame_id for frame in frames] == list(range(2 * N_COLUMNS))
     for before, after in pairwise(frames):
         assert (before.fluorescence != after.fluorescence).any()
+
+
+def test_frames_missing_among_the_ids_are_lost() -> None:
+    kinds = [("frame_id", "<u8"), ("t_sent_ns", "<i8"), ("t_received_ns", "<i8")]
+    ids = [0, 1, 4, 5, 5, 9]
+    frames = np.array([(i, i * 10**6, i * 10**6 + 5 * 10**5) for i in ids], kinds)
+    record = SimpleNamespace(frames=frames, ledger=[], sent=[])
+    rows = {row.name: row for row in session_rows(record, "case")}  # type: ignore[arg-type]
+    assert (rows["case: lost"].n, rows["case: lost"].max) == (10, 5)
+    assert rows["case: rate sent"].p50 == pytest.approx(1000.0)
+    assert rows["case: sent_to_received"].p99 == pytest.approx(0.5)

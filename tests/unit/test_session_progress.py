@@ -1,8 +1,10 @@
+import io
 from math import nan
 
 import pytest
+from rich.console import Console
 
-from bci.session.progress import status_line, trials_ended
+from bci.session.progress import TerminalProgress, status_lines, trials_ended
 from bci.stream.telemetry import Telemetry
 
 
@@ -35,4 +37,13 @@ def test_hit_rate_stands_beside_the_predicted_chance(
     chance: tuple[float, float, float], told: str
 ) -> None:
     telemetry = Telemetry(0, "RUN", hits=3, misses=2, hit_rate=0.6, chance=chance)
-    assert told in status_line(telemetry)
+    assert told in status_lines(telemetry)[0]
+
+
+def test_a_stream_that_stands_still_is_told_though_session_time_does_too() -> None:
+    text = io.StringIO()
+    with TerminalProgress(Console(file=text, width=80)) as progress:
+        for acquisition in ("ok", "ok", "stalled", "stalled", "ok"):
+            progress.show(Telemetry(0, "RUN", session_s=1.0, acquisition=acquisition))
+    lines = text.getvalue().splitlines()
+    assert ["acquisition stalled" in line for line in lines] == [False, True, False]

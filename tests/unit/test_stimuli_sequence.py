@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 from picture_screen import grating_command
 
 from bci.core.stimulus_types import FlipKind
-from stimuli.command_inbox import Arrival
+from bci.stream.commands import Arrival
 from stimuli.command_sequence import CommandSequence
 
 
