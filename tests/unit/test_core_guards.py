@@ -223,3 +223,19 @@ def test_angle_at_zero_aborts_nothing_unless_asked_for() -> None:
     animal.until(TaskState.MISS, activity=-0.9)
     outcomes = [d.trial_end.outcome for d in animal.decisions if d.trial_end]
     assert outcomes == [Outcome.MISS]
+
+
+def test_activity_that_stays_up_after_a_hit_is_no_second_hit_until_it_has_come_back() -> None:
+    session = session_of(
+        decoder={"f0_window_s": 30.0, "smoothing_frames": 1},
+        guards={"rearm_fraction": 0.5, "rearm_frames": 2},
+    )
+    animal = Animal(started(session, info_of()), info_of())
+    animal.until(TaskState.RUN)
+    animal.acts(3.0, 40)
+    ends = [d.trial_end.outcome for d in animal.decisions if d.trial_end]
+    assert ends[0] is Outcome.HIT
+    assert set(ends[1:]) == {Outcome.MISS}
+    animal.until(TaskState.RUN, activity=3.0)
+    animal.acts(0.0, 2)
+    assert animal.acts(3.0).state is TaskState.HIT

@@ -9,15 +9,19 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from nwbinspector import Importance, inspect_nwbfile
 from played_session import NAME, RATE_HZ, Played, made_session, played
 from pynwb import NWBHDF5IO, NWBFile, validate
 
 from bci.core.board_types import BoardEventKind
+from bci.core.calibration import CalibrationResult
+from bci.core.chance import Chance
 from bci.core.loop_types import EpochStarted, Outcome, Stop, TaskState
 from bci.recording.folder import JOURNAL
 from bci.recording.nwb import export_nwb
 from bci.recording.readers.registry import read_traces
+from bci.recording.records import Topic
 from bci.recording.recover import recover
 from bci.recording.session_record import DamagedJournal, SessionRecord
 
@@ -141,6 +145,18 @@ def test_inspector_finds_nothing_of_ours_to_mend(tmp_path: Path) -> None:
         ("check_col_not_nan", suggestion, "chance"),
     }
     assert found <= justified
+
+
+def test_trials_carry_the_chance_that_was_predicted_for_their_threshold(tmp_path: Path) -> None:
+    session = Played(tmp_path).start()
+    found = CalibrationResult(0.3, -0.3, 0.0, 0.1, 3.0, 0.5, 100, 10, 400.0, ())
+    whole = found.with_chance(Chance(0.45, 0.3, 0.6, 30))
+    for result in (found, whole, replace(found, t=9.0)):
+        session.journal.append(Topic.CALIBRATION, result)
+    session.frames(0, 400)
+    session.close()
+    with opened(tmp_path) as file:
+        assert set(file.trials.to_dataframe().chance) == {0.45}
 
 
 def test_s_follows_from_the_dff_on_file(tmp_path: Path) -> None:
