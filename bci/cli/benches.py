@@ -1,0 +1,93 @@
+"""The verbs of `bci bench`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bci.cli.options import (
+    FAULT,
+    Json,
+    errors,
+    told,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from bci.bench.table import Bench
+
+bench = typer.Typer(no_args_is_help=True, help="Measure latency and throughput on this machine.")
+
+
+@bench.command()
+def loop(
+    n_rois: Annotated[int, typer.Option(min=8, help="ROIs of the stream.")] = 1024,
+    rate: Annotated[float, typer.Option(min=2, metavar="HZ", help="Frames a second.")] = 30.0,
+    duration: Annotated[
+        float, typer.Option(min=3, metavar="S", help="Seconds of the session.")
+    ] = 31.5,
+    no_screen: Annotated[
+        bool, typer.Option("--no-screen", help="Without the PsychoPy window.")
+    ] = False,
+    json_file: Json = None,
+) -> None:
+    """From ROI frame to command, arrival and flip in a whole session, beside a bare echo."""
+    from bci.bench.loop import bench_loop
+
+    _bench(
+        lambda tell: bench_loop(n_rois, rate, duration, screen=not no_screen, tell=tell), json_file
+    )
+
+
+@bench.command()
+def stream(
+    n_rois: Annotated[
+        int | None, typer.Option(min=8, help="ROIs of the one session, with --rate.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=2, metavar="HZ", help="Frames a second of the one session."),
+    ] = None,
+    duration: Annotated[
+        float, typer.Option(min=3, metavar="S", help="Seconds of each session.")
+    ] = 6.0,
+    json_file: Json = None,
+) -> None:
+    """Frames lost: 10,000 ROIs at 30 Hz, 200 at 1 kHz, and the most ROIs × Hz without loss."""
+    from bci.bench.stream import CASES, bench_stream
+
+    if (n_rois is None) != (rate is None):
+        raise typer.BadParameter("--n-rois and --rate go together")
+    cases = CASES if n_rois is None or rate is None else ((n_rois, rate),)
+    _bench(lambda tell: bench_stream(cases, duration, tell=tell), json_file)
+
+
+@bench.command("board")
+def bench_of_board(
+    rewards: Annotated[int, typer.Option(min=4, help="How many rewards.")] = 200,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="The simulated board, not the firmware in simavr.")
+    ] = False,
+    json_file: Json = None,
+) -> None:
+    """From a reward decided to the valve's edge, through the line and the firmware in simavr."""
+    from bci.bench.board import bench_board
+
+    kind: Literal["chip", "simulated"] = "simulated" if simulated else "chip"
+    _bench(lambda tell: bench_board(kind, rewards, tell=tell), json_file)
+
+
+def _bench(measure: "Callable[[Callable[[str], None]], Bench]", json_file: Path | None) -> None:
+    from bci.bench.sessions import BenchFailed
+    from bci.bench.table import show
+
+    console = told()
+    try:
+        with console.status("starting") as status:
+            found = measure(status.update)
+    except BenchFailed as error:
+        errors().print(f"no result: {error}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(FAULT) from error
+    show(found, console)
+    write_json(json_file, found)

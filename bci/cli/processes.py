@@ -1,0 +1,152 @@
+"""The verbs of one process alone: what the supervisor starts, and whoever has several hosts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bci.cli.options import (
+    Duration,
+    SessionFile,
+    Sets,
+    overrides,
+)
+from bci.config import load_session
+from bci.config.session import Session
+
+app = typer.Typer()
+
+Supervised = Annotated[str | None, typer.Option("--supervisor", hidden=True)]
+Peers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--peer",
+        metavar="NAME=ENDPOINT",
+        help="Where another process listens, as it logs it: frames=tcp://10.0.0.2:5501.",
+    ),
+]
+RunFolder = Annotated[Path, typer.Option("--folder", help="Session folder to write to.")]
+
+
+@app.command()
+def acquire(
+    session_file: SessionFile,
+    sets: Sets = None,
+    supervisor: Supervised = None,
+    folder: RunFolder = Path(),
+    epoch: Annotated[int, typer.Option(hidden=True)] = 0,
+    first_frame_ns: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Acquisition alone: the source of the session file, published for control."""
+    from bci.session.child_main import run_child
+    from hardware.imaging.process import run_acquisition
+
+    session, name = _load(session_file, sets)
+    raise typer.Exit(
+        run_child(
+            "acquisition",
+            supervisor,
+            lambda link: run_acquisition(session, link, name, epoch, first_frame_ns),
+        )
+    )
+
+
+@app.command()
+def control(
+    session_file: SessionFile,
+    sets: Sets = None,
+    supervisor: Supervised = None,
+    folder: RunFolder = Path(),
+    duration: Duration = None,
+    peers: Peers = None,
+) -> None:
+    """Control alone: decoder, task and board. Peers: frames, channel, board if ours."""
+    from bci.session.child_main import run_child
+    from bci.session.control import run_control
+
+    session, name = _load(session_file, sets)
+    if supervisor is None:
+        _begin_folder(folder, session, name)
+    raise typer.Exit(
+        run_child(
+            "control",
+            supervisor,
+            lambda link: run_control(session, link, folder, name, duration),
+            _endpoints(peers),
+        )
+    )
+
+
+@app.command()
+def stimulus(
+    session_file: SessionFile,
+    sets: Sets = None,
+    supervisor: Supervised = None,
+    folder: RunFolder = Path(),
+    peers: Peers = None,
+) -> None:
+    """Run the animal's screen alone. Peers: commands and flips."""
+    from bci.session.child_main import run_child
+    from stimuli.process import run_stimulus
+
+    session, _ = _load(session_file, sets)
+    raise typer.Exit(
+        run_child(
+            "stimulus", supervisor, lambda link: run_stimulus(session, link), _endpoints(peers)
+        )
+    )
+
+
+@app.command()
+def board(
+    session_file: SessionFile,
+    sets: Sets = None,
+    supervisor: Supervised = None,
+    folder: RunFolder = Path(),
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")
+    ] = 0,
+) -> None:
+    """Run a board that is a process of ours alone: simulated, or the firmware in simavr."""
+    from bci.session.child_main import run_child
+    from hardware.board.kinds import PROCESSES
+
+    settings = _load(session_file, sets)[0].rig.board
+    if settings.kind not in PROCESSES:
+        raise typer.BadParameter(f"rig.board.kind = {settings.kind!r} is no process of ours")
+    run, edges = PROCESSES[settings.kind], folder / "board-edges.jsonl"
+    raise typer.Exit(run_child("board", supervisor, lambda link: run(settings, link, edges, port)))
+
+
+def _load(path: Path, sets: list[str] | None) -> tuple[Session, str]:
+    """Settings and the session's name, from a session file or a session's manifest."""
+    if path.suffix != ".json":
+        session = load_session(path, overrides(sets))
+        return session, session.subject
+    from bci.recording.manifest import read_manifest
+
+    manifest = read_manifest(path.parent)
+    return manifest.session_settings(), manifest.session
+
+
+def _endpoints(peers: list[str] | None) -> dict[str, str]:
+    named = [peer.partition("=") for peer in peers or []]
+    wrong = [key for key, _, endpoint in named if "://" not in endpoint]
+    if wrong:
+        raise typer.BadParameter(
+            f"--peer {wrong[0]}: NAME=ENDPOINT, such as frames=tcp://HOST:PORT"
+        )
+    return {key: endpoint for key, _, endpoint in named}
+
+
+def _begin_folder(folder: Path, session: Session, name: str) -> None:
+    """Make a session folder for a control that no supervisor made one for."""
+    from datetime import datetime
+
+    from bci.recording.folder import JOURNAL
+    from bci.recording.manifest import make_manifest, write_manifest
+
+    if (folder / JOURNAL).exists():
+        raise typer.BadParameter(f"--folder {folder}: holds a session already; name another one")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_manifest(folder, make_manifest(name, session, datetime.now().astimezone()))

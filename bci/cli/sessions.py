@@ -1,0 +1,181 @@
+"""The verbs of a session: run it, replay, check before and after, write its files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bci.cli.options import (
+    FAULT,
+    Duration,
+    Folder,
+    Headless,
+    Json,
+    Out,
+    SessionFile,
+    Sets,
+    errors,
+    overrides,
+    told,
+    write_json,
+)
+from bci.config import Override, load_session
+from bci.config.session import Session
+
+app = typer.Typer()
+
+LOCKSTEP = (Override("rig.stream.delivery", "lossless"), Override("rig.screen.backend", "null"))
+
+
+@app.command()
+def run(
+    session_file: SessionFile,
+    sets: Sets = None,
+    out: Out = Path("sessions"),
+    headless: Headless = False,
+    duration: Duration = None,
+    json_file: Json = None,
+) -> None:
+    """Run a session: acquisition, decoder, screen and board, to its end."""
+    _require_headless(headless)
+    from bci.session.run import all_faults
+
+    session = load_session(session_file, overrides(sets), outside=all_faults)
+    _run(session, out, duration, json_file)
+
+
+@app.command()
+def replay(
+    recording: Annotated[
+        Path,
+        typer.Argument(help=".npy or .npz traces, suite2p folder, NWB file or session folder."),
+    ],
+    session_file: SessionFile,
+    speed: Annotated[float, typer.Option(help="Multiple of real time.")] = 1.0,
+    as_fast_as_possible: Annotated[
+        bool,
+        typer.Option(
+            "--as-fast-as-possible",
+            help="In lockstep, none lost; null screen and board on virtual time unless --set.",
+        ),
+    ] = False,
+    sets: Sets = None,
+    out: Out = Path("sessions"),
+    headless: Headless = False,
+    duration: Duration = None,
+    json_file: Json = None,
+) -> None:
+    """Play a recording as the live source, through the same processes as a session."""
+    _require_headless(headless)
+    from bci.session.run import all_faults
+
+    pace = LOCKSTEP if as_fast_as_possible else (Override("rig.stream.speed", speed),)
+    session = load_session(session_file, [*pace, *overrides(sets)], recording, all_faults)
+    _run(session, out, duration, json_file)
+
+
+@app.command()
+def check(
+    session_file: SessionFile,
+    sets: Sets = None,
+) -> None:
+    """Check a session file and all it names; every fault is told at once."""
+    from bci.session.run import all_faults
+
+    load_session(session_file, overrides(sets), outside=all_faults)
+    told().print(f"{session_file}: no fault found", markup=False, highlight=False)
+
+
+@app.command()
+def doctor(
+    session_file: SessionFile,
+    sets: Sets = None,
+    out: Out = Path("sessions"),
+    json_file: Json = None,
+) -> None:
+    """Pre-flight: try stream, screen, board, disk and clock, and say what to do."""
+    from bci.session.preflight import Status, all_checks
+
+    session, console, checks = load_session(session_file, overrides(sets)), told(), []
+    for found in all_checks(session, out):
+        checks.append(found)
+        style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[found.status.value]
+        console.print(f"{found.status.value:5s}", style=style, end="")
+        solution = f" → {found.solution}" if found.solution else ""
+        console.print(
+            f"{found.name:9s} {found.message}{solution}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    write_json(json_file, checks)
+    if any(found.status is Status.FAIL for found in checks):
+        raise typer.Exit(FAULT)
+
+
+@app.command()
+def verify(folder: Folder, json_file: Json = None) -> None:
+    """Check every byte of a journal and recompute every decision."""
+    from bci.recording.verify import verify as verify_folder
+
+    verdict = verify_folder(folder)
+    told().print(str(verdict), markup=False, highlight=False, soft_wrap=True)
+    write_json(json_file, verdict)
+    if not verdict.ok:
+        raise typer.Exit(FAULT)
+
+
+@app.command()
+def recover(folder: Folder, json_file: Json = None) -> None:
+    """Make a journal that was cut short or damaged whole again; the original is kept."""
+    from bci.recording.recover import recover as recover_folder
+
+    report = recover_folder(folder)
+    told().print(str(report), markup=False, highlight=False, soft_wrap=True)
+    write_json(json_file, report)
+
+
+@app.command()
+def export(folder: Folder) -> None:
+    """Write session.nwb from the journal."""
+    from bci.recording.nwb import export_nwb
+
+    told().print(str(export_nwb(folder)), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def report(folder: Folder) -> None:
+    """Write report.html from the journal."""
+    from bci.analysis.report import write_report
+
+    told().print(str(write_report(folder)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _run(session: Session, out: Path, duration: float | None, json_file: Path | None) -> None:
+    from bci.session.run import run_session
+
+    console = told()
+    result = run_session(session, out, console, duration)
+    write_json(json_file, result)
+    summary = result.summary
+    if summary:
+        cut_off = summary["trials"] - summary["hits"] - summary["misses"]
+        console.print(
+            f"{summary['trials']} trials, {summary['hits']} hits, {summary['misses']} misses, "
+            f"{f'{cut_off} cut off, ' if cut_off else ''}"
+            f"{summary['rewards_done']} rewards ({summary['volume_ul']:g} µl), "
+            f"{summary['lost_frames']} frames lost",
+            markup=False,
+            highlight=False,
+        )
+    for kind, path in result.files.items():
+        console.print(f"{kind:8s} {path}", markup=False, highlight=False, soft_wrap=True)
+    ending = "ended" if result.ok else "FAILED"
+    console.print(f"{ending}: {result.reason}", markup=False, highlight=False, soft_wrap=True)
+    if not result.ok:
+        raise typer.Exit(FAULT)
+
+
+def _require_headless(headless: bool) -> None:
+    if not headless:
+        errors().print("the operator window is not built yet: running headless", style="yellow")
