@@ -81,7 +81,8 @@ class TaskMachine:
         if not self.baseline_over:
             spent_s = self._baseline_spent_s
             if self.state is S.BASELINE:
-                spent_s += (frame_id - self._entered_id) / self._rate_hz
+                # before the first frame its id is not known yet
+                spent_s += max(0, frame_id - self._entered_id) / self._rate_hz
             return min(spent_s / self._baseline_s, 1.0)
         if self._first_trial_id is None:
             return 0.0
