@@ -105,8 +105,10 @@ class RunningSession:
     def pid_of(self, name: str, other_than: int = 0) -> int:
         """Process id of a child, as the log tells it."""
 
+        log = self.folder / "log.jsonl"
+
         def started() -> int:
-            for line in reversed((self.folder / "log.jsonl").read_text("utf-8").splitlines()):
+            for line in reversed(log.read_text("utf-8").splitlines() if log.exists() else []):
                 message = str(json.loads(line).get("message", ""))
                 if message.startswith(f"{name} (") and message.endswith(" started"):
                     pid = int(message.split("(")[1].split(")")[0])

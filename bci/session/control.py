@@ -44,7 +44,6 @@ from hardware.board.virtual import VirtualBoard
 
 log = logging.getLogger("bci.control")
 
-DURATION_OVER = "duration over"
 TURN_MS = 20
 PEERS_S = 30.0
 SETTLE_S = 2.0
@@ -78,8 +77,7 @@ def run_control(
     session_name
         As in the stream's description.
     duration_s
-        End at this frame time, seconds since the first frame; time without frames counts once the
-        stream has stalled. None: when the task ends.
+        End at this time since the first frame, s; once frames stop, by the clock. None: never.
 
     Raises
     ------
@@ -193,7 +191,7 @@ class _Control:
         return self._told_over()
 
     def _told_over(self) -> str:
-        """Why it ended, told to the supervisor while there is still something to be closed."""
+        """Why it ended, told to the supervisor before the journal is closed."""
         if not self._ended:
             self._ended = "stopped by the operator" if self._desk.stopped else "task over"
         self._link.report("over", self._ended)
@@ -211,8 +209,7 @@ class _Control:
             if self._link.stop_requested():
                 self._ended = ASKED_TO_STOP
                 return None
-            starting = Telemetry(time.perf_counter_ns(), "STARTING")
-            if attend_early(self._operator, self._journal, starting):
+            if attend_early(self._operator, self._journal):
                 self._ended = "stopped by the operator before the start"
                 return None
             self._link.wait(0.05)
@@ -256,14 +253,14 @@ class _Control:
                 self._take(received)
                 last = received if received.header else last
                 if frames.spent_frames(runner.loop.last_frame_id) >= n_frames:
-                    self._end(DURATION_OVER)
+                    self._end("duration over")
                 if runner.done or time.perf_counter_ns() >= self._next_telemetry_ns:
                     break
                 received = frames.receive()
             self._attend()
             self._watch()
             if self._spent_s() >= duration_s:
-                self._end(f"{DURATION_OVER}, without frames at last")
+                self._end("duration over, no frames at its end")
 
     def _spent_s(self) -> float:
         """Frame time so far, and the time since where frames have stopped, s."""
@@ -340,17 +337,19 @@ class _Control:
         if self._runner.done:
             return
         if reason != ASKED_TO_STOP and self.failure is None and not self._runner.loop.trial:
-            reason = f"{reason} before the first trial"
+            reason = f"{reason}, before the first trial"
         self._ended = reason
         self._runner.apply(Stop(reason))
 
     def _settle(self) -> None:
         """Let rewards and flips that are under way arrive, then leave."""
+        # pending is asked before events are heard: how the last reward ended counts, too
         started_ns = time.perf_counter_ns()
         while (passed_s := (time.perf_counter_ns() - started_ns) * 1e-9) < SETTLE_S:
-            if passed_s > LAST_FLIPS_S and not self._board.pending():
-                return
+            settled = passed_s > LAST_FLIPS_S and not self._board.pending()
             self._attend()
+            if settled:
+                return
             self._screen.wait(TURN_MS)
         log.error("rewards still open at the end: %d", self._board.pending())
 
@@ -372,12 +371,14 @@ class _Control:
     def _snapshot(self) -> Telemetry:
         runner, tally = self._runner, self._tally
         decision = runner.newest
+        board = "ok" if self._board.connected else "lost"
+        now_ns = time.perf_counter_ns()
         if decision is None:
-            return Telemetry(time.perf_counter_ns(), "STARTING", screen=self._screen.light)
+            return Telemetry(now_ns, "STARTING", screen=self._screen.light, board=board)
         loop, outcomes, frames = runner.loop, tally.outcomes, self._frames
         found = runner.calibration
         return Telemetry(
-            t_ns=time.perf_counter_ns(),
+            t_ns=now_ns,
             state=decision.state.name,
             trial=decision.trial,
             n_trials=sum(outcomes.values()),
@@ -398,6 +399,6 @@ class _Control:
             progress=loop.progress,
             session_s=(frames.t_stepped_ns - frames.t_first_ns) * 1e-9,
             screen="lost" if self._desk.screen_died else self._screen.light,
-            board="ok" if self._board.connected else "lost",
+            board=board,
             acquisition=frames.light(stalled=self._stalled),
         )

@@ -1,5 +1,6 @@
 """What the operator and the supervisor ask of control, and what they are told."""
 
+import time
 from collections.abc import Callable
 
 from bci.core.board_types import RewardRequest
@@ -33,7 +34,7 @@ FIRST_OPERATOR_REWARD = 1_000_000
 """Request ids from here on are the operator's; the task's count from 1."""
 
 
-def attend_early(server: OperatorServer, journal: Journal, telemetry: Telemetry) -> bool:
+def attend_early(server: OperatorServer, journal: Journal) -> bool:
     """Answer while there is no loop yet; True where somebody asked for the end."""
     end = False
     while (asked := server.receive()) is not None:
@@ -46,7 +47,8 @@ def attend_early(server: OperatorServer, journal: Journal, telemetry: Telemetry)
                 journal.append(Topic.NOTE, Note(request.text))
                 reply = Reply(True)
             case OperatorStatus():
-                reply = Reply(True, telemetry=telemetry)
+                starting = Telemetry(time.perf_counter_ns(), "STARTING")
+                reply = Reply(True, telemetry=starting)
             case ProcessEvent():
                 journal.append(Topic.PROCESS, request)
                 reply = Reply(True)

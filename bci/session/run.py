@@ -103,24 +103,32 @@ def run_session(
         why = f"cannot be written to: {error.strerror or error}"
         todo = "make room there or allow it, or write elsewhere with --out"
         raise SettingsError([Fault("--out", str(root), why, todo)]) from error
+    progress = TerminalProgress(console)
+    supervisor = Supervisor(session, folder, name, book, duration_s, progress.show)
     try:
         for check in checks:
             if check.status is Status.FAIL:
                 book.tell("WARNING", f"{check.name}: {check.message}. {check.solution}")
         console.print(f"session {name} in {folder}", markup=False, highlight=False, soft_wrap=True)
-        with TerminalProgress(console) as progress:
-            ending = Supervisor(session, folder, name, book, duration_s, progress.show).run()
-        written, trouble = _write_results(folder, ending, console)
-        for reason in (ending.reason, *trouble):
-            book.tell("INFO", reason)
+        # whatever comes between the steps below must not end us without a last line
+        with on_interrupt(supervisor.ask_to_stop):
+            with progress:
+                ending = supervisor.run()
+            return _finish(folder, ending, book, console)
     finally:
         book.close()
+
+
+def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Result:
+    """Write what a session that is over leaves behind."""
+    written, trouble = _write_results(folder, ending, book, console)
     result = _result(folder, ending, written, trouble)
     try:
         finish_manifest(folder, msgspec.to_builtins(result))
     except OSError as error:
         trouble.append(f"manifest.json does not tell how it ended: {error.strerror or error}")
         result = _result(folder, ending, written, trouble)
+    book.tell("INFO", f"{'ended' if result.ok else 'failed'}: {result.reason}")
     return result
 
 
@@ -148,7 +156,7 @@ def summary_of(ending: Ending) -> dict[str, Any]:
 
 
 def _write_results(
-    folder: Path, ending: Ending, console: Console
+    folder: Path, ending: Ending, book: LogBook, console: Console
 ) -> tuple[dict[str, str], list[str]]:
     """NWB and report where the journal is whole; else what the user should do."""
     written = {"log": str(folder / LOG)}
@@ -162,6 +170,7 @@ def _write_results(
     trouble: list[str] = []
     try:
         with on_interrupt(_interrupt_writing), console.status("writing NWB and report"):
+            book.tell("INFO", "writing NWB and report")
             for kind, file, write in (("nwb", NWB, export_nwb), ("report", REPORT, write_report)):
                 try:
                     write(folder)

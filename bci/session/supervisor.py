@@ -333,7 +333,8 @@ class Supervisor:
                 self._newest = telemetry
                 self._show(telemetry)
         over = bool(self._over) or (self._newest is not None and self._newest.state == "DONE")
-        if self._operator is None or self._phase is not Phase.RUNNING or over:
+        gone = over or "control" not in self._children
+        if self._operator is None or self._phase is not Phase.RUNNING or gone:
             return
         try:
             while self._untold:

@@ -3,70 +3,16 @@
 from pathlib import Path
 
 import numpy as np
-import zmq
+from microscope import DOOR, N_ROIS, Microscope, endpoint_of
 from running_session import ROOT, RunningSession, bci, sets
 from waiting import until
 
-from bci.core.frame_header import HEADER, MAGIC, TOPIC, pack_header
+from bci.core.frame_header import HEADER, MAGIC
 from bci.core.ledger import REACTIONS
 from bci.core.loop_types import LedgerKind
-from bci.core.stream_types import RoiFrame
-from bci.recording.folder import read_endpoints
 
-N_ROIS = 12
-RATE_HZ = 30.0
-DOOR = (
-    f'rig.source={{kind="zmq", n_rois={N_ROIS}, rate_hz={RATE_HZ}, saturation_counts=60000.0}}',
-    'rig.screen.backend="null"',
-    'experiment.decoder.p_plus=["roi0000", "roi0001"]',
-    'experiment.decoder.p_minus=["roi0002", "roi0003"]',
-    "experiment.decoder.f0_window_s=1.0",
-    "experiment.baseline.duration_s=8.0",
-    # a sender that is waited for between faults must not pause the task
-    "experiment.faults.stall_s=30.0",
-)
-
-
-class Microscope:
-    """A microscope program that sends good frames, and what it likes in between."""
-
-    def __init__(self, endpoint: str) -> None:
-        self._line: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
-        self._line.connect(endpoint)
-        self._rng = np.random.default_rng(1)
-        self.next_id = 0
-
-    def send_parts(self, *parts: bytes) -> None:
-        self._line.send_multipart(parts)
-
-    def parts(self, frame_id: int, values: np.ndarray, **changed: int) -> list[bytes]:
-        fields = {"session_hash": 0, "roi_hash": 0, "epoch": 0, "plane": 0, "flags": 0} | changed
-        frame = RoiFrame(
-            frame_id=frame_id,
-            t_scope_ns=0,
-            t_sent_ns=0,
-            fluorescence=values.astype("<f4"),
-            **fields,
-        )
-        return [TOPIC, pack_header(frame), frame.fluorescence.tobytes()]
-
-    def values(self) -> np.ndarray:
-        return self._rng.normal(500.0, 10.0, N_ROIS)
-
-    def send(
-        self, frame_id: int | None = None, values: np.ndarray | None = None, **changed: int
-    ) -> None:
-        if frame_id is None:
-            frame_id, self.next_id = self.next_id, self.next_id + 1
-        values = self.values() if values is None else values
-        self.send_parts(*self.parts(frame_id, values, **changed))
-
-    def send_good(self, n_frames: int) -> None:
-        for _ in range(n_frames):
-            self.send()
-
-    def close(self) -> None:
-        self._line.close()
+# a sender that is waited for between faults must not pause the task
+PATIENT = (*DOOR, "experiment.faults.stall_s=30.0")
 
 
 def send_every_fault(scope: Microscope) -> None:
@@ -108,8 +54,8 @@ def send_every_fault(scope: Microscope) -> None:
 def test_every_fault_on_the_door_is_in_the_ledger_with_its_reaction(tmp_path: Path) -> None:
     """Garbage, truncated, permuted, far-future and stale frames; the loop goes on and verifies."""
     demo = ROOT / "configs" / "demo.toml"
-    with RunningSession("run", demo, *sets(DOOR), out=tmp_path) as session:
-        endpoint = until(lambda: read_endpoints_or_none(session).get("door"), 30)
+    with RunningSession("run", demo, *sets(PATIENT), out=tmp_path) as session:
+        endpoint = endpoint_of(session, "door")
         until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING", 30)
         scope = Microscope(endpoint)
         scope.send_good(60)
@@ -140,10 +86,3 @@ def test_every_fault_on_the_door_is_in_the_ledger_with_its_reaction(tmp_path: Pa
         ):
             assert told.get(kind) == REACTIONS[kind], kind
         assert "identical" in bci("verify", session.folder).stdout
-
-
-def read_endpoints_or_none(session: RunningSession) -> dict[str, str]:
-    try:
-        return read_endpoints(session.folder)
-    except FileNotFoundError:
-        return {}

@@ -1,0 +1,191 @@
+"""However a session ends: everything gone, a clear last line, the right exit code, files that
+agree with it."""
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from microscope import DOOR
+from running_session import DEMO, ROOT, SHORT, RunningSession, bci, sets
+from waiting import until
+
+from bci.core.loop_types import LedgerKind
+from bci.recording.manifest import read_manifest
+
+NULL_SCREEN = "rig.screen.backend=null"
+QUICK = (*SHORT, NULL_SCREEN)
+
+
+def log_of(session: RunningSession) -> list[dict[str, object]]:
+    path = session.folder / "log.jsonl"
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines(keepends=False)]
+
+
+def wait_for_log(session: RunningSession, words: str, timeout_s: float = 30.0) -> None:
+    until(lambda: words in (session.folder / "log.jsonl").read_text("utf-8"), timeout_s)
+
+
+def test_interrupt_while_starting_ends_at_once_and_in_order(tmp_path: Path) -> None:
+    with RunningSession("run", DEMO, *sets(QUICK), out=tmp_path) as session:
+        session.pid_of("control")
+        session.process.send_signal(signal.SIGINT)
+        session.process.send_signal(signal.SIGINT)
+        code, output = session.end(20)
+        assert code == 0, output
+        assert output.splitlines()[-1] == "ended: stopped by hand before the start"
+        assert not session.left_running()
+        assert read_manifest(session.folder).outcome["ok"] is True
+
+
+def test_second_interrupt_leaves_nwb_unwritten_and_says_what_to_do(tmp_path: Path) -> None:
+    with RunningSession("run", DEMO, *sets(QUICK), out=tmp_path) as session:
+        session.wait_for_state("BASELINE")
+        session.process.send_signal(signal.SIGINT)
+        wait_for_log(session, "writing NWB and report")
+        session.process.send_signal(signal.SIGTERM)
+        code, output = session.end(20)
+        assert code == 1, output
+        last = output.splitlines()[-1]
+        assert last.startswith("FAILED: stopped by hand; interrupted while NWB")
+        assert f"bci export {session.folder}" in last
+        assert not list(session.folder.glob("*session.nwb"))
+        assert read_manifest(session.folder).outcome["ok"] is False
+        for line in log_of(session):
+            assert {"t", "process", "level", "message"} <= line.keys()
+        assert "identical" in bci("verify", session.folder).stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminals that hang up")
+def test_terminal_that_is_closed_ends_the_session_in_order(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-c", TAKE_TERMINAL),
+            *("run", str(DEMO), *sets(QUICK), "--headless", f"--out={tmp_path}"),
+        ],
+        cwd=ROOT,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        manifests = until(lambda: list(tmp_path.glob("*/*/log.jsonl")), 30)
+        log = manifests[0]
+        until(lambda: "control" in log.read_text("utf-8") and "ready" in log.read_text(), 30)
+        os.close(ours)
+        assert process.wait(30) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    outcome = read_manifest(log.parent).outcome
+    assert outcome["ok"] is True
+    assert outcome["reason"].startswith("stopped by hand")
+
+
+TAKE_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from bci.cli import main
+main()
+"""
+
+
+def test_duration_ends_a_session_whose_microscope_never_sends(tmp_path: Path) -> None:
+    done = bci(
+        *("run", DEMO, *sets(DOOR), "--headless", "--duration=1.5", f"--out={tmp_path}"),
+        timeout_s=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "acquisition waiting for the first frame" in done.stdout
+    assert "ended: duration over, no frames at its end" in done.stdout
+    assert len(list(tmp_path.glob("*/*/session.nwb"))) == 1
+
+
+def test_duration_that_is_none_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    done = bci("run", DEMO, "--headless", "--duration=nan", f"--out={tmp_path}")
+    assert done.returncode == 2
+    assert "--duration" in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    occupied = tmp_path / "a file"
+    occupied.touch()
+    done = bci("run", DEMO, "--headless", f"--out={occupied}")
+    assert done.returncode == 2
+    assert "--out" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_screen_that_does_not_open_is_the_reason_that_is_told(tmp_path: Path) -> None:
+    """Not what followed from it."""
+    nowhere = 'rig.screen.display=":4711"'
+    done = bci("run", DEMO, *sets((*SHORT, nowhere)), "--headless", f"--out={tmp_path}")
+    assert done.returncode == 1
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("FAILED: stimulus did not start")
+    assert "4711" in last
+    assert "bci recover" not in last
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="no limits to set here")
+def test_full_disk_ends_the_session_with_a_message_and_loses_nothing_written(
+    tmp_path: Path,
+) -> None:
+    with RunningSession("run", DEMO, *sets(QUICK), out=tmp_path) as session:
+        session.wait_for_state("BASELINE")
+        control = psutil.Process(session.pid_of("control"))
+        size = (session.folder / "journal.mcap").stat().st_size + 30_000
+        control.rlimit(psutil.RLIMIT_FSIZE, (size, size))
+        code, output = session.end(40)
+        assert code == 1, output
+        last = output.splitlines()[-1]
+        assert last.startswith("FAILED: journal: ")
+        assert "bci recover" in last
+        assert not session.left_running()
+        assert bci("recover", session.folder).returncode == 0
+        assert "identical" in bci("verify", session.folder).stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process can be held there")
+@pytest.mark.timeout(180)
+def test_acquisition_that_hangs_is_ended_and_comes_back_to_the_ports_it_had(
+    tmp_path: Path,
+) -> None:
+    ports = [f"rig.stream.{name}={port}" for name, port in zip(PORTS, free_ports(), strict=True)]
+    with RunningSession("run", DEMO, *sets((*QUICK, *ports)), out=tmp_path) as session:
+        session.wait_for_state("RUN")
+        os.kill(session.pid_of("acquisition"), signal.SIGSTOP)
+        t = time.monotonic()
+        session.wait_for_state("PAUSED", timeout_s=10)
+        session.wait_for_state("RUN")
+        assert time.monotonic() - t < 30
+        session.process.send_signal(signal.SIGINT)
+        code, output = session.end(30)
+        assert code == 0, output
+        record = session.record()
+        assert [info.epoch for info in record.infos] == [0, 1]
+        kinds = {timed.value.kind for timed in record.ledger}
+        assert {LedgerKind.STALL, LedgerKind.PROCESS_DIED, LedgerKind.EPOCH} <= kinds
+
+
+PORTS = ("frames_port", "channel_port")
+
+
+def free_ports() -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
+    ports = [server.getsockname()[1] for server in sockets]
+    for server in sockets:
+        server.close()
+    return ports

@@ -1,0 +1,153 @@
+"""What the operator asks for is done or refused with a reason, frames or none; a drop earned is
+paid."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from microscope import DOOR, Microscope, endpoint_of
+from running_session import DEMO, RunningSession, sets
+from waiting import until
+
+from bci.core.loop_types import Finish, LedgerKind, Outcome, Pause, Resume, Stop
+from bci.stream.operator import (
+    OperatorClient,
+    OperatorNote,
+    OperatorRequest,
+    OperatorReward,
+    OperatorStatus,
+    Reply,
+)
+
+SLOW_REWARD = ("experiment.task.reward_delay_s=5.0", "experiment.task.hit_s=10.0")
+
+
+class Operator:
+    """Asks, and takes the answer."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._client = OperatorClient(endpoint)
+
+    def ask(self, request: OperatorRequest) -> Reply:
+        return self._client.ask(request, timeout_s=5.0)
+
+    def refused(self, request: OperatorRequest) -> str:
+        reply = self.ask(request)
+        assert not reply.accepted, reply
+        return reply.reason
+
+    def done(self, request: OperatorRequest) -> Reply:
+        reply = self.ask(request)
+        assert reply.accepted, reply
+        return reply
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@contextmanager
+def operator_of(session: RunningSession) -> Iterator[Operator]:
+    operator = Operator(endpoint_of(session, "operator"))
+    try:
+        yield operator
+    finally:
+        operator.close()
+
+
+def run_to_hit(session: RunningSession, scope: Microscope) -> None:
+    """Through the baseline into a trial that is hit at once; its reward is not yet due."""
+    scope.send_good(8 * 30 + 5)
+    session.wait_for_state("GREY", "RUN")
+    active = scope.values()
+    active[:2] *= 4
+    for _ in range(400):
+        active += 0.01 * np.arange(len(active))
+        scope.send(values=active)
+        if (newest := session.telemetry()) is not None and newest.state == "HIT":
+            break
+        # its rate is not the session's, whose time is counted in frames
+        time.sleep(0.004)
+    session.wait_for_state("HIT")
+
+
+def opened(session: RunningSession) -> int:
+    return sum(edge["level"] for edge in session.valve_edges())
+
+
+def test_earned_drop_is_paid_when_frames_stop_and_the_operator_is_heard_without_them(
+    tmp_path: Path,
+) -> None:
+    with RunningSession("run", DEMO, *sets((*DOOR, *SLOW_REWARD)), out=tmp_path) as session:
+        scope = Microscope(endpoint_of(session, "door"))
+        with operator_of(session) as operator:
+            until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING", 30)
+            run_to_hit(session, scope)
+            assert opened(session) == 0
+            session.wait_for_state("PAUSED", timeout_s=10)
+            until(lambda: opened(session) == 1, 2)
+            assert operator.done(OperatorStatus()).telemetry is not None
+            operator.done(OperatorReward())
+            until(lambda: opened(session) == 2, 2)
+            for volume_ul in (0.0, -1.0, float("nan"), float("inf"), 1e9):
+                assert "must be above 0" in operator.refused(OperatorReward(volume_ul))
+            operator.done(OperatorNote("the mouse sleeps"))
+            # of a stall frames would resume by themselves; a pause asked for outlasts it
+            operator.done(Pause())
+            assert "Pause while PAUSED" in operator.refused(Pause())
+            operator.done(Resume())
+            assert "Resume while" in operator.refused(Resume())
+            operator.done(Stop("enough"))
+        scope.close()
+        code, output = session.end(30)
+        assert code == 0, output
+        assert "ended: stopped by the operator" in output
+        assert not session.left_running()
+        record = session.record()
+        assert LedgerKind.STALL in {timed.value.kind for timed in record.ledger}
+        assert [timed.value.text for timed in record.notes] == ["the mouse sleeps"]
+        assert session.valve_edges()[-1]["level"] == 0
+        assert record.manifest.outcome["summary"]["rewards_done"] == 2
+        assert [trial.outcome for trial in record.trials] == [Outcome.HIT]
+
+
+def test_earned_drop_is_paid_when_the_operator_stops_and_nothing_is_taken_afterwards(
+    tmp_path: Path,
+) -> None:
+    # long enough that the session still settles when it is asked again
+    drop = ("rig.board.valve.ms_per_ul=90", "rig.board.valve.max_open_ms=500")
+    with RunningSession("run", DEMO, *sets((*DOOR, *SLOW_REWARD, *drop)), out=tmp_path) as session:
+        scope = Microscope(endpoint_of(session, "door"))
+        with operator_of(session) as operator:
+            until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING", 30)
+            run_to_hit(session, scope)
+            operator.done(Stop("enough"))
+            for request in (OperatorReward(), Pause(), Resume(), Finish("enough"), Stop("again")):
+                assert operator.refused(request)
+        scope.close()
+        code, output = session.end(30)
+        assert code == 0, output
+        edges = session.valve_edges()
+        assert [edge["level"] for edge in edges] == [1, 0]
+        assert session.record().manifest.outcome["summary"]["rewards_done"] == 1
+
+
+def test_operator_is_answered_while_the_screen_opens_and_can_end_it_there(tmp_path: Path) -> None:
+    with RunningSession("run", DEMO, *sets(DOOR), out=tmp_path) as session:
+        # a screen that takes for ever
+        os.kill(session.pid_of("stimulus"), signal.SIGSTOP)
+        with operator_of(session) as operator:
+            until(lambda: (t := session.telemetry()) is not None and t.board == "ok", 30)
+            assert "not begun" in operator.refused(Pause())
+            assert "not begun" in operator.refused(Resume())
+            operator.done(OperatorNote("waiting"))
+            operator.done(OperatorReward())
+            until(lambda: opened(session) == 1, 2)
+            operator.done(Stop("enough"))
+        code, output = session.end(30)
+        assert code == 0, output
+        assert "stopped by the operator" in output
+        assert not session.left_running()
