@@ -20,6 +20,9 @@ class FileLink:
         self._folder = folder
         self._endpoints: dict[str, str] = {}
 
+    def turn(self) -> None:
+        pass
+
     def announce(self, endpoints: dict[str, str]) -> None:
         self._endpoints.update(endpoints)
         fresh = self._folder / "endpoints.new"
