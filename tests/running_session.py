@@ -52,12 +52,23 @@ class RunningSession:
     """`bci run` or `bci replay`, watched and disturbed from outside.
 
     Whatever the test does, nothing of it is left running.
+
+    Parameters
+    ----------
+    arguments
+        Verb and what follows it.
+    out
+        Folder of all subjects.
+    program
+        What Python runs.
     """
 
-    def __init__(self, *arguments: object, out: Path) -> None:
+    def __init__(
+        self, *arguments: object, out: Path, program: Sequence[str] = ("-m", "bci.cli")
+    ) -> None:
         self._out = out
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bci.cli", *map(str, arguments), "--headless", f"--out={out}"],
+            [sys.executable, *program, *map(str, arguments), "--headless", f"--out={out}"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

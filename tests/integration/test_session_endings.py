@@ -46,7 +46,8 @@ def test_interrupt_while_starting_ends_at_once_and_in_order(tmp_path: Path) -> N
 
 
 def test_second_interrupt_leaves_nwb_unwritten_and_says_what_to_do(tmp_path: Path) -> None:
-    with RunningSession("run", DEMO, *sets(QUICK), out=tmp_path) as session:
+    program = ("-c", SLOW_WRITING)
+    with RunningSession("run", DEMO, *sets(QUICK), out=tmp_path, program=program) as session:
         session.wait_for_state("BASELINE")
         session.process.send_signal(signal.SIGINT)
         wait_for_log(session, "writing NWB and report")
@@ -61,6 +62,20 @@ def test_second_interrupt_leaves_nwb_unwritten_and_says_what_to_do(tmp_path: Pat
         for line in log_of(session):
             assert {"t", "process", "level", "message"} <= line.keys()
         assert "identical" in bci("verify", session.folder).stdout
+
+
+SLOW_WRITING = """
+import time
+import bci.session.run as run
+export_nwb = run.export_nwb
+def on_a_slow_disk(folder):
+    time.sleep(60)
+    return export_nwb(folder)
+run.export_nwb = on_a_slow_disk
+from bci.cli import main
+main()
+"""
+"""Without it the files of a short session are there before a second signal can be sent."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no terminals that hang up")
