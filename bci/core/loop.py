@@ -8,7 +8,6 @@ import numpy as np
 from bci.config.session import Session
 from bci.core.board_types import LightCommand, RewardRequest
 from bci.core.calibration import CalibrationResult, calibrate
-from bci.core.decoding.angle import TARGET_DEG
 from bci.core.decoding.decoder import EnsembleDecoder
 from bci.core.frame_check import FrameCheck, Verdict
 from bci.core.guards import GuardRule
@@ -32,22 +31,10 @@ from bci.core.loop_types import (
     TaskState,
     ThresholdSet,
 )
-from bci.core.passive_gratings import PassiveGratings
-from bci.core.stimulus_types import ScreenKind, StimulusCommand
+from bci.core.screen_rule import ScreenRule
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.core.task import TaskMachine
 
-SCREENS = {
-    TaskState.WAITING: ScreenKind.GREY,
-    TaskState.BASELINE: ScreenKind.GREY,
-    TaskState.GREY: ScreenKind.GREY,
-    TaskState.RUN: ScreenKind.GRATING,
-    TaskState.HIT: ScreenKind.FROZEN,
-    TaskState.BLACK: ScreenKind.BLACK,
-    TaskState.MISS: ScreenKind.BLACK,
-    TaskState.PAUSED: ScreenKind.GREY,
-    TaskState.DONE: ScreenKind.GREY,
-}
 HELD = (TaskState.PAUSED, TaskState.DONE)
 
 
@@ -98,11 +85,7 @@ class ClosedLoop:
         )
         baseline_s = experiment.baseline.duration_s if experiment.baseline else 0.0
         self._task = TaskMachine(experiment.task, info.rate_hz, baseline_s)
-        baseline = experiment.baseline
-        has_gratings = baseline is not None and baseline.stimulus == "gratings"
-        self._gratings = PassiveGratings(baseline) if baseline and has_gratings else None
-        self._passive_freq_hz = baseline.temporal_freq_hz if baseline else 0.0
-        self._stimulus = experiment.stimulus
+        self._screen = ScreenRule(experiment)
         self._threshold = experiment.threshold
         self._reward_ul = experiment.task.reward_ul
         self._resume_after_stall = experiment.faults.resume_after_stall
@@ -115,9 +98,7 @@ class ClosedLoop:
         self._stalled = False
         self._frozen = False
         self._sequence = 0
-        self._command_id = 0
         self._reward_id = 0
-        self._shown: tuple[ScreenKind, float] | None = None
         self._angle_deg = nan
         self._ledger: list[LedgerEntry] = []
         self._below_floor: frozenset[int] = frozenset()
@@ -313,39 +294,13 @@ class ClosedLoop:
             self._angle_deg,
             state,
             task.trial,
-            self._command(frame_id, state),
+            self._screen.command(
+                frame_id, state, self._angle_deg, task.baseline_s(frame_id), frozen=self._frozen
+            ),
             self._reward(due_trial) if due_trial else None,
             light,
             trial_end,
             ledger,
-        )
-
-    def _command(self, frame_id: int, state: TaskState) -> StimulusCommand | None:
-        """The screen's new state, or None where it stays as it is."""
-        screen, orientation_deg = SCREENS[state], 0.0
-        stimulus = self._stimulus
-        temporal_freq_hz = stimulus.temporal_freq_hz
-        if state is TaskState.BASELINE and self._gratings is not None:
-            screen, temporal_freq_hz = ScreenKind.GRATING, self._passive_freq_hz
-            orientation_deg = self._gratings.angle_deg(self._task.baseline_s(frame_id))
-        elif screen is ScreenKind.GRATING:
-            orientation_deg = self._angle_deg
-            if self._frozen:
-                screen = ScreenKind.FROZEN
-        elif screen is ScreenKind.FROZEN:
-            orientation_deg = TARGET_DEG
-        shown = (screen, orientation_deg)
-        if shown == self._shown:
-            return None
-        self._shown = shown
-        self._command_id += 1
-        return StimulusCommand(
-            self._command_id,
-            frame_id,
-            screen,
-            orientation_deg,
-            stimulus.contrast,
-            temporal_freq_hz,
         )
 
     def _reward(self, trial: int) -> RewardRequest:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bci.core.calibration import calibrate
 from bci.core.decoding.decoder import UnknownRoi
-from bci.core.loop import SCREENS, ClosedLoop
+from bci.core.loop import ClosedLoop
 from bci.core.loop_types import (
     Decision,
     EpochStarted,
@@ -32,6 +32,7 @@ from bci.core.loop_types import (
     TaskState,
     ThresholdSet,
 )
+from bci.core.screen_rule import SCREENS
 from bci.core.stimulus_types import ScreenKind
 from bci.core.stream_types import RoiFrame
 
