@@ -77,7 +77,7 @@ def load_session(
     SettingsError
         With every fault found, never the first alone.
     """
-    data, unread = _read_tree(path, overrides)
+    data, unread = read_tree(path, overrides)
     if recording is not None:
         _play(data, recording)
     faults = list(unread)
@@ -123,7 +123,21 @@ def settings_hash(session: Session) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read_tree(path: Path, overrides: Sequence[Override]) -> tuple[dict[str, Any], list[Fault]]:
+def read_tree(path: Path, overrides: Sequence[Override] = ()) -> tuple[dict[str, Any], list[Fault]]:
+    """Read a session file and the files that it names, without a look at what they say.
+
+    Returns
+    -------
+    data
+        One tree, `rig` and `experiment` in it as tables.
+    faults
+        Of the named files that could not be read.
+
+    Raises
+    ------
+    SettingsError
+        Where the session file itself cannot be read.
+    """
     data, faults = _read(path, "session file")
     if faults:
         raise SettingsError(faults)

@@ -4,8 +4,8 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from bci.config.outline import Schema, allowed, may_be_none, tables_in, text_of
 from bci.config.session import Session
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -19,24 +19,6 @@ Units stand at the end of a name: `_s` seconds, `_ms` milliseconds, `_hz`, `_deg
 angle, `_px` pixels, `_cm`, `_ul` microlitres, `_counts` of the digitiser. A setting without a
 default must be given.
 """
-BOUNDS = {
-    "minimum": "≥ {}",
-    "exclusiveMinimum": "> {}",
-    "maximum": "≤ {}",
-    "exclusiveMaximum": "< {}",
-    "pattern": "like `{}`",
-    "minItems": "at least {}",
-}
-TYPES = {
-    "number": "number",
-    "integer": "whole number",
-    "boolean": "true or false",
-    "string": "text",
-    "array": "list",
-}
-FORMATS = {"date": "date", "path": "path"}
-
-Schema = dict[str, Any]
 
 
 def reference() -> str:
@@ -51,25 +33,20 @@ def _sections(path: str, table: Schema, definitions: dict[str, Schema], note: st
     required = table.get("required", ())
     rows, inner = [], []
     for name, field in table["properties"].items():
-        tables = [definitions[key] for key in _tables_in(field)]
+        tables = [definitions[key] for key in tables_in(field)]
         key = name if path == "session" else f"{path}.{name}"
-        told = _text(field) if any("null" in str(c) for c in field.get("anyOf", ())) else ""
+        told = _cell(text_of(field)) if may_be_none(field) else ""
         inner += [(key, found, told) for found in tables]
         if not tables:
             default = _default(field, needed=name in required)
-            rows.append(f"| `{name}` | {_allowed(field)} | {default} | {_text(field)} |")
+            cells = (f"`{name}`", _cell(allowed(field)), default, _cell(text_of(field)))
+            rows.append(f"| {' | '.join(cells)} |")
     if rows:
-        yield f"## {path}{_kind_of(table)}\n\n{' '.join((_text(table), note)).strip()}\n"
+        yield f"## {path}{_kind_of(table)}\n\n{' '.join((_cell(text_of(table)), note)).strip()}\n"
         yield "| setting | allowed | default | |\n| --- | --- | --- | --- |"
         yield "\n".join(rows) + "\n"
     for key, found, told in inner:
         yield from _sections(key, found, definitions, told)
-
-
-def _tables_in(field: Schema) -> list[str]:
-    """Names of the definitions that stand in a field, none where it is a value."""
-    choices = [field, *field.get("anyOf", ()), *field.get("oneOf", ())]
-    return [choice["$ref"].rpartition("/")[2] for choice in choices if "$ref" in choice]
 
 
 def _kind_of(table: Schema) -> str:
@@ -81,20 +58,6 @@ def _kind_of(table: Schema) -> str:
     return f" (kind = {' or '.join(map(json.dumps, kinds))})" if kinds else ""
 
 
-def _allowed(field: Schema) -> str:
-    choices = [choice for choice in field.get("anyOf", [field]) if choice.get("type") != "null"]
-    told = []
-    for choice in choices:
-        if "enum" in choice or "const" in choice:
-            values = choice.get("enum", [choice.get("const")])
-            told.append(", ".join(f"`{json.dumps(value)}`" for value in values))
-            continue
-        words = [FORMATS.get(choice.get("format", ""), TYPES[choice["type"]])]
-        words += [text.format(choice[key]) for key, text in BOUNDS.items() if key in choice]
-        told.append(", ".join(words))
-    return _cell(" or ".join(told))
-
-
 def _default(field: Schema, *, needed: bool) -> str:
     if needed:
         return "**needed**"
@@ -102,12 +65,8 @@ def _default(field: Schema, *, needed: bool) -> str:
     return "none" if default is None else f"`{_cell(json.dumps(default, ensure_ascii=False))}`"
 
 
-def _text(node: Schema) -> str:
-    return _cell(node.get("description", ""))
-
-
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return text.replace("|", "\\|")
 
 
 if __name__ == "__main__":
