@@ -114,7 +114,7 @@ def course_figure(
         figure.add_trace(_swatch("baseline", BASELINE))
     figure.update_xaxes(title=f"time, {unit}", range=[course.t_s[0] / scale, course.end_s / scale])
     figure.update_yaxes(title="s3, dF/F")
-    return _styled(figure, 380)
+    return styled(figure, 380)
 
 
 def outcome_figure(spans: Sequence[TrialSpan]) -> go.Figure:
@@ -170,7 +170,7 @@ def outcome_figure(spans: Sequence[TrialSpan]) -> go.Figure:
     figure.update_yaxes(range=[-0.03, 1.03], title="hit rate", tickformat=".0%", row=1, col=1)
     figure.update_yaxes(categoryorder="array", categoryarray=["abort", "miss", "hit"], row=2, col=1)
     figure.update_xaxes(title="trial", row=2, col=1)
-    return _styled(figure, 300)
+    return styled(figure, 300)
 
 
 def latency_figure(stages: Sequence[StageTimes]) -> go.Figure:
@@ -211,7 +211,7 @@ def latency_figure(stages: Sequence[StageTimes]) -> go.Figure:
     figure.update_xaxes(type="log")
     figure.update_xaxes(title="ms (line: p50, dots: p99)", row=len(stages), col=1)
     figure.update_annotations(font={"size": 12}, x=0, xanchor="left")
-    return _styled(figure, 90 + 95 * len(stages))
+    return styled(figure, 90 + 95 * len(stages))
 
 
 def _clock(end_s: float) -> tuple[float, str]:
@@ -264,7 +264,8 @@ def _stretches(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _styled(figure: go.Figure, height: int) -> go.Figure:
+def styled(figure: go.Figure, height: int) -> go.Figure:
+    """The figure in the look of all pages, `height` pixels high."""
     figure.update_layout(
         template="plotly_white",
         height=height,

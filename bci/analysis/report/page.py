@@ -7,13 +7,19 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-import plotly.graph_objects as go
 
 from bci.analysis.report.figures import Course, course_figure, latency_figure, outcome_figure
+from bci.analysis.report.html import (
+    document,
+    facts,
+    figure_html,
+    optional,
+    section,
+    table,
+    tiles,
+)
 from bci.analysis.report.latency import StageTimes, stage_times
-from bci.analysis.report.style import STYLE
 from bci.analysis.report.tables import (
-    Rows,
     calibration_rows,
     file_rows,
     latency_rows,
@@ -75,31 +81,26 @@ def _page(record: SessionRecord) -> str:
             _tiles(record, spans, rewards, stages),
             *_pictures(record, axis, spans, rewards),
             '<div class="columns">',
-            _section("Trials", _facts(trial_rows(spans))),
-            _section("Calibration", _facts(calibration_rows(record)) or "<p>None.</p>"),
+            section("Trials", facts(trial_rows(spans))),
+            section("Calibration", facts(calibration_rows(record)) or "<p>None.</p>"),
             "</div>",
-            _section("Rewards", _table(_REWARD_HEAD, reward_rows(rewards))),
+            section("Rewards", table(_REWARD_HEAD, reward_rows(rewards))),
             _latency(record, stages),
-            _section(
+            section(
                 "Ledger",
-                _table(_LEDGER_HEAD, ledger_rows(record.ledger, axis))
+                table(_LEDGER_HEAD, ledger_rows(record.ledger, axis))
                 or "<p>Nothing to report: no frame was lost, late or at fault.</p>",
             ),
-            _optional("Notes", ("time", "note"), note_rows(record, axis)),
-            _optional("Processes", ("time", "process", "event"), process_rows(record, axis)),
+            optional("Notes", ("time", "note"), note_rows(record, axis)),
+            optional("Processes", ("time", "process", "event"), process_rows(record, axis)),
             '<div class="columns">',
-            _section("Files", _facts(file_rows(record.folder, REPORT))),
-            _section("Versions", _facts(version_rows(record))),
+            section("Files", facts(file_rows(record.folder, REPORT))),
+            section("Versions", facts(version_rows(record))),
             "</div>",
             _settings(record),
         ]
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(name)}</title><style>{STYLE}</style></head>\n"
-        f"<body><main>\n{body}\n</main></body></html>\n"
-    )
+    return document(name, body)
 
 
 _REWARD_HEAD = (
@@ -150,7 +151,7 @@ def _tiles(
     rate = f"{100 * hits / (hits + misses):.0f} %" if hits + misses else "–"
     given = [one for one in rewards if one.given]
     lost = sum(one.value.count for one in record.ledger if one.value.kind is LedgerKind.GAP)
-    tiles = [
+    shown = [
         (str(len(spans)), "trials"),
         (f"{hits} / {misses}", "hits / misses"),
         (rate, "hit rate"),
@@ -159,12 +160,8 @@ def _tiles(
         (str(lost), "frames lost"),
     ]
     if stages and not _lossless(record):
-        tiles.append((f"{stages[-1].percentiles_ms[2]:.3g} ms", f"p99, {stages[-1].name}"))
-    items = "".join(
-        f"<div><strong>{escape(value)}</strong><span>{escape(name)}</span></div>"
-        for value, name in tiles
-    )
-    return f'<div class="tiles">{items}</div>'
+        shown.append((f"{stages[-1].percentiles_ms[2]:.3g} ms", f"p99, {stages[-1].name}"))
+    return tiles(shown)
 
 
 def _pictures(
@@ -173,24 +170,24 @@ def _pictures(
     spans: Sequence[TrialSpan],
     rewards: Sequence[RewardHistory],
 ) -> list[str]:
-    table = record.decision_table
-    table = table[table["decoded"]]
-    if not len(table):
-        return [_section("Read-out", "<p>No frame was decoded.</p>")]
-    t_s = axis.seconds(table["frame_id"])
-    steps = np.diff(table["frame_id"], prepend=table["frame_id"][0])
+    decisions = record.decision_table
+    decoded = decisions[decisions["decoded"]]
+    if not len(decoded):
+        return [section("Read-out", "<p>No frame was decoded.</p>")]
+    t_s = axis.seconds(decoded["frame_id"])
+    steps = np.diff(decoded["frame_id"], prepend=decoded["frame_id"][0])
     course = Course(
         t_s=t_s,
-        s3=table["s3"],
-        state=table["state"],
+        s3=decoded["s3"],
+        state=decoded["state"],
         gaps=steps > record.info.n_planes,
         thresholds=_threshold_course(record, axis),
         end_s=float(t_s[-1]),
     )
     given_s = [_time_of(one, axis) for one in rewards if one.given]
-    pictures = [_section("Read-out", _figure(course_figure(course, spans, given_s), first=True))]
+    pictures = [section("Read-out", figure_html(course_figure(course, spans, given_s), first=True))]
     if spans:
-        pictures.append(_section("Outcomes", _figure(outcome_figure(spans))))
+        pictures.append(section("Outcomes", figure_html(outcome_figure(spans))))
     return pictures
 
 
@@ -223,8 +220,8 @@ def _latency(record: SessionRecord, stages: Sequence[StageTimes]) -> str:
             '<p class="note">No screen that blanks: a timer paced the flips, so they tell the '
             "time of drawing, not of light.</p>"
         )
-    content = _table(_LATENCY_HEAD, latency_rows(stages)) + _figure(latency_figure(stages))
-    return _section("Latency", note + content)
+    content = table(_LATENCY_HEAD, latency_rows(stages)) + figure_html(latency_figure(stages))
+    return section("Latency", note + content)
 
 
 def _lossless(record: SessionRecord) -> bool:
@@ -241,43 +238,3 @@ def _settings(record: SessionRecord) -> str:
         f"<section><details><summary>Settings, {escape(record.manifest.settings_hash)}</summary>"
         f"<pre>{escape(text)}</pre></details></section>"
     )
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{content}</section>"
-
-
-def _optional(title: str, head: tuple[str, ...], rows: Rows) -> str:
-    return _section(title, _table(head, rows)) if rows else ""
-
-
-def _table(head: tuple[str, ...], rows: Rows) -> str:
-    if not rows:
-        return ""
-    heads = "".join(f"<th>{escape(text)}</th>" for text in head)
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows
-    )
-    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
-    return f'<div class="wide">{table}</div>'
-
-
-def _facts(rows: Rows) -> str:
-    if not rows:
-        return ""
-    lines = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows)
-    return f'<table class="facts"><tbody>{lines}</tbody></table>'
-
-
-def _figure(figure: go.Figure, *, first: bool = False) -> str:
-    """A picture as HTML; the first one brings plotly's script along."""
-    html: str = figure.to_html(
-        full_html=False,
-        include_plotlyjs=first,
-        config={
-            "displaylogo": False,
-            "responsive": True,
-            "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-        },
-    )
-    return html

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bci.analysis.report.html import Rows
 from bci.analysis.report.latency import StageTimes
 from bci.core.board_types import BoardEventKind
 from bci.core.calibration import CalibrationResult
@@ -15,7 +16,6 @@ from bci.recording.session_record import SessionRecord, Timed
 from bci.recording.time_axis import TimeAxis
 from bci.recording.trial_times import TrialSpan
 
-Rows = list[tuple[str, ...]]
 FATES = ("done", "failed", "unknown", "open")
 
 
