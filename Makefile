@@ -19,7 +19,7 @@ demo: setup ## run a whole simulated session of a minute and a half, with screen
 	$(BIN)/bci run configs/demo.toml --headless
 
 test: setup ## run the tests, in random order (under 15 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" --numprocesses 2
 
 test-long: setup ## run the tests that take long: cohorts, soaks, many repeats
 	$(BIN)/python -m pytest -m long --timeout 3600

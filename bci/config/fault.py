@@ -1,9 +1,13 @@
 """A fault of the settings: key, value, what is allowed, what to do."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from reprlib import Repr
 from typing import Any
+
+_BRIEF = Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 140
+"""Cuts in the middle: the end of a path is what tells files apart."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Fault:
         return {self.key, *self.others}
 
     def __str__(self) -> str:
-        given = "" if self.value is None else f" = {textwrap.shorten(repr(self.value), 80)}"
+        given = "" if self.value is None else f" = {_BRIEF.repr(self.value)}"
         end = "" if self.todo.endswith("?") else "."
         return f"{self.key}{given}: {self.allowed}. {self.todo[:1].upper()}{self.todo[1:]}{end}"
 
