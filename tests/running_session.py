@@ -102,7 +102,7 @@ class RunningSession:
 
     @property
     def folder(self) -> Path:
-        return until(lambda: next(self._out.glob("*/*/"), None))
+        return until(lambda: next(self._out.glob("*/[0-9]*/"), None))
 
     def family(self) -> dict[int, psutil.Process]:
         """Every process of the session that was ever seen, grandchildren included."""
