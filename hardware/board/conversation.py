@@ -315,7 +315,7 @@ class Conversation:
             self._tell(BoardEventKind.CONNECTED, t_ns, identity.text)
         self._light_confirmed = None
         self._t_ask_ns = t_ns + self._keep_alive_ns
-        self._delivery.begin_settling(identity.losses, t_ns)
+        self._delivery.begin_settling((identity.label, identity.losses), t_ns)
         self.state = LineState.SETTLING
 
     def _hear_safe(self, reason: int, t_ns: int, t_device_us: int | None = None) -> None:

@@ -7,7 +7,7 @@ from bci.core.board_types import BoardEvent, RewardRequest
 from hardware.board.codes import Reason, RingState, reason_in_words
 from hardware.board.outbox import Outbox
 from hardware.board.protocol import Ack, Cut, Done, Nack, Reward, Ring, RingEntry
-from hardware.board.rewards import TRANSITIONS, Rewards, RewardState, Transaction
+from hardware.board.rewards import TRANSITIONS, MemoryId, Rewards, RewardState, Transaction
 
 BUSY_RETRY_NS = 20_000_000
 _U32_MAX = 0xFFFF_FFFF
@@ -44,7 +44,7 @@ class Delivery:
         self._ack_ns = round(settings.ack_timeout_ms * 1e6)
         self._pay_within_ns = round(settings.pay_within_s * 1e9)
         self._retries = settings.retries
-        self._losses = 0
+        self._memory: MemoryId = ("", 0)
         self._to_settle: list[int] = []
         self._t_settle_ns = 0
 
@@ -75,9 +75,9 @@ class Delivery:
 
     # ------------------------------------------------------------------ what is due
 
-    def begin_settling(self, losses: int, t_ns: int) -> None:
+    def begin_settling(self, memory: MemoryId, t_ns: int) -> None:
         """The board has greeted: ask about every reward that was sent."""
-        self._losses = losses
+        self._memory = memory
         self._t_settle_ns = t_ns
         self._to_settle = [
             transaction.request.request_id
@@ -124,7 +124,7 @@ class Delivery:
         transaction.tries += 1
         transaction.questions.clear()
         transaction.t_again_ns = t_ns + self._ack_ns
-        transaction.losses = self._losses
+        transaction.memory = self._memory
 
     def _ask_ring(self, request_id: int) -> None:
         sequence = self._outbox.ask(Ring(request_id, 0))
@@ -187,7 +187,7 @@ class Delivery:
     def _settle(self, transaction: Transaction, entry: RingEntry, t_ns: int) -> None:
         request_id, opened_us = entry.request_id, entry.opened_us
         t_open_us = entry.t_open_us or None
-        forgotten = transaction.losses != self._losses
+        forgotten = transaction.memory != self._memory
         match entry.state:
             case RingState.DONE:
                 detail = "told by the ring"

@@ -163,10 +163,16 @@ class Identity(Message, frozen=True):
     name: bytes
 
     @property
+    def label(self) -> str:
+        """The board's own name."""
+        return self.name.rstrip(b"\x00").decode("ascii", "replace")
+
+    @property
     def text(self) -> str:
         """For people: name, firmware, boot."""
-        name = self.name.rstrip(b"\x00").decode("ascii", "replace")
-        return f"{name}, firmware {self.firmware >> 8}.{self.firmware & 0xFF}, boot {self.boot}"
+        return (
+            f"{self.label}, firmware {self.firmware >> 8}.{self.firmware & 0xFF}, boot {self.boot}"
+        )
 
 
 class Ack(Message, frozen=True):

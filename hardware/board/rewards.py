@@ -6,6 +6,8 @@ import msgspec
 
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
 
+MemoryId = tuple[str, int]
+
 
 class RewardState(StrEnum):
     """State of one reward.
@@ -69,8 +71,9 @@ class Transaction(msgspec.Struct):
         Of the frame that carries it; a repetition is the same frame.
     tries
         Times it was sent since the line was last greeted.
-    losses
-        Of the board when it was sent.
+    memory
+        Name and losses of the board when it was sent: its ring knows of this reward as long as
+        both are the same.
     questions
         Sequence numbers of the questions to the ring asked since it was last sent.
     forsaken
@@ -85,7 +88,7 @@ class Transaction(msgspec.Struct):
     t_again_ns: int = 0
     sequence: int = 0
     tries: int = 0
-    losses: int = 0
+    memory: MemoryId = ("", 0)
     questions: set[int] = msgspec.field(default_factory=set)
     forsaken: bool = False
 

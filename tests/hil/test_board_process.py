@@ -116,9 +116,9 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     until(lambda: set(threading.enumerate()) <= threads, 2.0)
 
 
-def give(bench: Bench, board: SerialLink, ids: range) -> None:
+def give(bench: Bench, board: SerialLink, ids: range, volume_ul: float = 4.0) -> None:
     for request_id in ids:
-        board.reward(RewardRequest(request_id, 4.0, trial=request_id))
+        board.reward(RewardRequest(request_id, volume_ul, trial=request_id))
     bench.turn_until(board, lambda: not board.pending(), 30.0)
 
 
@@ -309,3 +309,32 @@ def test_second_host_gets_no_answer_while_the_first_is_there(start: Start) -> No
     bench.turn_until(board, lambda: board.connected)
     give(bench, board, range(1, 2))
     assert bench.openings() == [1]
+
+
+def test_after_unplugging_and_a_reset_amid_rewards_the_ledger_agrees_with_the_edges(
+    start: Start,
+) -> None:
+    faults = Faults(unplug_after_s=0.35, reset_after_s=1.1)
+    bench = start(faults=faults, reconnect_s=0.1, pay_within_s=20.0, watchdog_ms=2000.0)
+    board = bench.open()
+    give(bench, board, range(1, 13), 10.0)
+    ends = {
+        event.request_id: event
+        for event in bench.events
+        if event.kind in (BoardEventKind.REWARD_DONE, BoardEventKind.REWARD_UNKNOWN)
+    }
+    openings = bench.openings()
+    assert sorted(ends) == list(range(1, 13))
+    # what is unknown had begun, or had not; what is done was given, once, at its full width
+    done = [i for i, event in ends.items() if event.kind is BoardEventKind.REWARD_DONE]
+    assert len(openings) == len(set(openings))
+    assert set(done) <= set(openings) <= set(ends)
+    assert len(done) >= 11
+    edges = bench.edges()
+    widths = {
+        up["request_id"]: down["t_device_us"] - up["t_device_us"]
+        for up, down in zip(edges[::2], edges[1::2], strict=True)
+    }
+    assert [widths[i] for i in done] == pytest.approx([100_000] * len(done), abs=WITHIN_US)
+    assert [ends[i].value for i in done] == pytest.approx([widths[i] for i in done], abs=WITHIN_US)
+    assert bench.kinds().count(BoardEventKind.CONNECTED) == 3

@@ -7,7 +7,7 @@ from hardware.board.conversation import Conversation
 from hardware.board.delivery import Delivery
 from hardware.board.outbox import Outbox
 from hardware.board.protocol import Event, Identity, Nack, Reward, RingEntry
-from hardware.board.rewards import RewardState, Transaction
+from hardware.board.rewards import MemoryId, RewardState, Transaction
 
 SETTINGS = Board(kind="simulated", ack_timeout_ms=200.0, retries=3)
 MS = 1_000_000
@@ -33,8 +33,8 @@ class Desk:
     def refuse(self, reason: Reason) -> None:
         self.delivery.hear_nack(Nack(self.reward.sequence, Reward.TYPE, reason, 1), 10 * MS)
 
-    def question(self) -> int:
-        self.delivery.begin_settling(0, 0)
+    def question(self, memory: MemoryId = ("", 0)) -> int:
+        self.delivery.begin_settling(memory, 0)
         self.delivery.advance_settling(0)
         return max(self.reward.questions)
 
@@ -130,3 +130,9 @@ def test_ring_entry_of_another_session_is_not_ours() -> None:
     done = RingEntry(77, 0, 999, 1, RingState.DONE, 40_000, 5, 6)
     talk.received(done.frame(2), 3)
     assert transaction.state is RewardState.SENT
+
+
+def test_another_board_on_the_line_makes_a_sent_reward_unknown() -> None:
+    desk = Desk()
+    desk.delivery.hear_ring(absent(desk.question(("the spare one", 0))), 2)
+    assert desk.reward.state is RewardState.UNKNOWN
