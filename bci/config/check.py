@@ -1,8 +1,8 @@
 """Rules between keys, which no single field can hold."""
 
 import math
-from collections import Counter
 
+from bci.config.check_decoder import decoder_faults
 from bci.config.fault import Fault
 from bci.config.rig import RecordingSource
 from bci.config.session import Session
@@ -10,67 +10,8 @@ from bci.config.session import Session
 
 def faults_of(session: Session) -> list[Fault]:
     """Every rule between keys that the session breaks."""
-    rules = (_ensembles, _read_out, _guards, _calibration, _threshold, _times, _plane, _rig)
+    rules = (decoder_faults, _guards, _calibration, _threshold, _times, _plane, _rig)
     return [fault for rule in rules for fault in rule(session)]
-
-
-def _ensembles(session: Session) -> list[Fault]:
-    decoder = session.experiment.decoder
-    plus, minus = "experiment.decoder.p_plus", "experiment.decoder.p_minus"
-    faults = []
-    both = sorted(set(decoder.p_plus) & set(decoder.p_minus))
-    if both:
-        faults.append(
-            Fault(
-                plus,
-                both,
-                "must not share ROIs with experiment.decoder.p_minus",
-                "take them out of one ensemble",
-                (minus,),
-            )
-        )
-    for key, labels in ((plus, decoder.p_plus), (minus, decoder.p_minus)):
-        twice = [label for label, count in Counter(labels).items() if count > 1]
-        if twice:
-            faults.append(Fault(key, twice, "must hold each ROI once", "remove the repetition"))
-    return faults
-
-
-def _read_out(session: Session) -> list[Fault]:
-    experiment = session.experiment
-    decoder, faults = experiment.decoder, []
-    minus, read_out = "experiment.decoder.p_minus", "experiment.decoder.read_out"
-    if decoder.read_out == "two_populations" and not decoder.p_minus:
-        faults.append(
-            Fault(
-                minus,
-                [],
-                f"must hold an ROI, because {read_out} is two_populations",
-                f'name its ROIs, or set {read_out} = "one_population"',
-                (read_out,),
-            )
-        )
-    if decoder.read_out == "one_population" and decoder.p_minus:
-        faults.append(
-            Fault(
-                minus,
-                list(decoder.p_minus),
-                f"must be empty, because {read_out} is one_population",
-                f'remove it, or set {read_out} = "two_populations"',
-                (read_out,),
-            )
-        )
-    if decoder.control == "velocity" and experiment.threshold is None:
-        faults.append(
-            Fault(
-                "experiment.decoder.control",
-                decoder.control,
-                "needs experiment.threshold: no T of a baseline says how fast to turn",
-                "replace [baseline] by [threshold] with t and lo",
-                ("experiment.threshold", "experiment.baseline"),
-            )
-        )
-    return faults
 
 
 def _guards(session: Session) -> list[Fault]:

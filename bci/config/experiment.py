@@ -9,13 +9,33 @@ from bci.config.model import Settings
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 
 
+class Axis(Settings):
+    """A direction in the activity of ROIs; `bci calibrate` fits it on the baseline of day 1.
+
+    s = sum of weight * (signal - mean) / scale, over the ROIs.
+    """
+
+    labels: tuple[str, ...] = Field(min_length=2)
+    """The ROIs, those of `p_plus` in any order."""
+    weights: tuple[float, ...]
+    """One a ROI."""
+    means: tuple[float, ...]
+    """Mean of the smoothed signal of each ROI over that baseline, in the unit of the signal."""
+    scales: tuple[PositiveFloat, ...]
+    """Its standard deviation, same unit."""
+
+
 class Decoder(Settings):
     """From fluorescence to s3, the read-out that turns the grating."""
 
     p_plus: tuple[str, ...] = Field(min_length=1)
     """Labels of the ROIs whose activity turns the grating towards the target."""
     p_minus: tuple[str, ...] = ()
-    """Labels of the ROIs whose activity turns it away; none where read_out is one_population."""
+    """Labels of the ROIs whose activity turns it away; only where read_out is two_populations."""
+    weights_plus: tuple[float, ...] | None = None
+    """Weight of each ROI of p_plus in s, in their order; none: 1/n each."""
+    weights_minus: tuple[float, ...] | None = None
+    """Weight of each ROI of p_minus, which is subtracted; none: 1/n each."""
     decode_plane: NonNegativeInt = 0
     signal: Literal["dff", "raw", "spikes"] = "dff"
     """dF/F; counts above dark; or spikes per second of a voltage indicator."""
@@ -28,8 +48,12 @@ class Decoder(Settings):
     """Corner of the causal high-pass before spikes are looked for."""
     spike_sd: PositiveFloat = 4.0
     """A spike crosses this many standard deviations of the high-passed fluorescence."""
-    read_out: Literal["two_populations", "one_population"] = "two_populations"
-    """s: mean of P+ minus mean of P-, or mean of P+ alone."""
+    read_out: Literal["two_populations", "one_population", "population_dynamics"] = (
+        "two_populations"
+    )
+    """s: mean of P+ minus mean of P-, mean of P+ alone, or P+ projected on `axis`."""
+    axis: Axis | None = None
+    """Where read_out is population_dynamics: the axis fitted on day 1, which every day uses."""
     smoothing_frames: PositiveInt = 3
     """s3 is the mean of the last this many values of s."""
     dff_floor_counts: PositiveFloat = 1.0
@@ -80,6 +104,10 @@ class Calibration(Settings):
     step_dff: PositiveFloat = 0.005
     """T is lo and a number of these steps, in the unit of the signal."""
     seed: NonNegativeInt = 1
+    carry_over: Literal["z", "fresh", "easier"] = "z"
+    """T of later days: as many sigma above mu as on day 1, found anew, or the lower of the two."""
+    z_first: float | None = None
+    """(T - mu) / sigma of day 1, which `carry_over` carries on; none: this is day 1."""
     chance_block_s: float = Field(default=60.0, ge=60)
     """Predicted chance: length of the blocks that its interval is resampled from."""
 

@@ -9,6 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bci.config.experiment import Calibration, Guards
+from bci.core.carry_over import carry_over
 from bci.core.chance import Chance
 from bci.core.guards import GuardRule
 from bci.core.hit_rate import first_step_above, threshold_of_rate
@@ -28,6 +29,8 @@ class CalibrationResult(msgspec.Struct, frozen=True):
     ----------
     t, lo
         Threshold and minimum of s3, dF/F.
+    fresh_t
+        T that this baseline gives by itself; another than t where T is carried over from day 1.
     mu, sigma
         Mean and standard deviation (ddof 1) of s3 ≤ median and its mirror, dF/F.
     z_t
@@ -48,6 +51,7 @@ class CalibrationResult(msgspec.Struct, frozen=True):
 
     t: float
     lo: float
+    fresh_t: float
     mu: float
     sigma: float
     z_t: float
@@ -89,6 +93,8 @@ def calibrate(
     signals: Sequence[Sequence[float]] = (),
 ) -> CalibrationResult:
     """Find the threshold that a fraction of pseudo-trials reaches, or that is hit at a rate.
+
+    Where the settings hold z_T of day 1, T is carried over by their rule.
 
     Parameters
     ----------
@@ -145,16 +151,27 @@ def calibrate(
     could_hit = np.where(eligible, trace, -inf)
     maxima = sliding_window_view(could_hit, run_frames)[starts].max(axis=1)
     if settings.rule == "success_fraction":
-        t = _smallest_threshold(maxima, lo, settings)
+        fresh_t = _smallest_threshold(maxima, lo, settings)
     else:
         n_allowed = _hits_allowed(len(trace), plane_rate_hz, settings)
-        t = threshold_of_rate(trace, eligible, lo, settings.step_dff, n_allowed, guards or Guards())
+        fresh_t = threshold_of_rate(
+            trace, eligible, lo, settings.step_dff, n_allowed, guards or Guards()
+        )
     left = trace[trace <= median]
     mirrored = np.concatenate([left, 2 * median - left])
     mu, sigma = float(mirrored.mean()), float(mirrored.std(ddof=1))
+    t = fresh_t
+    if settings.z_first is not None:
+        t = carry_over(settings.carry_over, fresh_t, mu, sigma, settings.z_first)
+    if not t > lo:
+        raise BaselineRefused(
+            f"T carried over from day 1 is {t:.3f}, not above lo = {lo:.3f}: look at the baseline, "
+            'or set experiment.calibration.carry_over = "fresh"'
+        )
     return CalibrationResult(
         t=t,
         lo=lo,
+        fresh_t=fresh_t,
         mu=mu,
         sigma=sigma,
         z_t=(t - mu) / sigma,

@@ -23,6 +23,12 @@ VALID: dict[str, Any] = {
     },
 }
 GONE = object()
+AXIS = {"labels": ["b", "a"], "weights": [0.8, 0.6], "means": [0.1, 0.2], "scales": [1.0, 2.0]}
+DYNAMICS = {
+    "experiment.decoder.read_out": "population_dynamics",
+    "experiment.decoder.p_minus": [],
+    "experiment.decoder.axis": AXIS,
+}
 
 
 def changed(changes: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +41,7 @@ def changed(changes: dict[str, Any]) -> dict[str, Any]:
         if value is GONE:
             del table[last]
         else:
-            table[last] = value
+            table[last] = copy.deepcopy(value)
     return data
 
 
@@ -170,6 +176,14 @@ def test_long_value_is_shortened() -> None:
         ({"experiment.decoder.p_minus": []}, "experiment.decoder.p_minus"),
         ({"experiment.decoder.read_out": "one_population"}, "experiment.decoder.p_minus"),
         ({"experiment.decoder.control": "velocity"}, "experiment.decoder.control"),
+        ({"experiment.decoder.weights_plus": [1.0]}, "experiment.decoder.weights_plus"),
+        ({"experiment.decoder.weights_minus": [0.0, 0.0]}, "experiment.decoder.weights_minus"),
+        (DYNAMICS | {"experiment.decoder.axis": None}, "experiment.decoder.axis"),
+        (DYNAMICS | {"experiment.decoder.weights_plus": [1, 1]}, "experiment.decoder.weights_plus"),
+        (DYNAMICS | {"experiment.decoder.p_minus": ["c"]}, "experiment.decoder.p_minus"),
+        (DYNAMICS | {"experiment.decoder.p_plus": ["a", "c"]}, "experiment.decoder.axis.labels"),
+        (DYNAMICS | {"experiment.decoder.axis.means": [1.0]}, "experiment.decoder.axis.means"),
+        ({"experiment.decoder.axis": AXIS}, "experiment.decoder.axis"),
         (
             {
                 "experiment.guards.p_plus_others_sd": 0.5,
@@ -222,6 +236,11 @@ def test_rule_between_keys_is_held(changes: dict[str, Any], key: str) -> None:
             "experiment.calibration.rule": "seconds_per_hit",
             "experiment.calibration.seconds_per_hit": 55.0,
         },
+        {
+            "experiment.decoder.weights_plus": [1.0, -0.5],
+            "experiment.decoder.weights_minus": [0, 1],
+        },
+        DYNAMICS,
         {"rig.board.kind": "serial", "rig.board.port": "COM3"},
         {"rig.board.keep_alive_ms": 150.0},
     ],
@@ -341,7 +360,7 @@ def test_no_settings_whatever_escape_as_another_error(changes: list[tuple[str, A
         for parent in parents:
             table = table.get(parent) if isinstance(table, dict) else None
         if isinstance(table, dict):
-            table[last] = value
+            table[last] = copy.deepcopy(value)
     before = copy.deepcopy(data)
     session, faults = validate_session(data)
     assert session is not None or faults

@@ -55,10 +55,14 @@ class EnsembleDecoder:
         self.roi_indices = tuple(places[label] for label in self.labels)
         self.window_frames = max(1, round(settings.f0_window_s * info.plane_rate_hz))
         self.layout = Layout(
-            len(self.labels), len(settings.p_plus), self.window_frames, info.plane_rate_hz
+            len(self.labels),
+            len(settings.p_plus),
+            self.window_frames,
+            info.plane_rate_hz,
+            self.labels,
         )
         self._signal = SIGNALS[settings.signal](settings, self.layout)
-        self._read_out = READ_OUTS[settings.read_out]
+        self._read_out = READ_OUTS[settings.read_out](settings, self.layout)
         self._recent: deque[float] = deque(maxlen=settings.smoothing_frames)
         self._signals: deque[list[float]] = deque(maxlen=settings.smoothing_frames)
         self.frames_since_reset = 0
@@ -103,7 +107,7 @@ class EnsembleDecoder:
             s3, in the unit of the signal.
         """
         self.signal = signal = self._signal.update(fluorescence)
-        self.s = self._read_out(signal, self.layout.n_plus)
+        self.s = self._read_out(signal)
         self._recent.append(self.s)
         self._signals.append(signal)
         self.s3 = fsum(self._recent) / len(self._recent)

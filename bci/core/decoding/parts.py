@@ -15,12 +15,15 @@ class Layout(NamedTuple):
         Length of the F0 window, decoded frames.
     plane_rate_hz
         Rate of the decoded frames, Hz.
+    labels
+        Of the ROIs, shape (n_rois,).
     """
 
     n_rois: int
     n_plus: int
     window_frames: int
     plane_rate_hz: float
+    labels: tuple[str, ...] = ()
 
 
 class F0(Protocol):
@@ -53,8 +56,8 @@ class Signal(Protocol):
         ...
 
 
-ReadOut = Callable[[Sequence[float], int], float]
-"""s of the signals of P+ and then P−, and the number of ROIs in P+."""
+ReadOut = Callable[[Sequence[float]], float]
+"""s of the signals of P+ and then P−."""
 
 
 class Cursor(Protocol):

@@ -2,18 +2,27 @@
 
 from collections.abc import Callable
 
-from bci.config.experiment import Decoder
+from bci.config.experiment import Axis, Decoder
 from bci.core.decoding.dff import DeltaF
 from bci.core.decoding.exponential import ExponentialMean
 from bci.core.decoding.kernel_mode import KernelMode
-from bci.core.decoding.one_population import one_population
+from bci.core.decoding.one_population import OnePopulation
 from bci.core.decoding.parts import F0, Cursor, Layout, ReadOut, Signal
 from bci.core.decoding.percentile import RollingPercentile
+from bci.core.decoding.population_dynamics import PopulationDynamics
 from bci.core.decoding.position import Position
 from bci.core.decoding.raw import Raw
 from bci.core.decoding.spikes import Spikes
-from bci.core.decoding.two_populations import two_populations
+from bci.core.decoding.two_populations import TwoPopulations
 from bci.core.decoding.velocity import Velocity
+
+
+def axis_of(settings: Decoder) -> Axis:
+    """The axis of population dynamics, which `bci.config.check` has asked for."""
+    if settings.axis is None:
+        raise ValueError("experiment.decoder.axis is needed where read_out is population_dynamics")
+    return settings.axis
+
 
 F0_MODES: dict[str, Callable[[Decoder, Layout], F0]] = {
     "percentile": lambda settings, layout: RollingPercentile(
@@ -36,9 +45,14 @@ SIGNALS: dict[str, Callable[[Decoder, Layout], Signal]] = {
     ),
 }
 SIGNAL_UNITS = {"dff": "dF/F", "raw": "counts", "spikes": "Hz"}
-READ_OUTS: dict[str, ReadOut] = {
-    "two_populations": two_populations,
-    "one_population": one_population,
+READ_OUTS: dict[str, Callable[[Decoder, Layout], ReadOut]] = {
+    "two_populations": lambda settings, layout: TwoPopulations(
+        layout.n_plus, settings.weights_plus, settings.weights_minus
+    ),
+    "one_population": lambda settings, _: OnePopulation(settings.weights_plus),
+    "population_dynamics": lambda settings, layout: PopulationDynamics(
+        axis_of(settings), layout.labels
+    ),
 }
 CURSORS: dict[str, Callable[[Decoder, Layout], Cursor]] = {
     "position": lambda settings, _: Position(continuous=settings.angle_map == "continuous"),

@@ -1,14 +1,35 @@
 """Read-out of two populations."""
 
 from collections.abc import Sequence
-from math import fsum
+
+from bci.core.decoding.one_population import OnePopulation
 
 
-def two_populations(signal: Sequence[float], n_plus: int) -> float:
-    """Mean of P+ minus mean of P−; sums are exact, so that no order of ROIs changes a bit.
+class TwoPopulations:
+    """Mean of P+ minus mean of P−, or the difference of their weighted sums.
+
+    Parameters
+    ----------
+    n_plus
+        ROIs of P+, which come first.
+    weights_plus, weights_minus
+        One an ROI; None: 1/n each.
 
     References
     ----------
     Francioni et al. 2026; HoloBMI's E2 − E1.
     """
-    return fsum(signal[:n_plus]) / n_plus - fsum(signal[n_plus:]) / (len(signal) - n_plus)
+
+    def __init__(
+        self,
+        n_plus: int,
+        weights_plus: Sequence[float] | None,
+        weights_minus: Sequence[float] | None,
+    ) -> None:
+        self._n_plus = n_plus
+        self._plus = OnePopulation(weights_plus)
+        self._minus = OnePopulation(weights_minus)
+
+    def __call__(self, signal: Sequence[float]) -> float:
+        """Give s of the signals of P+ and then P−."""
+        return self._plus(signal[: self._n_plus]) - self._minus(signal[self._n_plus :])

@@ -13,6 +13,7 @@ from bci.recording.time_axis import TimeAxis
 READ_OUT_WORDS = {
     "two_populations": "mean of P+ minus mean of P-",
     "one_population": "mean of P+",
+    "population_dynamics": "projection of the z-scored ROIs on the axis of day 1",
 }
 
 
