@@ -74,7 +74,7 @@ class InputKind(IntEnum):
 
 
 class SetKey(IntEnum):
-    """Values that `Set` changes; all go back to their defaults at a reset."""
+    """Values that `Set` changes; a reset puts them back to what `Keep` kept, or their defaults."""
 
     LICK_DEBOUNCE_US = 1
     FRAME_PERIOD_US = 2
@@ -85,6 +85,16 @@ class SetKey(IntEnum):
     PHOTODIODE_BLACK = 7
     PHOTODIODE_WHITE = 8
     SYNC_PERIOD_MS = 9
+    LICK_THRESHOLD = 10
+
+
+class DeviceFault(IntEnum):
+    """Bits of `Health.faults`: what the self-test found."""
+
+    OUTPUTS = 1 << 0
+    STACK = 1 << 1
+    SUPPLY = 1 << 2
+    VALUES = 1 << 3
 
 
 class Capability(IntEnum):

@@ -12,6 +12,7 @@ from hardware.board.codes import Capability, DeviceState, InputKind, Pin, Reason
 from hardware.board.duty import DutyLimit
 from hardware.board.framing import FrameDecoder
 from hardware.board.gate import GateTimer
+from hardware.board.input_counts import InputCounts
 from hardware.board.limits import HARD_MAX_OPEN_US, MIN_GAP_US, MIN_OPEN_US, greeting_fault
 from hardware.board.memory import RING_SIZE, Memory, Remembered
 from hardware.board.protocol import (
@@ -21,21 +22,27 @@ from hardware.board.protocol import (
     Arm,
     Clock,
     ClockTime,
+    Count,
     Cut,
     Done,
     Event,
     Gate,
+    Health,
     Hello,
     Identity,
+    Keep,
     KeepAlive,
+    Learn,
     Light,
     Message,
     Nack,
+    Name,
     NotAMessage,
     Reward,
     Ring,
     RingEntry,
     Safe,
+    SelfTest,
     Set,
     Status,
     from_host,
@@ -43,8 +50,10 @@ from hardware.board.protocol import (
 )
 from hardware.board.valve import Valve
 
-FIRMWARE = 0x0100
+FIRMWARE = 0x0101
 SCOPE_PULSE_US = 1_000
+SUPPLY_MV = 5_000
+_SET_KEYS = frozenset(SetKey)
 CAPABILITIES = (
     Capability.VALVE | Capability.LIGHT | Capability.GATE | Capability.FRAME_TTL | Capability.SCOPE
 )
@@ -149,12 +158,10 @@ class Device:
     def input(self, kind: InputKind, value: int, t_us: int) -> None:
         """An edge at an input; a frame TTL also starts the gate."""
         self.advance(t_us)
-        if kind is InputKind.FRAME_TTL:
-            value = self._frames
-            self._frames += 1
-            if self._state is DeviceState.READY:
-                self._gate.frame(self._t_us)
-                self._drive_gate()
+        value = self._inputs.change(kind, value)
+        if kind is InputKind.FRAME_TTL and self._state is DeviceState.READY:
+            self._gate.frame(self._t_us)
+            self._drive_gate()
         self._tell(Event(kind, self._now_us, value))
 
     @property
@@ -177,10 +184,9 @@ class Device:
         self._entry: Remembered | None = None
         self._duty = DutyLimit()
         self._gate = GateTimer()
-        self._frames = 0
+        self._inputs = InputCounts()
         self._armed_by = 0
         self._t_scope_us: int | None = None
-        self._values = dict.fromkeys(SetKey, 0)
         self._tell_status(0)
 
     # ------------------------------------------------------------------ requests
@@ -201,9 +207,15 @@ class Device:
                 self._tell(ClockTime(sequence, self._now_us))
             case Ring():
                 self._tell_ring(sequence, message)
+            case Count():
+                self._tell(self._inputs.told(sequence))
+            case SelfTest():
+                self._tell(Health(sequence, 0, 0, 0, SUPPLY_MV, 0, 0))
             case _ if self._state is DeviceState.SAFE:
                 self._refuse(sequence, message.TYPE, Reason.SAFE_STATE)
-            case Light(on=value) | Gate(mode=value) | Arm(start=value) if value > 1:
+            case Light(on=value) | Gate(mode=value) | Arm(start=value) | Learn(white=value) if (
+                value > 1
+            ):
                 self._refuse(sequence, message.TYPE, Reason.OUT_OF_RANGE, 1)
             case _:
                 self._switch(sequence, message)
@@ -218,16 +230,19 @@ class Device:
                 pass  # the same request again: the scope is not triggered twice
             case Arm(start=start):
                 self._armed_by = sequence
-                self._frames = 0
+                self._inputs.arm()
                 if start:
                     self._set(Pin.SCOPE, 1)
                     self._t_scope_us = self._t_us + SCOPE_PULSE_US
             case Set(key=key, value=value):
-                if key not in self._values:
+                if key not in _SET_KEYS:
                     self._refuse(sequence, message.TYPE, Reason.OUT_OF_RANGE, key)
                     return
-                self._values[SetKey(key)] = value
                 self._gate.set(SetKey(key), value)
+            case Name(name=name):
+                self._name = name
+            case Learn() | Keep():
+                pass  # nothing is measured here, and nothing but rewards outlives a reset
         self._drive_gate()
         self._tell(Ack(sequence, message.TYPE, 0))
 

@@ -143,6 +143,43 @@ class Set(Message, frozen=True):
     value: int
 
 
+class Learn(Message, frozen=True):
+    """The photodiode's patch is black (0) or white (1) now: take its value as that."""
+
+    TYPE = 0x0B
+    LAYOUT = struct.Struct("<B")
+    white: int
+
+
+class Keep(Message, frozen=True):
+    """Let the values of SET and LEARN outlive a reset."""
+
+    TYPE = 0x0C
+    LAYOUT = struct.Struct("<")
+
+
+class Name(Message, frozen=True):
+    """Give the board its name, for good."""
+
+    TYPE = 0x0D
+    LAYOUT = struct.Struct(f"<{NAME_BYTES}s")
+    name: bytes
+
+
+class Count(Message, frozen=True):
+    """Ask how often each input changed."""
+
+    TYPE = 0x0E
+    LAYOUT = struct.Struct("<")
+
+
+class SelfTest(Message, frozen=True):
+    """Ask whether the board is well; nothing moves."""
+
+    TYPE = 0x0F
+    LAYOUT = struct.Struct("<")
+
+
 class Identity(Message, frozen=True):
     """Who the board is and the limits in force; the answer to HELLO."""
 
@@ -176,7 +213,7 @@ class Identity(Message, frozen=True):
 
 
 class Ack(Message, frozen=True):
-    """The request was accepted; argument is the request id of a reward, else 0."""
+    """The request was accepted; argument is a reward's id or what LEARN saw, else 0."""
 
     TYPE = 0x82
     LAYOUT = struct.Struct("<BBI")
@@ -265,6 +302,35 @@ class ClockTime(Message, frozen=True):
     t_us: int
 
 
+class Counts(Message, frozen=True):
+    """The answer to COUNT: changes since reset, of the frame clock since it was armed."""
+
+    TYPE = 0x8A
+    LAYOUT = struct.Struct("<BIIIIIiI")
+    answered: int
+    frames: int
+    licks: int
+    photodiode: int
+    aux_1: int
+    aux_2: int
+    wheel: int
+    unheard: int
+
+
+class Health(Message, frozen=True):
+    """The answer to SELF_TEST."""
+
+    TYPE = 0x8B
+    LAYOUT = struct.Struct("<BBBBHHH")
+    answered: int
+    faults: int
+    reset_cause: int
+    inputs: int
+    supply_mv: int
+    photodiode: int
+    lick: int
+
+
 HOST_MESSAGES: tuple[type[Message], ...] = (
     Hello,
     KeepAlive,
@@ -276,6 +342,11 @@ HOST_MESSAGES: tuple[type[Message], ...] = (
     Ring,
     Arm,
     Set,
+    Learn,
+    Keep,
+    Name,
+    Count,
+    SelfTest,
 )
 BOARD_MESSAGES: tuple[type[Message], ...] = (
     Identity,
@@ -287,6 +358,8 @@ BOARD_MESSAGES: tuple[type[Message], ...] = (
     Status,
     RingEntry,
     ClockTime,
+    Counts,
+    Health,
 )
 _HOST = {message.TYPE: message for message in HOST_MESSAGES}
 _BOARD = {message.TYPE: message for message in BOARD_MESSAGES}

@@ -77,11 +77,13 @@ class Script:
         """An input is driven."""
         self._lines.append((t_us, f"{name} {value}"))
 
-    def square(self, name: str, from_us: float, to_us: float, period_us: float) -> int:
+    def square(
+        self, name: str, from_us: float, to_us: float, period_us: float, high: int = 1
+    ) -> int:
         """An input goes up and down; returns how often it went up."""
         n = int((to_us - from_us) / period_us)
         for i in range(n):
-            self.pin(from_us + i * period_us, name, 1)
+            self.pin(from_us + i * period_us, name, high)
             self.pin(from_us + (i + 0.5) * period_us, name, 0)
         return n
 
@@ -92,6 +94,10 @@ class Script:
     def jam(self, t_us: float) -> None:
         """The main loop of the firmware hangs; its interrupts go on."""
         self._lines.append((t_us, "jam"))
+
+    def poke(self, t_us: float, name: str, value: int) -> None:
+        """A byte of memory is overwritten: a variable by its name, or `@` and its address."""
+        self._lines.append((t_us, f"poke {name}={value}"))
 
     def text(self) -> str:
         """The script, in order of time."""

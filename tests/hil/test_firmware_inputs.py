@@ -1,12 +1,32 @@
 """The compiled firmware counts and stamps every edge of its inputs."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from chip_script import Live, Script
 
-from hardware.board.codes import InputKind, SetKey
-from hardware.board.protocol import Ack, Arm, Clock, ClockTime, Event, Reward, Set
+from hardware.board.codes import DeviceFault, InputKind, SetKey
+from hardware.board.protocol import (
+    Ack,
+    Arm,
+    Clock,
+    ClockTime,
+    Count,
+    Counts,
+    Event,
+    Gate,
+    Health,
+    Identity,
+    Keep,
+    Learn,
+    Light,
+    Name,
+    Reward,
+    Safe,
+    SelfTest,
+    Set,
+)
 
 START_US = 200_000
 WITHIN_US = 40
@@ -41,21 +61,29 @@ def test_arm_that_comes_twice_triggers_once(live: Live) -> None:
     assert len(lived.heard(Ack)) == 2
 
 
-def test_counts_stay_exact_in_a_storm_on_every_input(live: Live) -> None:
+def test_storm_on_every_input_loses_no_edge_and_no_lick_goes_unheard(live: Live) -> None:
     script = Script()
     end_us = START_US + 1_000_000
     frames = script.square("frame_ttl", START_US + 130, end_us, 1_000)
     steps = script.square("wheel_a", START_US + 70, end_us, 2_000)
     script.square("wheel_b", START_US + 570, end_us, 2_000)
-    script.square("lick", START_US + 310, end_us, 20_000)
+    licks = script.square("lick", START_US + 310, end_us, 20_000)
+    spares = script.square("aux_1", START_US + 777, end_us, 100_000)
     for request_id in range(1, 20):
         script.tell(START_US + request_id * 50_000, Reward(request_id, 20_000, 1, 0))
-    # one more of each after the storm, when the line is free, tells the counts
-    script.pin(end_us + 100_000, "frame_ttl", 1)
+    script.tell(end_us + 100_000, Count())
     script.keep_alive(150_000, end_us + 200_000)
     lived = live(script, end_us + 200_000)
-    assert lived.told(InputKind.FRAME_TTL)[-1].value == frames
-    assert abs(lived.told(InputKind.WHEEL)[-1].value) == 4 * steps
+    [counts] = lived.heard(Counts)
+    assert (counts.frames, abs(counts.wheel)) == (frames, 4 * steps)
+    assert (counts.licks, counts.aux_1) == (2 * licks, 2 * spares)
+    # the line cannot carry 1,000 frames a second: their numbers are told all the same
+    assert counts.unheard > 0
+    told = [event.value for event in lived.told(InputKind.FRAME_TTL)]
+    assert frames * 0.9 < told[-1] < frames
+    assert told == sorted(set(told))
+    assert [event.value for event in lived.told(InputKind.LICK)] == [1, 0] * licks
+    assert len(lived.told(InputKind.AUX_1)) == 2 * spares
     assert lived.widths() == pytest.approx([20_000] * 19, abs=20)
 
 
@@ -97,6 +125,87 @@ def test_photodiode_switches_with_hysteresis_between_black_and_white(live: Live)
     assert [event.value for event in events] == [1, 0, 1]
     expected = [START_US + i * 20_000 for i in (1, 3, 5)]
     assert stamps(events) == pytest.approx(expected, abs=250)
+
+
+def test_analog_lick_sensor_takes_the_place_of_the_digital_one(live: Live) -> None:
+    script = Script()
+    script.tell(150_000, Set(SetKey.LICK_THRESHOLD, 512))  # 2.5 V, and down again at 2.19 V
+    for i, volt in enumerate([2.4, 2.6, 2.3, 1.9, 4.0, 0.1]):
+        script.pin(START_US + i * 20_000, "lick_analog", round(1000 * volt))
+    script.square("lick", START_US, START_US + 100_000, 10_000)
+    script.tell(390_000, Set(SetKey.LICK_THRESHOLD, 0))
+    script.pin(400_000, "lick", 1)
+    script.keep_alive(150_000, 500_000)
+    events = live(script, 500_000).told(InputKind.LICK)
+    assert [event.value for event in events] == [1, 0, 1, 0, 1]
+    expected = [*(START_US + i * 20_000 for i in (1, 3, 4, 5)), 400_000]
+    assert stamps(events) == pytest.approx(expected, abs=450)
+
+
+def test_photodiode_learns_black_and_white_by_looking_and_keeps_them_over_power(
+    live: Live,
+) -> None:
+    script = Script()
+    for t_us, volt, white in [(150_000, 0.5, 0), (200_000, 1.5, 1)]:
+        script.pin(t_us, "photodiode", round(1000 * volt))
+        script.tell(t_us + 20_000, Learn(white))
+    script.pin(300_000, "photodiode", 500)
+    script.tell(310_000, Set(SetKey.LICK_DEBOUNCE_US, 9_000))
+    script.tell(320_000, Keep())
+    script.tell(330_000, Name(b"rig-7".ljust(12, b"\0")))
+    script.keep_alive(150_000, 700_000)
+    first = live(script, 800_000, chip="one")
+    seen = [ack.argument for ack in first.heard(Ack) if ack.request_type == Learn.TYPE]
+    assert seen == pytest.approx([0.5 / 5 * 1024, 1.5 / 5 * 1024], abs=3)
+    script = Script()
+    for i, volt in enumerate([0.5, 1.3, 0.7]):  # the thresholds lie at 0.83 and 1.17 V
+        script.pin(START_US + i * 20_000, "photodiode", round(1000 * volt))
+    for t_us, level in [(300_000, 1), (306_000, 0)]:
+        script.pin(t_us, "lick", level)
+    script.keep_alive(150_000, 400_000)
+    second = live(script, 400_000, chip="one")
+    assert [event.value for event in second.told(InputKind.PHOTODIODE)] == [1, 0]
+    first_us, second_us = stamps(second.told(InputKind.LICK))
+    assert second_us - first_us == pytest.approx(9_000, abs=1_100)
+    [identity] = second.heard(Identity)
+    assert identity.text.startswith("rig-7, firmware 1.1")
+
+
+def test_kept_values_that_are_damaged_are_told_and_the_defaults_hold(
+    live: Live, tmp_path: Path
+) -> None:
+    script = Script()
+    script.tell(150_000, Set(SetKey.LIGHT_START_US, 3_000))
+    script.tell(160_000, Keep())
+    live(script, 600_000, chip="one")
+    eeprom = tmp_path / "one" / "eeprom.bin"
+    image = bytearray(eeprom.read_bytes())
+    image[320 + 4 * SetKey.LIGHT_START_US] ^= 1
+    eeprom.write_bytes(image)
+    script = Script()
+    script.tell(150_000, SelfTest())
+    script.tell(160_000, Gate(1))
+    script.tell(165_000, Light(1))
+    script.square("frame_ttl", START_US, START_US + 33_000, 32_342)
+    second = live(script, 300_000, chip="one")
+    assert second.heard(Health)[0].faults == DeviceFault.VALUES
+    [(gate_us, _)], [(light_us, _)] = second.pulses("gate"), second.pulses("light")
+    assert light_us - gate_us == pytest.approx(500, abs=50)
+
+
+def test_self_test_tells_supply_levels_and_why_the_chip_began(live: Live) -> None:
+    script = Script()
+    script.pin(120_000, "photodiode", 2_500)
+    script.pin(120_000, "lick", 1)
+    script.tell(150_000, SelfTest())
+    script.tell(200_000, Safe())
+    script.tell(210_000, SelfTest())
+    lived = live(script, 300_000)
+    ready, safe = lived.heard(Health)
+    assert (ready.faults, safe.faults) == (0, 0)
+    assert ready.supply_mv == pytest.approx(5_000, abs=30)
+    assert ready.photodiode == pytest.approx(512, abs=3)
+    assert ready.inputs & 1
 
 
 @pytest.mark.parametrize("name", ["aux_1", "aux_2"])

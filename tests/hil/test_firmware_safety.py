@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from chip_script import GREETING, READY_US, Live, Lived, Script
 
-from hardware.board.codes import DeviceState, InputKind, Reason, RingState, SetKey
+from hardware.board.codes import DeviceFault, DeviceState, InputKind, Reason, RingState, SetKey
 from hardware.board.protocol import (
     Ack,
     Cut,
     Done,
     Gate,
+    Health,
     Hello,
     Identity,
     Light,
@@ -20,6 +21,7 @@ from hardware.board.protocol import (
     Ring,
     RingEntry,
     Safe,
+    SelfTest,
     Set,
     Status,
 )
@@ -27,6 +29,7 @@ from hardware.board.protocol import (
 WITHIN_US = 20.0
 START_US = 200_000
 PERIOD_US = 32_342
+TIMSK1 = 0x6F
 
 
 def levels_agree(lived: Lived) -> bool:
@@ -76,10 +79,69 @@ def fast_frames_are_not_obeyed(live: Live, firmware: Path | None = None) -> None
     assert len(lived.told(InputKind.FRAME_TTL)) == 16
 
 
+def gate_never_up_for_more_than_its_share(live: Live, firmware: Path | None = None) -> None:
+    script = lit(Script())
+    script.tell(130_000, Set(SetKey.GATE_US, 30_000))
+    script.tell(135_000, Set(SetKey.LIGHT_US, 29_000))
+    script.square("frame_ttl", START_US, 600_000, PERIOD_US)
+    script.keep_alive(150_000, 600_000)
+    lived = live(script, 700_000, firmware)
+    shares = [(down - up) / (PERIOD_US / 1.2) for up, down in lived.pulses("gate")]
+    assert len(shares) == 12
+    assert max(shares) <= 0.5
+    assert levels_agree(lived)
+
+
+def hanging_main_loop_ends_with_everything_low(live: Live, firmware: Path | None = None) -> None:
+    patient = Hello(1, session=9, max_open_us=500_000, duty_permille=1000, watchdog_ms=60_000)
+    script = lit(Script(patient))
+    script.square("frame_ttl", 150_000, 600_000, PERIOD_US)
+    script.tell(START_US, Reward(1, 450_000, 1, 0))
+    script.jam(START_US + 50_000)
+    lived = live(script, 700_000, firmware)
+    [(_, down_us)] = lived.pulses()
+    assert down_us - (START_US + 50_000) < 150_000
+    assert all(edge["cycle"] / 16 <= down_us + WITHIN_US for edge in lived.edges)
+    assert {edge["pin"]: edge["level"] for edge in lived.edges} == dict.fromkeys(
+        ("valve", "gate", "light"), 0
+    )
+
+
+def failed_timer_leaves_the_valve_shut(live: Live, firmware: Path | None = None) -> None:
+    script = Script()
+    script.tell(START_US, Reward(1, 40_000, 1, 0))
+    script.poke(START_US + 20_000, f"@{TIMSK1}", 0)  # no interrupt of the valve's timer any more
+    script.keep_alive(150_000, 900_000)
+    lived = live(script, 900_000, firmware)
+    [width] = lived.widths()
+    assert width < 45_000
+    [cut] = lived.heard(Cut)
+    assert cut.reason == Reason.SELF_TEST
+
+
+def stack_in_the_variables_ends_all(live: Live, firmware: Path | None = None) -> None:
+    script = lit(Script())
+    script.square("frame_ttl", 150_000, 600_000, PERIOD_US)
+    script.tell(START_US, Reward(1, 400_000, 1, 0))
+    script.poke(START_US + 100_000, "__heap_start", 0)
+    script.tell(400_000, GREETING)
+    script.tell(420_000, SelfTest())
+    script.keep_alive(150_000, 600_000)
+    lived = live(script, 600_000, firmware)
+    assert lived.widths() == pytest.approx([100_000], abs=5_000)
+    assert all(edge["cycle"] / 16 < START_US + 105_000 for edge in lived.edges)
+    assert [nack.reason for nack in lived.heard(Nack)] == [Reason.SELF_TEST]
+    assert lived.heard(Health)[0].faults == DeviceFault.STACK
+
+
 RULES = {
     "WATCHDOG": silence_shuts_the_valve,
     "LIGHT_GUARD": light_only_within_the_gate,
     "FASTEST": fast_frames_are_not_obeyed,
+    "GATE_SHARE": gate_never_up_for_more_than_its_share,
+    "HANG": hanging_main_loop_ends_with_everything_low,
+    "STUCK": failed_timer_leaves_the_valve_shut,
+    "STACK": stack_in_the_variables_ends_all,
 }
 
 
@@ -148,23 +210,6 @@ def test_reset_in_a_pulse_leaves_it_interrupted_and_no_mark_is_lost(live: Live) 
     assert (entry.state, entry.t_open_us) == (RingState.INTERRUPTED, 0)
     before, after = lived.heard(Identity)
     assert (after.boot, after.losses) == (before.boot + 1, before.losses)
-
-
-def test_hanging_main_loop_is_ended_by_the_hardware_watchdog_with_everything_low(
-    live: Live,
-) -> None:
-    patient = Hello(1, session=9, max_open_us=500_000, duty_permille=1000, watchdog_ms=60_000)
-    script = lit(Script(patient))
-    script.square("frame_ttl", 150_000, 600_000, PERIOD_US)
-    script.tell(START_US, Reward(1, 450_000, 1, 0))
-    script.jam(START_US + 50_000)
-    lived = live(script, 700_000)
-    [(_, down_us)] = lived.pulses()
-    assert down_us - (START_US + 50_000) < 150_000
-    assert all(edge["cycle"] / 16 <= down_us + WITHIN_US for edge in lived.edges)
-    assert {edge["pin"]: edge["level"] for edge in lived.edges} == dict.fromkeys(
-        ("valve", "gate", "light"), 0
-    )
 
 
 def test_power_lost_in_a_pulse_is_told_and_the_ring_comes_from_the_eeprom(live: Live) -> None:

@@ -9,7 +9,7 @@ from chip_script import GREETING, Live, Script
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hardware.board.codes import Reason
+from hardware.board.codes import Reason, SetKey
 from hardware.board.framing import encode_frame
 from hardware.board.limits import HARD_MAX_OPEN_US
 from hardware.board.protocol import (
@@ -19,6 +19,7 @@ from hardware.board.protocol import (
     Hello,
     Nack,
     Reward,
+    Set,
 )
 
 WITHIN_US = 20.0
@@ -42,9 +43,9 @@ def reason(answer: Nack) -> Reason:
     return Reason(answer.reason)
 
 
-@pytest.mark.parametrize("stormy", [False, True], ids=["calm", "storm"])
+@pytest.mark.parametrize("around", ["calm", "storm", "storm, analog lick sensor"])
 def test_width_is_what_was_asked_within_20_us_from_the_shortest_to_a_second(
-    live: Live, stormy: bool
+    live: Live, around: str
 ) -> None:
     widths = [100, 111, 112, 113, 150, 1_000, 1_234, 10_000, 32_767, 32_768, 32_848, 40_000]
     widths += [65_536, 65_617, 100_000, 250_001, 500_000, 1_000_000]
@@ -54,8 +55,11 @@ def test_width_is_what_was_asked_within_20_us_from_the_shortest_to_a_second(
         script.tell(t_us, Reward(request_id, width_us, 1, 0))
         t_us += width_us + 30_000
     script.keep_alive(150_000, t_us)
-    if stormy:
+    if around != "calm":
         storm(script, START_US - 10_000, t_us)
+    if "analog" in around:
+        script.tell(150_000, Set(SetKey.LICK_THRESHOLD, 512))
+        script.square("lick_analog", START_US, t_us, 20_000, high=4_000)
     lived = live(script, t_us)
     assert lived.widths() == pytest.approx(widths, abs=WITHIN_US)
     assert [edge["request_id"] for edge in lived.of("valve")[::2]] == [*range(1, len(widths) + 1)]

@@ -16,10 +16,13 @@ from hardware.board.protocol import (
     Arm,
     Clock,
     ClockTime,
+    Count,
+    Counts,
     Cut,
     Done,
     Event,
     Gate,
+    Health,
     Hello,
     Identity,
     KeepAlive,
@@ -30,6 +33,7 @@ from hardware.board.protocol import (
     Ring,
     RingEntry,
     Safe,
+    SelfTest,
     Set,
     Status,
     from_board,
@@ -373,7 +377,24 @@ def test_protocol_numbers_do_not_change() -> None:
         "Ring": 8,
         "Arm": 9,
         "Set": 10,
+        "Learn": 11,
+        "Keep": 12,
+        "Name": 13,
+        "Count": 14,
+        "SelfTest": 15,
     }
+
+
+def test_inputs_are_counted_and_the_self_test_answers_in_safe_too() -> None:
+    device = Device()
+    for kind, value in [(InputKind.LICK, 1), (InputKind.LICK, 0), (InputKind.WHEEL, -7)]:
+        device.input(kind, value, 1_000)
+    device.input(InputKind.FRAME_TTL, 1, 2_000)
+    device.take_output()
+    assert tell(device, Count(), 3_000, 5) == [Counts(5, 1, 2, 0, 0, 0, -7, 0)]
+    [health] = tell(device, SelfTest(), 3_000, 6)
+    assert isinstance(health, Health)
+    assert health.faults == 0
 
 
 def test_repeated_arm_triggers_the_scope_once() -> None:

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from hardware.board import protocol
-from hardware.board.codes import Capability, DeviceState, InputKind, Pin, Reason, RingState, SetKey
+from hardware.board.codes import (
+    Capability,
+    DeviceFault,
+    DeviceState,
+    InputKind,
+    Pin,
+    Reason,
+    RingState,
+    SetKey,
+)
 from hardware.board.framing import MAX_ENCODED, MAX_PAYLOAD, FrameDecoder
 from hardware.board.memory import RING_SIZE, Memory
 from hardware.board.protocol import (
@@ -55,7 +64,7 @@ MEANINGS = {
     "ring_size": "entries of the ring",
     "name": "ASCII, filled up with zeros",
     "request_type": "type of the request",
-    "argument": "request id of a REWARD; else what the reason says, or 0",
+    "argument": "request id of a REWARD; ADC value of a LEARN; what the reason says; else 0",
     "reason": "see below",
     "opened_us": "time the valve was open in all",
     "t_open_us": "first opening",
@@ -64,6 +73,19 @@ MEANINGS = {
     "kind": "which input",
     "state": "see below",
     "outputs": "levels, one bit an output",
+    "white": "1 white, 0 black",
+    "frames": "frame TTLs since reset or ARM",
+    "licks": "edges after debouncing",
+    "photodiode": "edges in COUNTS; ADC value in HEALTH, mean of 64",
+    "aux_1": "edges of spare input 1",
+    "aux_2": "edges of spare input 2",
+    "wheel": "position, edges",
+    "unheard": "changes that were counted and not told",
+    "faults": "bits, see below; 0: none",
+    "reset_cause": "1 power on, 2 reset line, 4 brown-out, 8 hardware watchdog, added up",
+    "inputs": "levels: 1 lick, 2 wheel A, 4 wheel B, 8 frame TTL, 16 and 32 spares",
+    "supply_mv": "supply of the chip",
+    "lick": "ADC value of the analog lick sensor; 0: it is digital",
     "bad_frames": "dropped since reset, modulo 65536",
 }
 DEFAULTS = {
@@ -76,6 +98,8 @@ DEFAULTS = {
     SetKey.PHOTODIODE_BLACK: "ADC value of the black patch",
     SetKey.PHOTODIODE_WHITE: "ADC value of the white patch",
     SetKey.SYNC_PERIOD_MS: "mean period of the pseudo-random sync line; 0: off",
+    SetKey.LICK_THRESHOLD: "ADC value at A1 from which on it is a lick, until an eighth below; "
+    "0: the digital sensor at D10",
 }
 NAME = b"rig-2".ljust(12, b"\0")
 EXAMPLES: list[tuple[str, int, Message]] = [
@@ -144,6 +168,8 @@ def numbers() -> str:
     ]
     bits = ", ".join(f"{c.bit_length() - 1} {c.name}" for c in Capability)
     lines.append(f"- **bit of capabilities**: {bits}.")
+    bits = ", ".join(f"{fault.bit_length() - 1} {fault.name}" for fault in DeviceFault)
+    lines.append(f"- **bit of faults**: {bits}.")
     lines += ["", "| SET key | number | meaning |", "| --- | --- | --- |"]
     lines += [f"| {key.name} | {key.value} | {DEFAULTS[key]} |" for key in SetKey]
     return "\n".join(lines)

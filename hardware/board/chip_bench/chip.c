@@ -37,10 +37,15 @@ static const struct input inputs[] = {
     {"wheel_a", 'D', 2}, {"wheel_b", 'D', 3},
 };
 #define INPUTS (sizeof inputs / sizeof *inputs)
+/* By their channels of the converter; driven in mV. */
+static const char *const measured[] = {"photodiode", "lick_analog"};
+#define MEASURED (sizeof measured / sizeof *measured)
+
 #define IN_B 0x1D
 #define IN_D 0x0C
 
 static avr_t *avr;
+static const char *elf;
 static avr_irq_t *uart_in;
 static FILE *edges;
 static uint64_t before_reset; /* cycles of the lives before this one */
@@ -177,6 +182,7 @@ void chip_start(const char *elf_path, const char *edges_path, const char *eeprom
     if (access(elf_path, R_OK) || elf_read_firmware(elf_path, &firmware)) {
         fail("no firmware in", elf_path);
     }
+    elf = elf_path;
     request_id_address = symbol_address(elf_path, "valve_request_id");
     edges = fopen(edges_path, "a");
     if (!edges) {
@@ -237,9 +243,11 @@ void chip_reset(void) {
 }
 
 bool chip_input(const char *name, int value) {
-    if (!strcmp(name, "photodiode")) {
-        avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_ADC_GETIRQ, ADC_IRQ_ADC0), value);
-        return true;
+    for (int i = 0; i < (int)MEASURED; i++) {
+        if (!strcmp(name, measured[i])) {
+            avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_ADC_GETIRQ, ADC_IRQ_ADC0 + i), value);
+            return true;
+        }
     }
     for (size_t i = 0; i < INPUTS; i++) {
         if (!strcmp(name, inputs[i].name)) {
@@ -251,6 +259,18 @@ bool chip_input(const char *name, int value) {
         }
     }
     return false;
+}
+
+void chip_poke(const char *what) {
+    char name[32];
+    unsigned address, value;
+    if (sscanf(what, "@%u=%u", &address, &value) != 2) {
+        if (sscanf(what, "%31[^=]=%u", name, &value) != 2) {
+            fail("poke NAME=VALUE or poke @ADDRESS=VALUE, not", what);
+        }
+        address = symbol_address(elf, name);
+    }
+    avr->data[(uint16_t)address] = (uint8_t)value;
 }
 
 void chip_receive(uint8_t byte) { avr_raise_irq(uart_in, byte); }

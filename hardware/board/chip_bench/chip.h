@@ -24,7 +24,10 @@ void chip_reset(void);
 /* From now on the main loop hangs where it is; interrupts go on. */
 void chip_jam(void);
 
-/* Drive an input by its name: a level, or for the photodiode millivolts. False: no such input. */
+/* Overwrite a byte of memory, `NAME=VALUE` for a variable or `@ADDRESS=VALUE`: what a fault would do. */
+void chip_poke(const char *what);
+
+/* Drive an input by its name: a level, or millivolts where it is measured. False: no such input. */
 bool chip_input(const char *name, int value);
 
 /* A byte on the line to the chip; begins now. */

@@ -74,6 +74,8 @@ static void play(const struct act *act) {
         send_hex(act->value);
     } else if (!strcmp(act->what, "reset")) {
         chip_reset();
+    } else if (!strcmp(act->what, "poke")) {
+        chip_poke(act->value);
     } else if (!strcmp(act->what, "jam")) {
         chip_jam();
     } else if (!chip_input(act->what, atoi(act->value))) {

@@ -1,9 +1,11 @@
 /* What happens to the pins, by time. One act a line:
  *
  *     T_US PIN VALUE        lick 1 · wheel_a 0 · frame_ttl 1 · aux_1 1 · photodiode 3000 (mV)
+ *                           · lick_analog 3000 (mV)
  *     T_US uart HEX         bytes for the chip, as fast as the line carries them
  *     T_US reset            the reset line
  *     T_US jam              the main loop hangs; interrupts go on
+ *     T_US poke NAME=VALUE  a byte of memory is overwritten; @ADDRESS=VALUE as well
  *
  * T_US counts from power-on, in order; `+T_US` counts from when the line is read.
  */

@@ -5,14 +5,16 @@
 #include <stdint.h>
 
 #define PROTOCOL_VERSION 1
-#define FIRMWARE_VERSION 0x0100
+#define FIRMWARE_VERSION 0x0101
 #define NAME_BYTES 12
 
 enum request {
-    HELLO = 0x01, KEEP_ALIVE, REWARD, SET_LIGHT, SET_GATE, SAFE, CLOCK, RING, ARM, SET
+    HELLO = 0x01, KEEP_ALIVE, REWARD, SET_LIGHT, SET_GATE, SAFE, CLOCK, RING, ARM, SET, LEARN, KEEP, NAME,
+    COUNT, SELF_TEST
 };
 enum answer {
-    IDENTITY = 0x81, ACK, NACK, DONE, CUT, EVENT, STATUS, RING_ENTRY, CLOCK_TIME
+    IDENTITY = 0x81, ACK, NACK, DONE, CUT, EVENT, STATUS, RING_ENTRY, CLOCK_TIME, COUNTS,
+    HEALTH
 };
 enum reason {
     REASON_NONE, REASON_RESET, REASON_HOST_SILENT, REASON_HOST_ASKED, REASON_NEW_SESSION,
@@ -21,9 +23,12 @@ enum reason {
 };
 enum ring_state { RING_ABSENT, RING_RUNNING, RING_DONE, RING_INTERRUPTED };
 enum input { IN_LICK = 1, IN_WHEEL, IN_FRAME_TTL, IN_PHOTODIODE, IN_SYNC, IN_AUX_1, IN_AUX_2 };
+/* bits of health.faults: what was not as it must be */
+enum fault { FAULT_OUTPUTS = 1, FAULT_STACK = 2, FAULT_SUPPLY = 4, FAULT_VALUES = 8 };
 enum set_key {
     LICK_DEBOUNCE_US = 1, FRAME_PERIOD_US, GATE_US, LIGHT_START_US, LIGHT_US,
-    WHEEL_INTERVAL_US, PHOTODIODE_BLACK, PHOTODIODE_WHITE, SYNC_PERIOD_MS, SET_KEYS
+    WHEEL_INTERVAL_US, PHOTODIODE_BLACK, PHOTODIODE_WHITE, SYNC_PERIOD_MS,
+    LICK_THRESHOLD, SET_KEYS
 };
 
 /* bits: valve, light, gate, lick, wheel, frame TTL, photodiode, scope, sync, spare inputs */
@@ -38,6 +43,7 @@ struct hello {
 struct reward { uint32_t request_id; uint32_t width_us; uint8_t pulses; uint32_t gap_us; } PACKED;
 struct ask_ring { uint32_t request_id; uint8_t nth; } PACKED;
 struct set { uint8_t key; uint32_t value; } PACKED;
+struct name { char name[NAME_BYTES]; } PACKED;
 
 struct identity {
     uint8_t answered, protocol; uint32_t session, boot; uint16_t losses, firmware, capabilities;
@@ -57,5 +63,12 @@ struct ring_entry {
     uint64_t t_open_us, t_close_us;
 } PACKED;
 struct clock_time { uint8_t answered; uint64_t t_us; } PACKED;
+struct counts {
+    uint8_t answered; uint32_t frames, licks, photodiode, aux_1, aux_2; int32_t wheel;
+    uint32_t unheard;
+} PACKED;
+struct health {
+    uint8_t answered, faults, reset_cause, inputs; uint16_t supply_mv, photodiode, lick;
+} PACKED;
 
 #endif

@@ -94,7 +94,7 @@ static void put(uint8_t place, uint16_t us, enum what what) {
 void gate_set_times(uint32_t period, uint16_t gate, uint16_t light_start, uint16_t light) {
     uint32_t fastest_us = period / 6 * 5 + period % 6 * 5 / 6; /* period / 1.2 */
     uint32_t longest = fastest_us / 1000 * HARD_MAX_GATE_PERMILLE;
-    if (gate > longest) {
+    if (gate > longest && RULE(GATE_SHARE)) {
         gate = (uint16_t)longest;
     }
     uint32_t stop = (uint32_t)light_start + light;

@@ -12,16 +12,22 @@
 #include "tell.h"
 
 #define QUEUE 24
+/* Places that frames and wheel, whose values are counts, leave to what would be lost for good. */
+#define SPARED 8
 
 struct change { uint8_t kind; uint32_t stamp; int32_t value; };
 
 static volatile struct change queue[QUEUE];
 static volatile uint8_t head, tail;
 static volatile uint8_t lost;
+static volatile uint32_t unheard;
+static volatile uint32_t counts[IN_AUX_2 + 1]; /* changes of each input since reset */
 
 static volatile uint32_t frames;
 static volatile uint8_t levels_b; /* of lick sensor and spares, as last told */
 static volatile uint32_t t_lick, lick_debounce;
+static volatile bool lick_analog;
+static volatile uint8_t analog_level; /* LICK or 0 */
 static volatile int32_t position;
 static volatile uint32_t t_wheel;
 static volatile bool wheel_each;
@@ -42,12 +48,20 @@ void inputs_start(void) {
     phase = (PIND >> 2) & 3;
 }
 
+static uint8_t places(void) {
+    uint8_t held = head >= tail ? head - tail : head + QUEUE - tail;
+    return QUEUE - 1 - held;
+}
+
 void inputs_push(enum input kind, uint32_t stamp, int32_t value) {
-    uint8_t next = head + 1 < QUEUE ? head + 1 : 0;
-    if (next == tail) {
-        lost++;
+    counts[kind]++;
+    uint8_t needed = kind == IN_FRAME_TTL || kind == IN_WHEEL ? SPARED + 1 : 1;
+    if (places() < needed) {
+        lost += lost < 0xFF;
+        unheard++;
         return;
     }
+    uint8_t next = head + 1 < QUEUE ? head + 1 : 0;
     queue[head].kind = kind;
     queue[head].stamp = stamp;
     queue[head].value = value;
@@ -71,10 +85,17 @@ static void lick_changed(uint32_t stamp) {
     inputs_push(IN_LICK, stamp, levels_b & LICK ? 1 : 0);
 }
 
+void inputs_lick(bool up) {
+    analog_level = up ? LICK : 0;
+    if ((analog_level ^ levels_b) & LICK) {
+        lick_changed(clock_ticks());
+    }
+}
+
 ISR(PCINT0_vect) {
     uint8_t changed = PINB ^ levels_b;
     uint32_t stamp = clock_ticks();
-    if (changed & LICK) {
+    if ((changed & LICK) && !lick_analog) {
         lick_changed(stamp);
     }
     if (changed & AUX_1) {
@@ -92,7 +113,7 @@ void inputs_tick(void) {
     if (now - t_lick >= 0x80000000) {
         t_lick = now - 0x40000000; /* long ago, however often the stamps turned over since */
     }
-    if ((PINB ^ levels_b) & LICK) {
+    if (((lick_analog ? analog_level : PINB) ^ levels_b) & LICK) {
         lick_changed(now);
     }
 }
@@ -130,6 +151,9 @@ static void look_at_wheel(void) {
 
 void inputs_tell(void) {
     look_at_wheel();
+    if (!tell_has_room(EVENT)) {
+        return; /* what waits here is kept; what comes may find no place */
+    }
     struct change change = {0, 0, 0};
     uint8_t skipped;
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE) {
@@ -151,6 +175,29 @@ void inputs_tell(void) {
 
 void inputs_arm(void) {
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { frames = 0; }
+}
+
+void inputs_count(struct counts *now) {
+    ATOMIC_BLOCK(ATOMIC_RESTORESTATE) {
+        now->frames = frames;
+        now->licks = counts[IN_LICK];
+        now->photodiode = counts[IN_PHOTODIODE];
+        now->aux_1 = counts[IN_AUX_1];
+        now->aux_2 = counts[IN_AUX_2];
+        now->wheel = position;
+        now->unheard = unheard;
+    }
+}
+
+uint8_t inputs_levels(void) {
+    uint8_t b = PINB, d = PIND;
+    return (levels_b & LICK ? 1 : 0) | (d & WHEEL_A ? 2 : 0) | (d & WHEEL_B ? 4 : 0) |
+           (b & FRAME_TTL ? 8 : 0) | (b & AUX_1 ? 16 : 0) | (b & AUX_2 ? 32 : 0);
+}
+
+void inputs_lick_is_analog(bool analog) {
+    lick_analog = analog;
+    analog_level = 0;
 }
 
 void inputs_set_lick_debounce(uint32_t us) {

@@ -16,6 +16,10 @@
 
 /* The gate's times are held in 16 bits of timer 1, so its longest opening is this. */
 #define HARD_MAX_GATE_US 30000U
+/* Below this the valve and the EEPROM are not to be trusted; above it the USB port is not. */
+#define MIN_SUPPLY_MV 4500
+#define MAX_SUPPLY_MV 5500
+
 /* Share of the shortest accepted frame period in which gate and light may be up. */
 #define HARD_MAX_GATE_PERMILLE 500UL
 

@@ -9,10 +9,12 @@
 #include <avr/sleep.h>
 #include <avr/wdt.h>
 
+#include "analog.h"
 #include "clock.h"
 #include "frame.h"
+#include "health.h"
 #include "inputs.h"
-#include "photodiode.h"
+#include "limits.h"
 #include "pins.h"
 #include "requests.h"
 #include "ring.h"
@@ -31,8 +33,13 @@ void outputs_low(void) {
     PORTD = 0;
     DDRB = OUTPUTS_B;
     DDRD = OUTPUTS_D;
+    reset_cause = MCUSR;
     MCUSR = 0;
-    wdt_enable(HANG);
+    if (RULE(HANG)) {
+        wdt_enable(HANG);
+    } else {
+        wdt_disable();
+    }
     clock_start(); /* so that time 0 is the reset */
 }
 
@@ -70,11 +77,13 @@ static void listen(void) {
 }
 
 int main(void) {
-    safety_sound = !(PINB & OUTPUTS_B) && !(PIND & OUTPUTS_D);
+    safety_start();
     ring_start();
-    values_start();
+    if (!values_start()) {
+        safety_faults |= FAULT_VALUES;
+    }
     inputs_start();
-    photodiode_start();
+    analog_start();
     tick_start();
     uart_start();
     set_sleep_mode(SLEEP_MODE_IDLE);
@@ -86,6 +95,7 @@ int main(void) {
         safety_settle();
         inputs_tell();
         ring_copy_on();
+        values_copy_on();
         sleep_mode(); /* until the next interrupt, which is 0.1 ms away at most */
     }
 }

@@ -8,6 +8,7 @@
  *   D6  PD6  scope trigger    out      D12 PB4  spare input 2      in
  *   D7  PD7  sync line        out      D2  PD2  wheel, phase A     in
  *   A0  PC0  photodiode       in       D3  PD3  wheel, phase B     in
+ *   A1  PC1  analog lick sensor, in place of the one at D10        in
  *
  * Every output needs a resistor to ground (10 kOhm): the chip's pins float while it is in reset.
  * Digital inputs have the chip's pull-ups, because an open line must not chatter.

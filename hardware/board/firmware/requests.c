@@ -5,10 +5,12 @@
 #include <string.h>
 #include <util/atomic.h>
 
+#include "analog.h"
 #include "clock.h"
 #include "codes.h"
 #include "duty.h"
 #include "gate.h"
+#include "health.h"
 #include "inputs.h"
 #include "limits.h"
 #include "ring.h"
@@ -23,7 +25,7 @@
 /* Length of each body, by type; type 0 is none. */
 static const uint8_t lengths[] PROGMEM = {
     0, sizeof(struct hello), 0, sizeof(struct reward), 1, 1, 0, 0, sizeof(struct ask_ring), 1,
-    sizeof(struct set)
+    sizeof(struct set), 1, 0, sizeof(struct name), 0, 0
 };
 
 static uint32_t session;
@@ -34,7 +36,7 @@ static enum reason greeting_fault(const struct hello *hello, uint32_t *limit) {
         *limit = PROTOCOL_VERSION;
         return REASON_VERSION;
     }
-    if (!safety_sound) {
+    if (!safety_sound()) {
         *limit = 0;
         return REASON_SELF_TEST;
     }
@@ -145,9 +147,16 @@ static void obey_arm(uint8_t sequence, bool start) {
     }
 }
 
+/* The patch is black or white now: take what the photodiode sees as that. */
+static uint32_t learn(bool white) {
+    uint32_t limit, seen = analog_photodiode();
+    values_set(white ? PHOTODIODE_WHITE : PHOTODIODE_BLACK, seen, &limit);
+    return seen;
+}
+
 /* What only a READY board does. Nothing of it lasts into SAFE. */
 static void obey_switch(uint8_t type, uint8_t sequence, const uint8_t *body) {
-    if (type != SET && body[0] > 1) {
+    if (type != SET && type != KEEP && type != NAME && body[0] > 1) {
         tell_nack(sequence, type, REASON_OUT_OF_RANGE, 1);
         return;
     }
@@ -156,6 +165,14 @@ static void obey_switch(uint8_t type, uint8_t sequence, const uint8_t *body) {
     if (type == SET && !values_set(set->key, set->value, &limit)) {
         tell_nack(sequence, type, REASON_OUT_OF_RANGE, limit);
         return;
+    }
+    uint32_t told = 0;
+    if (type == LEARN) {
+        told = learn(body[0]);
+    } else if (type == KEEP) {
+        values_keep();
+    } else if (type == NAME) {
+        ring_set_name(((const struct name *)body)->name);
     }
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE) {
         if (!safety_ready()) {
@@ -168,7 +185,7 @@ static void obey_switch(uint8_t type, uint8_t sequence, const uint8_t *body) {
             obey_arm(sequence, body[0]);
         }
     }
-    tell_ack(sequence, type, 0);
+    tell_ack(sequence, type, told);
 }
 
 void requests_obey(const uint8_t *payload, uint8_t n, uint32_t stamp) {
@@ -203,6 +220,13 @@ void requests_obey(const uint8_t *payload, uint8_t n, uint32_t stamp) {
         break;
     }
     case RING: tell_ring(sequence, (const struct ask_ring *)body); break;
+    case COUNT: {
+        struct counts counts = {.answered = sequence};
+        inputs_count(&counts);
+        TELL(COUNTS, counts);
+        break;
+    }
+    case SELF_TEST: health_tell(sequence); break;
     default:
         if (safety_ready()) {
             obey_switch(type, sequence, body);

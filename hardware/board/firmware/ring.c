@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "frame.h"
+#include "keep.h"
 #include "limits.h"
 
 #ifndef BOARD_NAME
@@ -20,10 +21,8 @@ struct kept {
 
 struct head { uint32_t boot; uint16_t losses; uint16_t crc; } PACKED;
 
-/* EEPROM: head at 0, name at 16, entries from 32. */
-#define EE_HEAD ((void *)0)
-#define EE_NAME ((void *)16)
-#define EE_RING 32
+#define EE_HEAD ((void *)KEEP_HEAD)
+#define EE_NAME ((void *)KEEP_NAME)
 
 uint32_t ring_boot;
 uint16_t ring_losses;
@@ -34,6 +33,8 @@ static uint64_t t_open[RING_SIZE], t_close[RING_SIZE]; /* us; they live as long 
 static uint8_t newest;
 static uint16_t to_copy; /* a bit for each place that differs from the EEPROM */
 static uint8_t copied;   /* bytes of the lowest such place */
+static bool naming;      /* the name differs from the EEPROM */
+static uint8_t named;
 
 static uint16_t crc_of(const struct kept *entry) {
     return frame_crc((const uint8_t *)entry, offsetof(struct kept, crc));
@@ -57,7 +58,7 @@ static bool survived(void) {
 }
 
 static void fetch(void) {
-    eeprom_read_block(ring, (void *)EE_RING, sizeof ring);
+    eeprom_read_block(ring, (void *)KEEP_RING, sizeof ring);
     for (uint8_t i = 0; i < RING_SIZE; i++) {
         if (!whole(&ring[i])) {
             memset(&ring[i], 0, sizeof ring[i]);
@@ -166,23 +167,24 @@ void ring_look_up(uint32_t session, uint32_t request_id, uint8_t nth, struct rin
     answer->t_close_us = t_close[place];
 }
 
+void ring_set_name(const char *name) {
+    memcpy(ring_name, name, NAME_BYTES);
+    named = 0;
+    naming = true;
+}
+
 void ring_copy_on(void) {
-    if (!to_copy || !eeprom_is_ready()) {
+    naming = naming && keep_on(ring_name, KEEP_NAME, NAME_BYTES, &named);
+    if (!to_copy) {
         return;
     }
     uint8_t place = 0;
     while (!(to_copy >> place & 1)) {
         place++;
     }
-    const uint8_t *from = (const uint8_t *)&ring[place];
-    uint8_t *to = (uint8_t *)(EE_RING + place * sizeof(struct kept));
-    while (copied < sizeof(struct kept)) {
-        uint8_t byte = copied++;
-        if (eeprom_read_byte(to + byte) != from[byte]) {
-            eeprom_write_byte(to + byte, from[byte]);
-            return;
-        }
+    uint16_t to = KEEP_RING + place * sizeof(struct kept);
+    if (!keep_on(&ring[place], to, sizeof(struct kept), &copied)) {
+        to_copy &= ~((uint16_t)1 << place);
+        copied = 0;
     }
-    to_copy &= ~((uint16_t)1 << place);
-    copied = 0;
 }

@@ -32,6 +32,9 @@ void ring_end(enum ring_state state, uint32_t opened_us, uint64_t t_close_us);
 /* Fill the answer with the entry of a request id, or with the nth newest where the id is 0. */
 void ring_look_up(uint32_t session, uint32_t request_id, uint8_t nth, struct ring_entry *answer);
 
+/* Name of the board, filled up with zeros; it follows to the EEPROM. */
+void ring_set_name(const char *name);
+
 /* Go on copying to the EEPROM, without ever waiting for it. */
 void ring_copy_on(void);
 

@@ -13,14 +13,21 @@
 #include "tell.h"
 #include "valve.h"
 
+/* The first byte past all variables. The stack comes down to meet it, and may not reach it. */
+extern uint8_t __heap_start;
+#define stack_mark (*(volatile uint8_t *)&__heap_start)
+#define MARK 0xC5
+#define UNUSABLE (FAULT_OUTPUTS | FAULT_STACK)
+
 struct hello safety_greeting;
-bool safety_sound;
+uint8_t safety_faults;
 
 static volatile bool ready, fell;
 static volatile enum reason reason = REASON_RESET;
 static volatile uint16_t silent_ms, watchdog_ms;
 
 bool safety_ready(void) { return ready; }
+bool safety_sound(void) { return !(safety_faults & UNUSABLE); }
 
 void safety_feed(void) {
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { silent_ms = 0; }
@@ -75,7 +82,21 @@ static void settle_reward(void) {
     }
 }
 
+void safety_start(void) {
+    stack_mark = MARK;
+    safety_faults = (PINB & OUTPUTS_B) || (PIND & OUTPUTS_D) ? FAULT_OUTPUTS : 0;
+}
+
+static void look_at_stack(void) {
+    if (stack_mark == MARK || !RULE(STACK)) {
+        return;
+    }
+    safety_faults |= FAULT_STACK;
+    ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { safety_fall(REASON_SELF_TEST); }
+}
+
 void safety_settle(void) {
+    look_at_stack();
     settle_reward();
     if (fell) {
         fell = false;
@@ -89,7 +110,7 @@ static uint8_t levels(void) {
 }
 
 void safety_tell_status(uint8_t answered) {
-    enum reason why = safety_sound ? reason : REASON_SELF_TEST;
+    enum reason why = safety_sound() ? reason : REASON_SELF_TEST;
     struct status status = {answered, ready, why, levels(), frame_bad, clock_us()};
     TELL(STATUS, status);
 }

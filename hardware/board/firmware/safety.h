@@ -29,7 +29,13 @@ void safety_settle(void);
 
 void safety_tell_status(uint8_t answered);
 
-/* Whether the outputs really were low when they were to be, since reset. */
-extern bool safety_sound;
+/* After a reset, before anything is driven: look at the outputs, mark the end of the stack. */
+void safety_start(void);
+
+/* What was found to be wrong since reset, bits of enum fault. */
+extern uint8_t safety_faults;
+
+/* Whether the board is fit to leave SAFE. */
+bool safety_sound(void);
 
 #endif

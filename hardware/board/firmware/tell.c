@@ -10,11 +10,15 @@ static uint8_t sequence;
 
 void tell_skipped(void) { sequence = sequence == 0xFF ? 1 : sequence + 1; }
 
+bool tell_has_room(enum answer type) {
+    uint8_t reserve = type == EVENT ? 3 * MAX_FRAME : type == STATUS ? MAX_FRAME : 0;
+    return uart_room() >= reserve;
+}
+
 void tell(enum answer type, const void *body, uint8_t n) {
     uint8_t payload[MAX_PAYLOAD + CRC_BYTES], frame[MAX_FRAME];
     tell_skipped();
-    uint8_t reserve = type == EVENT ? 3 * MAX_FRAME : type == STATUS ? MAX_FRAME : 0;
-    if (reserve && uart_room() < reserve) {
+    if (!tell_has_room(type)) {
         return;
     }
     payload[0] = type;

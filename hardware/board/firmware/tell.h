@@ -2,6 +2,7 @@
 #ifndef TELL_H
 #define TELL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "codes.h"
@@ -10,6 +11,9 @@
  * else waits for room, at most for the length of the buffer. */
 void tell(enum answer type, const void *body, uint8_t n);
 #define TELL(type, body) tell(type, &(body), sizeof(body))
+
+/* Whether a message of this type would be sent now. */
+bool tell_has_room(enum answer type);
 
 /* An event that never got as far as a message uses up its number all the same. */
 void tell_skipped(void);

@@ -23,7 +23,7 @@ static uint32_t width, gap;       /* us */
 static volatile uint32_t opened;  /* us, of pulses that are over */
 static volatile uint32_t t_first, t_up, t_close; /* stamps */
 static uint64_t first_us;
-static uint16_t up_ms;            /* how long the pin has been up, counted apart from the above */
+static uint16_t up_ms, longest_ms; /* how long the pin is and may be up, counted apart from above */
 
 static inline bool is_up(void) { return PORTB & VALVE; }
 
@@ -90,6 +90,7 @@ void valve_begin(uint32_t request_id, uint32_t width_us, uint8_t pulses, uint32_
         valve_request_id = request_id;
         width = width_us;
         gap = gap_us;
+        longest_ms = (uint16_t)(width_us / 1000) + 2;
         left = pulses;
         opened = 0;
         state = VALVE_RUNNING;
@@ -127,7 +128,7 @@ uint64_t valve_opened_us(void) { return first_us; }
 
 bool valve_tick(void) {
     up_ms = is_up() ? up_ms + 1 : 0;
-    return up_ms > HARD_MAX_OPEN_US / 1000 + 1;
+    return up_ms > longest_ms && RULE(STUCK);
 }
 
 struct valve_end valve_take_end(void) {

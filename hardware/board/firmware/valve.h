@@ -25,7 +25,8 @@ void valve_begin_cut(uint32_t request_id);
 /* Shut at once. For interrupts, or with interrupts off. */
 void valve_cut(void);
 
-/* Once every millisecond from an interrupt: whether the valve has been open for too long. */
+/* Once every millisecond from an interrupt: whether the valve is open for longer than it
+ * was asked, which it can be only where timer 1 has failed. */
 bool valve_tick(void);
 
 /* Time of the first opening of the newest reward. */
