@@ -37,6 +37,9 @@ Headless = Annotated[
 ]
 
 
+Announce = Annotated[Path | None, typer.Option("--announce", hidden=True)]
+
+
 def with_journal(folder: Path) -> Path:
     """Refuse a folder that holds no session."""
     from bci.recording.folder import JOURNAL

@@ -1,12 +1,14 @@
 """The verbs of a session: run it, replay, check before and after, write its files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bci.cli.options import (
     FAULT,
+    WRONG_INPUT,
+    Announce,
     Duration,
     Folder,
     Headless,
@@ -22,6 +24,9 @@ from bci.cli.options import (
 from bci.config import Override, load_session
 from bci.config.session import Session
 
+if TYPE_CHECKING:
+    from bci.gui.day import Day
+
 app = typer.Typer()
 
 LOCKSTEP = (Override("rig.stream.delivery", "lossless"), Override("rig.screen.backend", "null"))
@@ -35,13 +40,16 @@ def run(
     headless: Headless = False,
     duration: Duration = None,
     json_file: Json = None,
+    announce: Announce = None,
 ) -> None:
     """Run a session: acquisition, decoder, screen and board, to its end."""
-    _require_headless(headless)
     from bci.session.run import all_faults
 
     session = load_session(session_file, overrides(sets), outside=all_faults)
-    _run(session, out, duration, json_file)
+    if headless:
+        _run(session, out, duration, json_file, announce)
+    else:
+        _run_window(session_file, sets, out, duration, ["run"])
 
 
 @app.command()
@@ -64,14 +72,18 @@ def replay(
     headless: Headless = False,
     duration: Duration = None,
     json_file: Json = None,
+    announce: Announce = None,
 ) -> None:
     """Play a recording as the live source, through the same processes as a session."""
-    _require_headless(headless)
     from bci.session.run import all_faults
 
     pace = LOCKSTEP if as_fast_as_possible else (Override("rig.stream.speed", speed),)
     session = load_session(session_file, [*pace, *overrides(sets)], recording, all_faults)
-    _run(session, out, duration, json_file)
+    if headless:
+        _run(session, out, duration, json_file, announce)
+        return
+    how = "--as-fast-as-possible" if as_fast_as_possible else f"--speed={speed}"
+    _run_window(session_file, sets, out, duration, ["replay", str(recording), how])
 
 
 @app.command()
@@ -114,6 +126,17 @@ def doctor(
 
 
 @app.command()
+def attach(
+    folder: Annotated[Path, typer.Argument(help="Session folder, of a session that runs or ran.")],
+) -> None:
+    """Open the operator window on a session: it is filled from the session's own history."""
+    _require_screen()
+    from bci.gui.app import run_attached_window
+
+    _tell_after(run_attached_window(folder))
+
+
+@app.command()
 def verify(folder: Folder, json_file: Json = None) -> None:
     """Check every byte of a journal and recompute every decision."""
     from bci.recording.verify import verify as verify_folder
@@ -151,11 +174,17 @@ def report(folder: Folder) -> None:
     told().print(str(write_report(folder)), markup=False, highlight=False, soft_wrap=True)
 
 
-def _run(session: Session, out: Path, duration: float | None, json_file: Path | None) -> None:
+def _run(
+    session: Session,
+    out: Path,
+    duration: float | None,
+    json_file: Path | None,
+    announce: Path | None,
+) -> None:
     from bci.session.run import run_session
 
     console = told()
-    result = run_session(session, out, console, duration)
+    result = run_session(session, out, console, duration, announce)
     write_json(json_file, result)
     summary = result.summary
     if summary:
@@ -176,6 +205,42 @@ def _run(session: Session, out: Path, duration: float | None, json_file: Path | 
         raise typer.Exit(FAULT)
 
 
-def _require_headless(headless: bool) -> None:
-    if not headless:
-        errors().print("the operator window is not built yet: running headless", style="yellow")
+def _run_window(
+    session_file: Path, sets: list[str] | None, out: Path, duration: float | None, verb: list[str]
+) -> None:
+    _require_screen()
+    from bci.gui.app import run_session_window
+
+    _tell_after(run_session_window(session_file, sets or [], out, duration, verb))
+
+
+def _require_screen() -> None:
+    from bci.gui.app import screen_missing
+
+    if screen_missing():
+        errors().print(
+            "no screen for the operator window (DISPLAY is not set): start it from a desktop, "
+            "or add --headless",
+            soft_wrap=True,
+        )
+        raise typer.Exit(WRONG_INPUT)
+
+
+def _tell_after(day: "Day") -> None:
+    """What the terminal is told once the window is closed."""
+    console = told()
+    if day.is_live:
+        place = day.folder or "FOLDER, the newest one of the subject"
+        console.print(
+            f"the session goes on without the window; to watch it again: bci attach {place}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    elif day.manifest is not None and day.manifest.outcome:
+        outcome = day.manifest.outcome
+        ending = "ended" if outcome["ok"] else "FAILED"
+        console.print(f"{ending}: {outcome['reason']}", markup=False, highlight=False)
+        console.print(f"folder   {day.folder}", markup=False, highlight=False, soft_wrap=True)
+        if not outcome["ok"]:
+            raise typer.Exit(FAULT)

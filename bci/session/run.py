@@ -11,7 +11,7 @@ from rich.console import Console
 from bci.analysis.report import write_report
 from bci.config import Fault, SettingsError
 from bci.config.session import Session
-from bci.recording.folder import JOURNAL, LOG, NWB, REPORT, session_folder
+from bci.recording.folder import JOURNAL, LOG, NWB, REPORT, replace_file, session_folder
 from bci.recording.integrity import check_journal
 from bci.recording.manifest import finish_manifest, make_manifest, write_manifest
 from bci.recording.nwb import export_nwb
@@ -64,6 +64,7 @@ def run_session(
     root: Path,
     console: Console,
     duration_s: float | None = None,
+    announce: Path | None = None,
 ) -> Result:
     """Run a session to its end and write its files.
 
@@ -77,6 +78,8 @@ def run_session(
         Where progress and results are told.
     duration_s
         End after this frame time, seconds; without frames by the clock. None: when the task ends.
+    announce
+        File to write the session's folder to once it is made, as JSON; None: nobody waits for it.
 
     Raises
     ------
@@ -99,6 +102,8 @@ def run_session(
         manifest = make_manifest(name, session, now, msgspec.to_builtins(checks))
         write_manifest(folder, manifest)
         book = LogBook(folder / LOG, console)
+        if announce is not None:
+            replace_file(announce, msgspec.json.encode({"folder": str(folder)}))
     except OSError as error:
         why = f"cannot be written to: {error.strerror or error}"
         todo = "make room there or allow it, or write elsewhere with --out"

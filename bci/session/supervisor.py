@@ -14,6 +14,7 @@ from bci.config.session import Session
 from bci.core.process import ASKED_TO_STOP, ProcessEvent
 from bci.recording.folder import MANIFEST, write_endpoints
 from bci.session.children import Child
+from bci.session.history import HistoryServer
 from bci.session.interrupts import on_interrupt
 from bci.session.logs import LogBook
 from bci.stream.errors import StreamError
@@ -134,11 +135,14 @@ class Supervisor:
     def run(self) -> Ending:
         """Run the session to its end; nothing of it is left running afterwards."""
         stream = self._session.rig.stream
+        host, exposed = stream.host, stream.exposed
         with (
             on_interrupt(self.ask_to_stop),
-            SupervisorHub(host=stream.host, exposed=stream.exposed) as hub,
+            SupervisorHub(host=host, exposed=exposed) as hub,
+            HistoryServer(self._folder, host=host, exposed=exposed) as history,
         ):
             self._hub = hub
+            hub.announce({"history": history.endpoint})
             try:
                 for name in self._names():
                     self._start(name)

@@ -1,0 +1,279 @@
+"""The day at the rig, as the window's pages see it: settings, the session, requests, work."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+
+from bci.config import Override, SettingsError, load_session
+from bci.config.session import Session
+from bci.gui.client import SessionClient, Then
+from bci.gui.launch import Launch
+from bci.gui.model import SessionModel
+from bci.recording.manifest import Manifest, NoManifest, read_manifest
+from bci.stream.operator import OperatorRequest, Reply
+
+log = logging.getLogger("bci.gui")
+
+T = TypeVar("T")
+
+FRAME_MS = 33
+LOOK_S = 0.5
+
+NO_SESSION = "no session runs: start one on the Rig step"
+
+
+class Phase(StrEnum):
+    """Where the day stands."""
+
+    SETTING_UP = "setting up"
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class Day(QObject):
+    """What the pages of the window share; made for the window's thread, and never waits.
+
+    Parameters
+    ----------
+    session_file
+        Session file; None: the day begins with a session that runs already, or a recorded one.
+    sets
+        Of `--set`, KEY=VALUE.
+    root
+        Folder of all subjects.
+    duration_s
+        As in `bci run`.
+    verb
+        What starts the session, before the session file: run, or replay and its recording.
+
+    Attributes
+    ----------
+    session
+        Its settings, resolved; None while `faults` has any.
+    faults
+        What is wrong with the settings.
+    folder
+        Of the session that runs or ran; None before.
+    manifest
+        Of `folder`, read again now and then; its `outcome` tells how the session ended.
+    model
+        What is known of the session.
+    phase
+        Where the day stands.
+
+    Signals
+    -------
+    session_changed
+        Settings, folder or model are others than before.
+    ticked
+        At most 30 times a second: the model has taken in what came.
+    said(str)
+        A line for the operator: what a request led to.
+    """
+
+    session_changed = pyqtSignal()
+    ticked = pyqtSignal()
+    said = pyqtSignal(str)
+
+    def __init__(
+        self,
+        session_file: Path | None = None,
+        sets: Sequence[str] = (),
+        root: Path = Path("sessions"),
+        duration_s: float | None = None,
+        verb: Sequence[str] = ("run",),
+    ) -> None:
+        super().__init__()
+        self.session_file = session_file
+        self.sets = list(sets)
+        self.root = root
+        self.duration_s = duration_s
+        self.verb = list(verb)
+        self.session: Session | None = None
+        self.faults: list[str] = []
+        self.folder: Path | None = None
+        self.manifest: Manifest | None = None
+        self.phase = Phase.SETTING_UP
+        self.launch: Launch | None = None
+        self._client: SessionClient | None = None
+        self._threads = ThreadPoolExecutor(2, "work")
+        self._working: list[tuple[Future[Any], Callable[[Any, Exception | None], None]]] = []
+        self._look_at_s = 0.0
+        self._timer = QTimer(self)
+        self._timer.setInterval(FRAME_MS)
+        self._timer.timeout.connect(self._tick)
+        if session_file is not None:
+            self.load(session_file)
+        self.model = self._empty_model()
+        self._timer.start()
+
+    # -- settings ----------------------------------------------------------------------------
+
+    def load(self, session_file: Path, sets: Sequence[str] | None = None) -> None:
+        """Take a session file; its faults, if any, are in `faults`."""
+        self.session_file = session_file
+        self.sets = self.sets if sets is None else list(sets)
+        recording = Path(self.verb[1]) if self.verb[0] == "replay" else None
+        try:
+            overrides = [Override.parse(text) for text in self.sets]
+            self.session, self.faults = load_session(session_file, overrides, recording), []
+        except SettingsError as error:
+            self.session, self.faults = None, [str(fault) for fault in error.faults]
+        if self.phase is Phase.SETTING_UP:
+            self.model = self._empty_model()
+        self.session_changed.emit()
+
+    def _empty_model(self) -> SessionModel:
+        return SessionModel(self.session)
+
+    # -- the session -------------------------------------------------------------------------
+
+    @property
+    def is_live(self) -> bool:
+        """True while a session starts or runs."""
+        return self.phase in (Phase.STARTING, Phase.RUNNING)
+
+    def start_session(self, arguments: Sequence[str] = ()) -> None:
+        """Start the session in processes of its own, which this window only watches.
+
+        Parameters
+        ----------
+        arguments
+            Further ones of `bci run`.
+        """
+        if self.is_live or self.session_file is None:
+            return
+        self._leave()
+        command = [*self.verb, str(self.session_file), f"--out={self.root}", *arguments]
+        command += [part for text in self.sets for part in ("--set", text)]
+        if self.duration_s is not None:
+            command.append(f"--duration={self.duration_s}")
+        self.launch = Launch(command)
+        self.phase = Phase.STARTING
+        self.folder, self.manifest = None, None
+        self.model = self._empty_model()
+        self.session_changed.emit()
+
+    def attach(self, folder: Path) -> None:
+        """Watch the session of this folder.
+
+        Raises
+        ------
+        NoManifest
+            Where the folder holds no session.
+        """
+        manifest = read_manifest(folder)
+        self._leave()
+        self.folder, self.manifest = folder, manifest
+        self.session = manifest.session_settings()
+        self.model = SessionModel(self.session, folder)
+        self.phase = Phase.ENDED if manifest.outcome else Phase.RUNNING
+        self._client = SessionClient(folder)
+        self.session_changed.emit()
+
+    def new_session(self) -> None:
+        """Go back to setting up, once a session has ended."""
+        if self.is_live:
+            return
+        self._leave()
+        self.phase, self.folder, self.manifest, self.launch = Phase.SETTING_UP, None, None, None
+        if self.session_file is not None:
+            self.load(self.session_file)
+        else:
+            self.model = self._empty_model()
+            self.session_changed.emit()
+
+    def ask(self, request: OperatorRequest, then: Then | None = None) -> None:
+        """Ask the running session; a refusal is told by `said`, and `then` is called later."""
+        answered = then or self._tell_refusal
+        if self._client is None or self.phase is Phase.ENDED:
+            answered(Reply(False, NO_SESSION))
+            return
+        self._client.ask(request, answered)
+
+    def _tell_refusal(self, reply: Reply) -> None:
+        if not reply.accepted:
+            self.said.emit(reply.reason)
+
+    # -- work that takes time ----------------------------------------------------------------
+
+    def work(
+        self, function: Callable[[], T], then: Callable[[T | None, Exception | None], None]
+    ) -> None:
+        """Do something slow in a thread; `then` gets its result, or its error, in the window's."""
+        self._working.append((self._threads.submit(function), then))
+
+    # -- thirty times a second ---------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self._finish_work()
+        if time.monotonic() >= self._look_at_s:
+            self._look_at_s = time.monotonic() + LOOK_S
+            self._look()
+        client = self._client
+        if client is not None:
+            for chunk in client.take():
+                self.model.take(chunk)
+            telemetry = client.take_telemetry()
+            if telemetry is not None:
+                self.model.take_telemetry(telemetry)
+            for then, reply in client.answers():
+                then(reply)
+            self.model.now_ns = time.perf_counter_ns()
+        self.ticked.emit()
+
+    def _finish_work(self) -> None:
+        done = [pair for pair in self._working if pair[0].done()]
+        self._working = [pair for pair in self._working if not pair[0].done()]
+        for future, then in done:
+            error = future.exception()
+            if error is None:
+                then(future.result(), None)
+            elif isinstance(error, Exception):
+                log.info("work: %s", error)
+                then(None, error)
+
+    def _look(self) -> None:
+        """See whether the session has begun, or ended; twice a second."""
+        if self.phase is Phase.STARTING and self.launch is not None:
+            folder = self.launch.folder()
+            if folder is not None:
+                launch = self.launch
+                self.attach(folder)
+                self.launch = launch
+            elif self.launch.failure():
+                self.phase = Phase.SETTING_UP
+                self.faults = self.launch.failure()
+                self.session_changed.emit()
+        elif self.phase is Phase.RUNNING and self.folder is not None:
+            try:
+                self.manifest = read_manifest(self.folder)
+            except NoManifest as error:
+                log.info("manifest: %s", error)
+                return
+            if self.manifest.outcome or self._is_orphaned():
+                self.phase = Phase.ENDED
+                self.session_changed.emit()
+
+    def _is_orphaned(self) -> bool:
+        """Whether the journal was closed and nobody is left to write how it ended."""
+        client = self._client
+        return client is not None and not client.supervised and self.model.end is not None
+
+    def _leave(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def close(self) -> None:
+        """Let go of everything; the session, where one runs, goes on."""
+        self._timer.stop()
+        self._leave()
+        self._threads.shutdown(cancel_futures=True)

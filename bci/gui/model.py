@@ -1,0 +1,230 @@
+"""What is known of a session, as every view reads it: live, attached again, or replayed."""
+
+from collections import Counter, deque
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.config.session import Session
+from bci.core.board_types import BoardEvent, BoardEventKind
+from bci.core.calibration import CalibrationResult
+from bci.core.loop_types import (
+    LedgerEntry,
+    LedgerKind,
+    LoopEvent,
+    Outcome,
+    TaskState,
+    ThresholdSet,
+    TrialEnd,
+)
+from bci.core.process import ProcessEvent
+from bci.core.stimulus_types import ScreenHello, StimulusCommand
+from bci.core.stream_types import StreamInfo
+from bci.gui.latencies import Latencies
+from bci.gui.rings import FluorescenceRing, Ring
+from bci.recording.history import COLUMNS_PER_S, DECISION_COLUMNS, HistoryChunk
+from bci.recording.records import JournalEnd, JournalStart
+from bci.stream.telemetry import Telemetry
+
+DECISIONS = 40_000
+TICKS = 20_000
+SHOWN_S = 60.0
+LISTED = 500
+"""Ledger entries, notes and process events that are kept; counts go on."""
+HELD_VALUES = 24_000_000
+"""Of fluorescence, at most: 100 MB; with more ROIs, the heat map goes back less far."""
+
+WHEEL = np.dtype([("t_ns", "<i8"), ("position", "<f8")])
+GIVEN = (BoardEventKind.REWARD_DONE, BoardEventKind.REWARD_UNKNOWN)
+
+
+class SessionModel:
+    """The session at one moment, fed by chunks of its history and by telemetry.
+
+    The same chunks in the same order give the same model, whoever reads them and when. Memory is
+    bounded: rings for what comes often, one entry a trial.
+
+    Parameters
+    ----------
+    session
+        Its settings; None: they are not right yet.
+    folder
+        Of the session; None: there is none yet.
+
+    Attributes
+    ----------
+    now_ns
+        `time.perf_counter_ns` that views draw up to; set by whoever feeds the model.
+    telemetry
+        Newest snapshot of control; None in a replay and before the first.
+    start, info, screen, end
+        As recorded; None: not known yet. `info` is the newest description of the stream.
+    decisions
+        Ring of `DECISION_COLUMNS`.
+    fluorescence
+        The last minute; None before `info`.
+    command
+        The commanded state of the screen, and when it was commanded.
+    trials, outcomes
+        Every trial that ended, with its time; counts.
+    threshold, calibration
+        Newest.
+    licks, wheel, rewards
+        Rings: times; times and positions; times of drops given.
+    n_licks, n_rewards
+        Counts since the start.
+    ledger, ledger_counts, notes, processes, events
+        The newest entries with their times; counts of all.
+    lights
+        Newest event of each process.
+    latencies
+        Of every stage.
+    revision
+        Goes up with every chunk that held anything.
+    """
+
+    def __init__(self, session: Session | None, folder: Path | None = None) -> None:
+        self.session = session
+        self.folder = folder
+        self.now_ns = 0
+        self.telemetry: Telemetry | None = None
+        self.start: JournalStart | None = None
+        self.info: StreamInfo | None = None
+        self.screen: ScreenHello | None = None
+        self.end: JournalEnd | None = None
+        self.decisions = Ring(DECISION_COLUMNS, DECISIONS)
+        self.fluorescence: FluorescenceRing | None = None
+        self.command: tuple[int, StimulusCommand] | None = None
+        self.trials: list[tuple[int, TrialEnd]] = []
+        self.outcomes = dict.fromkeys(Outcome, 0)
+        self.threshold: ThresholdSet | None = None
+        self.calibration: CalibrationResult | None = None
+        self.licks = Ring(np.int64, TICKS)
+        self.wheel = Ring(WHEEL, TICKS)
+        self.rewards = Ring(np.int64, TICKS)
+        self.n_licks = 0
+        self.n_rewards = 0
+        self.ledger: deque[tuple[int, LedgerEntry]] = deque(maxlen=LISTED)
+        self.ledger_counts: Counter[LedgerKind] = Counter()
+        self.notes: deque[tuple[int, str]] = deque(maxlen=LISTED)
+        self.processes: deque[tuple[int, ProcessEvent]] = deque(maxlen=LISTED)
+        self.events: deque[tuple[int, LoopEvent]] = deque(maxlen=LISTED)
+        self.lights: dict[str, ProcessEvent] = {}
+        self.latencies = Latencies()
+        self.revision = 0
+
+    # -- fed ---------------------------------------------------------------------------------
+
+    def take(self, chunk: HistoryChunk) -> None:
+        """Take a chunk of the history in; chunks come in order, each once."""
+        before = self.revision
+        for info in chunk.infos:
+            self._describe(info)
+        if chunk.decisions:
+            self.decisions.extend(np.frombuffer(chunk.decisions, DECISION_COLUMNS))
+            self.revision += 1
+        self.latencies.take(chunk)
+        if self.fluorescence is not None:
+            for column in chunk.columns:
+                values = np.frombuffer(column.values, "<f4")
+                self.fluorescence.add(column.plane, column.t_ns, values)
+        if chunk.commands:
+            self.command = chunk.commands[-1]
+        for timed in chunk.trials:
+            self.trials.append(timed)
+            self.outcomes[timed[1].outcome] += 1
+        for entry in chunk.ledger:
+            self.ledger.append(entry)
+            self.ledger_counts[entry[1].kind] += entry[1].count
+        self._take_board(chunk.board)
+        for event in chunk.events:
+            self.events.append(event)
+            if isinstance(event[1], ThresholdSet):
+                self.threshold = event[1]
+        for _, self.calibration in chunk.calibrations:
+            pass
+        for process in chunk.processes:
+            self.processes.append(process)
+            self.lights[process[1].name] = process[1]
+        self.notes.extend(chunk.notes)
+        self.start = chunk.start or self.start
+        self.screen = chunk.screen or self.screen
+        self.end = chunk.end or self.end
+        if chunk.frames or chunk.board or chunk.ledger or chunk.processes or chunk.end:
+            self.revision = before + 1
+
+    def take_telemetry(self, telemetry: Telemetry) -> None:
+        """Take the newest snapshot of control in."""
+        self.telemetry = telemetry
+
+    def _describe(self, info: StreamInfo) -> None:
+        known, self.info = self.info, info
+        if known is not None and known.rois == info.rois:
+            return
+        planes = [
+            np.array([place for place, roi in enumerate(info.rois) if roi.plane == plane], np.intp)
+            for plane in range(info.n_planes)
+        ]
+        rate_hz = min(COLUMNS_PER_S, info.plane_rate_hz)
+        most = max(60, HELD_VALUES // max(1, len(info.rois)))
+        self.fluorescence = FluorescenceRing(planes, min(most, round(SHOWN_S * rate_hz)))
+
+    def _take_board(self, events: tuple[BoardEvent, ...]) -> None:
+        licks, wheel, rewards = [], [], []
+        for event in events:
+            match event.kind:
+                case BoardEventKind.LICK if event.value:
+                    licks.append(event.t_host_ns)
+                case BoardEventKind.WHEEL:
+                    wheel.append((event.t_host_ns, event.value))
+                case kind if kind in GIVEN:
+                    rewards.append(event.t_host_ns)
+        self.n_licks += len(licks)
+        self.n_rewards += len(rewards)
+        if licks:
+            self.licks.extend(np.array(licks, np.int64))
+        if wheel:
+            self.wheel.extend(np.array(wheel, WHEEL))
+        if rewards:
+            self.rewards.extend(np.array(rewards, np.int64))
+
+    # -- read --------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> TaskState | None:
+        """Of the task, as last decided; None before the first decision."""
+        return TaskState(int(self.decisions.rows[-1]["state"])) if len(self.decisions) else None
+
+    @property
+    def session_s(self) -> float:
+        """Since the first frame, s; frame time."""
+        if self.info is None or not len(self.decisions):
+            return 0.0
+        return max(0.0, float(self.decisions.rows[-1]["frame_id"])) / self.info.rate_hz
+
+    @property
+    def t(self) -> float:
+        """Threshold of s3; NaN where unknown."""
+        return self.threshold.t if self.threshold is not None else self._given("t")
+
+    @property
+    def lo(self) -> float:
+        """Zero of the angle, in the unit of s3; NaN where unknown."""
+        return self.threshold.lo if self.threshold is not None else self._given("lo")
+
+    @property
+    def lost_frames(self) -> int:
+        """Ids that never came."""
+        return self.ledger_counts[LedgerKind.GAP]
+
+    def _given(self, name: str) -> float:
+        given = self.session.experiment.threshold if self.session is not None else None
+        return float("nan") if given is None else float(getattr(given, name))
+
+    def places(self, labels: tuple[str, ...]) -> NDArray[np.intp]:
+        """Places of these ROIs in the ROI table; those that the stream lacks are left out."""
+        if self.info is None:
+            return np.array([], np.intp)
+        known = {roi.label: place for place, roi in enumerate(self.info.rois)}
+        return np.array([known[label] for label in labels if label in known], np.intp)

@@ -1,0 +1,28 @@
+"""Which pages the window has, in order."""
+
+from bci.gui.day import Day
+from bci.gui.step import Step
+from bci.gui.steps.baseline import BaselineStep
+from bci.gui.steps.end import EndStep
+from bci.gui.steps.ensembles import EnsemblesStep
+from bci.gui.steps.field_of_view import FieldOfViewStep
+from bci.gui.steps.rig import RigStep
+from bci.gui.steps.session import SessionStep
+from bci.gui.window import OperatorWindow
+
+STEPS: tuple[type[Step], ...] = (
+    RigStep,
+    FieldOfViewStep,
+    BaselineStep,
+    EnsemblesStep,
+    SessionStep,
+    EndStep,
+)
+"""The way of a day."""
+PAGES: tuple[type[Step], ...] = ()
+"""What stands beside it: settings, subjects, replay."""
+
+
+def make_window(day: Day) -> OperatorWindow:
+    """The window with all its pages."""
+    return OperatorWindow(day, [step(day) for step in STEPS], [page(day) for page in PAGES])

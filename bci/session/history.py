@@ -1,0 +1,136 @@
+"""The session's history, served from its journal to whoever looks on; control is never asked."""
+
+import logging
+import threading
+from pathlib import Path
+from time import perf_counter_ns
+from types import TracebackType
+
+import msgspec
+import zmq
+
+from bci.recording.folder import JOURNAL
+from bci.recording.history import HistoryChunk, HistoryReader, HistoryRequest
+from bci.recording.tail import JournalTail
+from bci.stream.errors import StreamError
+from bci.stream.priority import Urgency, hurry
+from bci.stream.sockets import bind, open_socket, wait_readable
+
+log = logging.getLogger("bci.history")
+
+_QUEUE = 16
+_TURN_MS = 50
+_NOTHING_YET = HistoryChunk(0, True)
+
+
+class HistoryServer:
+    """Answers what came since a position, from a thread of its own.
+
+    Parameters
+    ----------
+    folder
+        Of the session; its journal may come later.
+    host, port, exposed
+        As in `FramePublisher`.
+    """
+
+    def __init__(
+        self, folder: Path, *, host: str = "127.0.0.1", port: int = 0, exposed: bool = False
+    ) -> None:
+        self._path = folder / JOURNAL
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = open_socket(zmq.ROUTER, queue=_QUEUE, context=self._context)
+        self.endpoint = bind(self._socket, host, port, exposed=exposed)
+        self._reader: HistoryReader | None = None
+        self._tail: JournalTail | None = None
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(HistoryRequest)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "HistoryServer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End; a second call does nothing."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._thread.join()
+        self._socket.close(0)
+        self._context.term()
+        if self._tail is not None:
+            self._tail.close()
+
+    def _run(self) -> None:
+        # who looks on waits, not the session
+        hurry(Urgency.USUAL)
+        while not self._closing.is_set():
+            if not self._socket.poll(_TURN_MS):
+                continue
+            line, *parts = self._socket.recv_multipart()
+            try:
+                request = self._decoder.decode(parts[0] if len(parts) == 1 else b"")
+            except msgspec.MsgspecError as error:
+                log.warning("history: not a request: %s", error)
+                continue
+            self._socket.send_multipart([line, self._encoder.encode(self._answer(request))])
+
+    def _answer(self, request: HistoryRequest) -> HistoryChunk:
+        if self._reader is None:
+            try:
+                self._tail = JournalTail(self._path)
+            except FileNotFoundError:
+                return _NOTHING_YET
+            self._reader = HistoryReader(self._tail)
+        return self._reader.read(request)
+
+
+class HistoryClient:
+    """The end of a window; for one thread.
+
+    Parameters
+    ----------
+    endpoint
+        Of the `HistoryServer`.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._socket = open_socket(zmq.DEALER, queue=_QUEUE)
+        self._socket.connect(endpoint)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(HistoryChunk)
+
+    def ask(self, request: HistoryRequest, timeout_s: float = 2.0) -> HistoryChunk:
+        """The next chunk.
+
+        Raises
+        ------
+        StreamError
+            Where the supervisor does not answer.
+        """
+        deadline_ns = perf_counter_ns() + int(timeout_s * 1e9)
+        self._socket.send(self._encoder.encode(request))
+        if wait_readable(self._socket, max(0.0, (deadline_ns - perf_counter_ns()) / 1e9)):
+            try:
+                return self._decoder.decode(self._socket.recv_multipart()[-1])
+            except msgspec.MsgspecError as error:
+                raise StreamError(
+                    f"{self._endpoint} answered something unreadable ({error}): the window and "
+                    "the session are of different versions of the program."
+                ) from error
+        raise StreamError(f"{self._endpoint}: no history within {timeout_s:g} s")
+
+    def close(self) -> None:
+        """Give the socket back; a second call does nothing."""
+        self._socket.close(0)

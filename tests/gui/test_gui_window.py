@@ -1,0 +1,35 @@
+"""The window: its pages, its size, its closing."""
+
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+from running_session import DEMO
+
+from bci.gui.day import Day, Phase
+from bci.gui.pages import make_window
+from bci.gui.theme import scale_of
+from bci.gui.window import OperatorWindow
+
+
+@pytest.fixture
+def window(qtbot: QtBot, tmp_path: Path) -> OperatorWindow:
+    window = make_window(Day(DEMO, root=tmp_path))
+    qtbot.addWidget(window)
+    window.show()
+    return window
+
+
+def test_every_page_can_be_shown_before_any_session(window: OperatorWindow, qtbot: QtBot) -> None:
+    assert window.day.phase is Phase.SETTING_UP
+    for place, page in enumerate(window.pages):
+        window.show_page(place)
+        assert window.page is page
+        with qtbot.waitSignal(window.day.ticked):
+            pass
+
+
+def test_text_grows_with_the_window() -> None:
+    assert scale_of(1280, 800) == 1.0
+    assert scale_of(1920, 1200) == 1.5
+    assert scale_of(800, 600) == 1.0
