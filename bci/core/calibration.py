@@ -146,10 +146,7 @@ def calibrate(
             raise BaselineRefused(
                 "the guards of experiment.guards hold at no frame of the baseline: relax them"
             )
-    rng = np.random.default_rng(settings.seed)
-    starts = rng.integers(0, len(trace) - run_frames + 1, size=settings.n_pseudo_trials)
-    could_hit = np.where(eligible, trace, -inf)
-    maxima = sliding_window_view(could_hit, run_frames)[starts].max(axis=1)
+    maxima = pseudo_trial_maxima(np.where(eligible, trace, -inf), run_frames, settings)
     if settings.rule == "success_fraction":
         fresh_t = _smallest_threshold(maxima, lo, settings)
     else:
@@ -182,6 +179,24 @@ def calibrate(
         warnings=_warnings(trace, lo, sigma),
         guards=levels,
     )
+
+
+def pseudo_trial_maxima(
+    s3: NDArray[np.float64], run_frames: int, settings: Calibration
+) -> NDArray[np.float64]:
+    """Largest s3 of every pseudo-trial, shape (n_pseudo_trials,).
+
+    Parameters
+    ----------
+    s3
+        As in `calibrate`, −inf at frames that cannot be hits.
+    run_frames, settings
+        As in `calibrate`: the same seed draws the same pseudo-trials.
+    """
+    rng = np.random.default_rng(settings.seed)
+    starts = rng.integers(0, len(s3) - run_frames + 1, size=settings.n_pseudo_trials)
+    maxima: NDArray[np.float64] = sliding_window_view(s3, run_frames)[starts].max(axis=1)
+    return maxima
 
 
 def _hits_allowed(n_frames: int, plane_rate_hz: float, settings: Calibration) -> int:
