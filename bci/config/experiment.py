@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from bci.config.ensembles import EnsembleChoice
 from bci.config.model import Settings
 
 NonNegativeFloat = Annotated[float, Field(ge=0)]
@@ -190,6 +191,7 @@ class Experiment(Settings):
     baseline: Baseline | None = None
     """None: no baseline block; `threshold` is then needed."""
     threshold: Threshold | None = None
+    ensembles: EnsembleChoice = EnsembleChoice()
     calibration: Calibration = Calibration()
     guards: Guards = Guards()
     task: Task = Task()
