@@ -46,7 +46,10 @@ class CalibrationResult(msgspec.Struct, frozen=True):
     guards
         Levels of the guards; None where they need none.
     chance, chance_low, chance_high
-        Predicted accuracy of a passive animal and its interval of 95 %, 0–1; NaN until predicted.
+        Predicted accuracy of a passive animal at t and its interval of 95 %, 0–1; NaN until
+        predicted, the interval also where the baseline is too short for one.
+    chance_trials
+        Hits and misses that it was predicted from; -1 until predicted.
     """
 
     t: float
@@ -64,6 +67,23 @@ class CalibrationResult(msgspec.Struct, frozen=True):
     chance: float = nan
     chance_low: float = nan
     chance_high: float = nan
+    chance_trials: int = -1
+
+    @property
+    def told_chance(self) -> tuple[float, float, float]:
+        """Chance and its interval, all NaN where there is no interval: nothing to compare with."""
+        told = (self.chance, self.chance_low, self.chance_high)
+        return (nan, nan, nan) if self.chance_low != self.chance_low else told
+
+    @property
+    def chance_words(self) -> str:
+        """Chance with its interval, for people."""
+        if self.chance_trials < 0:
+            return "not predicted yet"
+        chance, low, high = (100 * value for value in self.told_chance)
+        if chance != chance:
+            return "unknown, the baseline is too short"
+        return f"{chance:.0f} % ({low:.0f}–{high:.0f} %)"
 
     @property
     def threshold(self) -> ThresholdSet:
@@ -77,6 +97,7 @@ class CalibrationResult(msgspec.Struct, frozen=True):
             chance=chance.chance,
             chance_low=chance.low,
             chance_high=chance.high,
+            chance_trials=chance.n_trials,
             warnings=(*self.warnings, *chance.warnings),
         )
 

@@ -43,9 +43,19 @@ class Chance(msgspec.Struct, frozen=True):
     n_trials: int
 
     @property
+    def is_known(self) -> bool:
+        """True where there is an interval: a chance without one is a handful of trials."""
+        return self.low == self.low
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What an operator should look at, in words."""
-        if self.chance != self.chance or USUAL[0] <= self.chance <= USUAL[1]:
+        if not self.is_known:
+            return (
+                f"the baseline is too short to predict chance: it holds {self.n_trials} trials, "
+                "and must be two of experiment.calibration.chance_block_s long",
+            )
+        if USUAL[0] <= self.chance <= USUAL[1]:
             return ()
         return (
             f"predicted chance is {self.chance:.2f}, outside {USUAL[0]:g}–{USUAL[1]:g}: "

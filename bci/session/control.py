@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from contextlib import ExitStack
-from math import inf
+from math import inf, nan
 from pathlib import Path
 
 from bci.config.load import settings_hash
@@ -16,7 +16,6 @@ from bci.core.loop_types import (
     EpochStarted,
     LedgerKind,
     Malformed,
-    Outcome,
     ScreenBack,
     Stalled,
     Start,
@@ -375,22 +374,25 @@ class _Control:
         now_ns = time.perf_counter_ns()
         if decision is None:
             return Telemetry(now_ns, "STARTING", screen=self._screen.light, board=board)
-        loop, outcomes, frames = runner.loop, tally.outcomes, self._frames
+        loop, frames, performance = runner.loop, self._frames, runner.performance.now
         found = runner.calibration
         return Telemetry(
             t_ns=now_ns,
             state=decision.state.name,
             trial=decision.trial,
-            n_trials=sum(outcomes.values()),
-            hits=outcomes[Outcome.HIT],
-            misses=outcomes[Outcome.MISS],
-            hit_rate=tally.hit_rate,
+            n_trials=performance.n_trials,
+            hits=performance.hits,
+            misses=performance.misses,
+            hit_rate=performance.accuracy,
+            performance=performance,
             rewards_done=tally.rewards_done,
             volume_ul=tally.volume_ul,
             s3=decision.s3,
             t=loop.t,
             lo=loop.lo,
-            chance=(found.chance, found.chance_low, found.chance_high) if found else NO_CHANCE,
+            chance=found.told_chance if found else NO_CHANCE,
+            chance_t=found.t if found else nan,
+            chance_words=found.chance_words if found else "",
             angle_deg=decision.angle_deg,
             latency_ms=self._percentiles,
             lost_frames=tally.lost_frames,

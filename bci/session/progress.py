@@ -11,19 +11,15 @@ BETWEEN = "  │  "
 SHOWN_STAGES = {"received_to_sent": "decide", "sent_to_flip": "flip"}
 
 
-def status_lines(telemetry: Telemetry) -> tuple[str, str]:
-    """The session at one moment: the task, and how well the computer keeps up."""
+def status_lines(telemetry: Telemetry) -> tuple[str, str, str]:
+    """The session at one moment: the task, the animal, and how well the computer keeps up."""
     t = telemetry
-    rate = f"{100 * t.hit_rate:.0f} %" if t.hits + t.misses else "–"
-    chance, low, high = (100 * value for value in t.chance)
-    if chance == chance:
-        rate += f" (chance {chance:.0f} %"
-        rate += f", {low:.0f}–{high:.0f} %)" if low == low else ")"
+    early = f" ({t.performance.early_hits} early)" if t.performance.early_hits else ""
     task = [
         f"{t.session_s:6.1f} s",
         f"{t.state.lower():8s} {100 * t.progress:3.0f} %",
         f"trial {t.trial}",
-        f"hits {t.hits}  misses {t.misses}  rate {rate}",
+        f"hits {t.hits}{early}  misses {t.misses}",
         f"rewards {t.rewards_done} ({t.volume_ul:g} µl)",
     ]
     computer = [
@@ -32,7 +28,32 @@ def status_lines(telemetry: Telemetry) -> tuple[str, str]:
         if stage in t.latency_ms
     ]
     lost = f"lost {t.lost_frames}"
-    return BETWEEN.join(task), BETWEEN.join([lost, *computer, *lights_not_ok(t)])
+    return (
+        BETWEEN.join(task),
+        BETWEEN.join(performance_words(t)),
+        BETWEEN.join([lost, *computer, *lights_not_ok(t)]),
+    )
+
+
+def performance_words(telemetry: Telemetry) -> list[str]:
+    """How the animal does, and what a passive one would; nothing before the first trial."""
+    p, chance = telemetry.performance, telemetry.chance_words
+    words = []
+    if p.accuracy == p.accuracy:
+        low, high = 100 * p.accuracy_low, 100 * p.accuracy_high
+        words.append(f"accuracy {100 * p.accuracy:.0f} % ({low:.0f}–{high:.0f} %)")
+    if chance:
+        raised = telemetry.t != telemetry.chance_t
+        words.append(f"chance {chance}{f' at T {telemetry.chance_t:.3g}' if raised else ''}")
+    if p.rewards:
+        per_min = f"{p.rewards_per_min:.1f} rewards/min ({p.rewards_per_run_min:.1f} of RUN)"
+        words.append(per_min)
+    if p.hits:
+        words.append(f"hit in {p.time_to_hit_s:.1f} s")
+    if p.p_plus == p.p_plus:
+        minus = f"  P− {p.p_minus:.3g}" if p.p_minus == p.p_minus else ""
+        words.append(f"P+ {p.p_plus:.3g}{minus}")
+    return words
 
 
 def lights_not_ok(telemetry: Telemetry) -> list[str]:
@@ -90,10 +111,11 @@ class TerminalProgress:
         lines = status_lines(telemetry)
         if self._live is not None:
             below = "\n         "
-            self._live.update(Text(below.join(lines), no_wrap=True, overflow="ellipsis"))
+            text = Text(below.join(filter(None, lines)), no_wrap=True, overflow="ellipsis")
+            self._live.update(text)
         elif telemetry.session_s >= self._next_s or lights_not_ok(telemetry) != lights_not_ok(seen):
             self._next_s = telemetry.session_s + EVERY_S
-            self._say(BETWEEN.join(lines))
+            self._say(BETWEEN.join(filter(None, lines)))
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

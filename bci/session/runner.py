@@ -15,6 +15,7 @@ from bci.core.loop_types import (
     Stop,
     TaskState,
 )
+from bci.core.performance import PerformanceMeter
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.journal import Journal
 from bci.recording.records import SequencedEvent, Topic
@@ -49,6 +50,8 @@ class LoopRunner:
     ----------
     loop
         The closed loop.
+    performance
+        How the animal does.
     newest
         Last decision.
     calibration
@@ -65,6 +68,7 @@ class LoopRunner:
         tally: Tally,
     ) -> None:
         self.loop = ClosedLoop(session, info)
+        self.performance = PerformanceMeter(info.rate_hz)
         self.newest: Decision | None = None
         self.calibration: CalibrationResult | None = None
         self.failure: str | None = None
@@ -140,6 +144,8 @@ class LoopRunner:
         self.newest = decision
         self._journal.append(Topic.DECISION, decision)
         self._tally.decide(decision)
+        decoder = self.loop.decoder
+        self.performance.take(decision, decoder.signal, decoder.layout.n_plus)
 
     def _calibrate(self) -> None:
         """T and lo from the baseline that has just ended; takes milliseconds, with guards tens."""
@@ -169,12 +175,7 @@ class LoopRunner:
         before = self.calibration.warnings if self.calibration else ()
         for warning in result.warnings[len(before) :]:
             log.warning("calibration: %s", warning)
-        log.info(
-            "predicted chance %.2f (%.2f–%.2f)",
-            result.chance,
-            result.chance_low,
-            result.chance_high,
-        )
+        log.info("predicted chance at T = %.3f: %s", result.t, result.chance_words)
         self.calibration = result
         self._journal.append(Topic.CALIBRATION, result)
 

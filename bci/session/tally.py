@@ -1,15 +1,13 @@
-"""Counts of the session so far, for people to watch."""
+"""Counts of rewards and faults so far, for people to watch."""
 
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
-from bci.core.loop_types import Decision, LedgerEntry, LedgerKind, Outcome
+from bci.core.loop_types import Decision, LedgerEntry, LedgerKind
 
 
 class Tally:
-    """Trials, rewards and faults, counted from decisions and board events."""
+    """Rewards and faults, counted from decisions and board events."""
 
     def __init__(self) -> None:
-        self.outcomes = dict.fromkeys(Outcome, 0)
-        self.early_hits = 0
         self.rewards_done = 0
         self.volume_ul = 0.0
         self.lost_frames = 0
@@ -18,17 +16,8 @@ class Tally:
         self.last_ledger = ""
         self._volumes_ul: dict[int, float] = {}
 
-    @property
-    def hit_rate(self) -> float:
-        """Hits of all trials that ended in hit or miss; 0 before the first."""
-        ended = self.outcomes[Outcome.HIT] + self.outcomes[Outcome.MISS]
-        return self.outcomes[Outcome.HIT] / ended if ended else 0.0
-
     def decide(self, decision: Decision) -> None:
         """Take a decision in."""
-        if decision.trial_end is not None:
-            self.outcomes[decision.trial_end.outcome] += 1
-            self.early_hits += decision.trial_end.early
         if decision.reward is not None:
             self.ask(decision.reward)
         for entry in decision.ledger:

@@ -3,6 +3,7 @@
 import msgspec
 import zmq
 
+from bci.core.performance import Performance
 from bci.stream.sockets import bind, open_socket, wait_readable
 
 _QUEUE = 16
@@ -21,13 +22,17 @@ class Telemetry(msgspec.Struct, frozen=True):
     hits, misses
         Outcomes so far.
     hit_rate
-        Hits over trials; NaN before the first outcome.
+        Hits over hits and misses; NaN before the first outcome.
+    performance
+        How the animal does, with intervals.
     rewards_done, volume_ul
         Rewards that the board has finished, and their volume.
     s3, t, lo
         Read-out, threshold and zero, dF/F; NaN where unknown.
-    chance
-        Predicted chance and its interval, 0-1; NaN where unknown.
+    chance, chance_t
+        Predicted chance and its interval, 0-1, all NaN where there is none; the T it is for.
+    chance_words
+        The same for people, or why there is none; empty without a baseline.
     angle_deg
         As the screen shows it.
     latency_ms
@@ -51,12 +56,15 @@ class Telemetry(msgspec.Struct, frozen=True):
     hits: int = 0
     misses: int = 0
     hit_rate: float = float("nan")
+    performance: Performance = Performance()
     rewards_done: int = 0
     volume_ul: float = 0.0
     s3: float = float("nan")
     t: float = float("nan")
     lo: float = float("nan")
     chance: tuple[float, float, float] = NO_CHANCE
+    chance_t: float = float("nan")
+    chance_words: str = ""
     angle_deg: float = float("nan")
     latency_ms: dict[str, tuple[float, float]] = {}
     lost_frames: int = 0

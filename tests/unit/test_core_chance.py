@@ -88,13 +88,19 @@ def test_baseline_of_less_than_two_blocks_gives_no_interval() -> None:
     assert found.n_trials > 0
     assert isnan(found.low)
     assert isnan(found.high)
+    assert "too short to predict chance" in found.warnings[0]
+    result = calibrate(passive(5, 1800), RULES.run_frames, experiment_of().calibration)
+    assert result.chance_words == "not predicted yet"
+    told = result.with_chance(found)
+    assert all(map(isnan, told.told_chance)), "a handful of trials is nothing to compare with"
+    assert told.chance_words == "unknown, the baseline is too short"
 
 
 def test_baseline_without_a_whole_trial_gives_no_chance() -> None:
     found = predicted(np.zeros(100), experiment_of(), 0.5)
     assert isnan(found.chance)
     assert found.n_trials == 0
-    assert found.warnings == ()
+    assert "too short to predict chance: it holds 0 trials" in found.warnings[0]
 
 
 @pytest.mark.parametrize(("t", "told"), [(0.01, "1.00"), (9.0, "0.00")])
@@ -136,3 +142,5 @@ def test_result_with_chance_is_stored_and_one_of_before_reads_as_unknown() -> No
     old = msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=CalibrationResult)
     assert old.t == result.t
     assert isnan(old.chance_high)
+    assert whole.told_chance == (0.7, 0.5, 0.9)
+    assert whole.chance_words == "70 % (50–90 %)"

@@ -121,7 +121,7 @@ def test_session_stopped_in_its_baseline_has_a_report(tmp_path: Path) -> None:
     session.close("enough")
     page = Page(write_report(tmp_path))
     assert page.row("hit") == ["0"]
-    assert page.row("hit rate") == ["–"]
+    assert page.row("accuracy") == ["–"]
 
 
 def test_journal_that_was_cut_short_says_so(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 import io
-from math import nan
 
 import pytest
 from rich.console import Console
 
+from bci.core.performance import Performance
 from bci.session.progress import TerminalProgress, status_lines, trials_ended
 from bci.stream.telemetry import Telemetry
 
@@ -25,19 +25,34 @@ def test_every_trial_that_ended_is_told_once(now: Telemetry, told: str) -> None:
     assert trials_ended(snapshot(4, 2, 2), now) == told
 
 
-@pytest.mark.parametrize(
-    ("chance", "told"),
-    [
-        ((0.45, 0.27, 0.624), "rate 60 % (chance 45 %, 27–62 %)"),
-        ((0.45, nan, nan), "rate 60 % (chance 45 %)"),
-        ((nan, nan, nan), "rate 60 %  "),
-    ],
-)
-def test_hit_rate_stands_beside_the_predicted_chance(
-    chance: tuple[float, float, float], told: str
-) -> None:
-    telemetry = Telemetry(0, "RUN", hits=3, misses=2, hit_rate=0.6, chance=chance)
-    assert told in status_lines(telemetry)[0]
+def test_performance_stands_beside_the_predicted_chance() -> None:
+    performance = Performance(
+        hits=3, misses=2, early_hits=1, accuracy=0.6, accuracy_low=0.231, accuracy_high=0.882,
+        rewards=3, rewards_per_min=2.04, rewards_per_run_min=5.26, time_to_hit_s=3.14,
+        p_plus=0.1234, p_minus=0.0567,
+    )  # fmt: skip
+    telemetry = Telemetry(
+        0, "RUN", hits=3, misses=2, performance=performance, t=0.3, chance_t=0.3,
+        chance_words="45 % (27–62 %)",
+    )  # fmt: skip
+    task, animal, _ = status_lines(telemetry)
+    assert "hits 3 (1 early)  misses 2" in task
+    assert animal.split("  │  ") == [
+        "accuracy 60 % (23–88 %)",
+        "chance 45 % (27–62 %)",
+        "2.0 rewards/min (5.3 of RUN)",
+        "hit in 3.1 s",
+        "P+ 0.123  P− 0.0567",
+    ]
+
+
+def test_chance_of_another_t_than_the_present_one_says_so() -> None:
+    telemetry = Telemetry(0, "RUN", t=0.35, chance_t=0.3, chance_words="45 % (27–62 %)")
+    assert status_lines(telemetry)[1] == "chance 45 % (27–62 %) at T 0.3"
+
+
+def test_nothing_is_told_of_an_animal_before_its_first_trial() -> None:
+    assert status_lines(Telemetry(0, "BASELINE"))[1] == ""
 
 
 def test_a_stream_that_stands_still_is_told_though_session_time_does_too() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from bci.analysis.report.figures import Course, course_figure, latency_figure, outcome_figure
 from bci.analysis.report.html import (
+    Rows,
     document,
     facts,
     figure_html,
@@ -25,14 +26,16 @@ from bci.analysis.report.tables import (
     latency_rows,
     ledger_rows,
     note_rows,
+    performance_rows,
     process_rows,
     reward_rows,
-    trial_rows,
     version_rows,
 )
 from bci.config import dump_session
+from bci.core.decoding.registry import SIGNAL_UNITS
 from bci.core.loop_types import LedgerKind, Outcome
 from bci.recording.folder import REPORT, replace_file
+from bci.recording.performance import performance_of
 from bci.recording.rewards import RewardHistory, reward_histories
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
@@ -81,7 +84,7 @@ def _page(record: SessionRecord) -> str:
             _tiles(record, spans, rewards, stages),
             *_pictures(record, axis, spans, rewards),
             '<div class="columns">',
-            section("Trials", facts(trial_rows(spans))),
+            section("Trials", facts(_performance(record))),
             section("Calibration", facts(calibration_rows(record)) or "<p>None.</p>"),
             "</div>",
             section("Rewards", table(_REWARD_HEAD, reward_rows(rewards))),
@@ -162,6 +165,12 @@ def _tiles(
     if stages and not _lossless(record):
         shown.append((f"{stages[-1].percentiles_ms[2]:.3g} ms", f"p99, {stages[-1].name}"))
     return tiles(shown)
+
+
+def _performance(record: SessionRecord) -> Rows:
+    experiment = record.session.experiment
+    unit = SIGNAL_UNITS[experiment.decoder.signal]
+    return performance_rows(performance_of(record), experiment.task.early_hit_frames, unit)
 
 
 def _pictures(

@@ -9,12 +9,11 @@ import numpy as np
 from bci.analysis.report.html import Rows
 from bci.analysis.report.latency import StageTimes
 from bci.core.board_types import BoardEventKind
-from bci.core.calibration import CalibrationResult
 from bci.core.loop_types import LedgerEntry, LedgerKind, Outcome
+from bci.core.performance import Performance
 from bci.recording.rewards import RewardHistory
 from bci.recording.session_record import SessionRecord, Timed
 from bci.recording.time_axis import TimeAxis
-from bci.recording.trial_times import TrialSpan
 
 FATES = ("done", "failed", "unknown", "open")
 
@@ -40,34 +39,43 @@ def calibration_rows(record: SessionRecord) -> Rows:
         ("mean, SD (mirrored)", f"{found.mu:.4f}, {found.sigma:.4f} dF/F"),
         ("z of T", f"{found.z_t:.2f}"),
         ("pseudo-trials that reach T", f"{100 * found.success_fraction:.1f} %"),
-        ("predicted chance", _chance(found)),
+        ("predicted chance at T", found.chance_words),
         ("baseline", f"{found.n_frames} frames, {found.n_frames / rate_hz:.1f} s"),
         ("pseudo-trial", f"{found.run_frames} frames, {found.run_frames / rate_hz:.2f} s"),
         *(("warning", warning) for warning in found.warnings),
     ]
 
 
-def _chance(found: CalibrationResult) -> str:
-    if found.chance != found.chance:
-        return "not predicted"
-    if found.chance_low != found.chance_low:
-        return f"{100 * found.chance:.1f} % (baseline too short for an interval)"
-    low, high = 100 * found.chance_low, 100 * found.chance_high
-    return f"{100 * found.chance:.1f} % (95 %: {low:.1f}–{high:.1f} %)"
+def performance_rows(found: Performance, early_frames: int, unit: str) -> Rows:
+    """Trials by outcome, accuracy, rewards a minute, time to hit, activity.
 
-
-def trial_rows(spans: Sequence[TrialSpan]) -> Rows:
-    """Trials by outcome, hit rate, times to hit."""
-    counts = Counter(span.end.outcome for span in spans)
-    ended = counts[Outcome.HIT] + counts[Outcome.MISS]
-    times_s = [span.end.time_to_hit_s for span in spans if span.end.outcome is Outcome.HIT]
-    early = sum(span.end.early for span in spans)
-    rows: Rows = [(outcome.value, str(counts[outcome])) for outcome in Outcome]
-    rows.append(("hit rate", f"{100 * counts[Outcome.HIT] / ended:.1f} %" if ended else "–"))
-    if times_s:
-        rows.append(("median time to hit", f"{np.median(times_s):.2f} s"))
-    rows.append(("early hits", str(early)))
+    Parameters
+    ----------
+    early_frames
+        `experiment.task.early_hit_frames`.
+    unit
+        Of the signal.
+    """
+    counts = (found.hits, found.misses, found.aborts)
+    low, high = 100 * found.accuracy_low, 100 * found.accuracy_high
+    accuracy = f"{100 * found.accuracy:.1f} % (95 %: {low:.1f}–{high:.1f} %)"
+    rows: Rows = [(name.value, str(n)) for name, n in zip(Outcome, counts, strict=True)]
+    rows += [
+        (f"hits in the first {early_frames} frames", str(found.early_hits)),
+        ("accuracy", accuracy if found.hits + found.misses else "–"),
+        ("rewards a minute", _per_minute(found.rewards_per_min, found.session_s, "session")),
+        ("", _per_minute(found.rewards_per_run_min, found.run_s, "RUN")),
+    ]
+    if found.hits:
+        rows.append(("median time to hit", f"{found.time_to_hit_s:.2f} s"))
+    for name, activity in (("P+", found.p_plus), ("P−", found.p_minus)):
+        if activity == activity:
+            rows.append((f"mean activity of {name}", f"{activity:.4g} {unit}"))
     return rows
+
+
+def _per_minute(rate: float, seconds: float, of: str) -> str:
+    return f"{rate:.2f} over {seconds / 60:.1f} min of {of}" if seconds else "–"
 
 
 def reward_rows(histories: Sequence[RewardHistory]) -> Rows:

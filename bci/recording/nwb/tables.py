@@ -17,7 +17,7 @@ TRIAL_COLUMNS = {
     "outcome": "hit, miss or abort.",
     "time_to_hit_s": "Frame time from the trial's start to the hit, seconds; NaN where none.",
     "threshold": "T of the trial: hit at s3 >= T, dF/F.",
-    "chance": "Predicted accuracy of a passive animal; NaN: not predicted.",
+    "chance": "Predicted accuracy of a passive animal; NaN: none, or too short a baseline.",
     "session_type": "Rule of feedback.",
     "light": "Light for the opsin: none, or when it was on.",
     "trial": "Number of the trial in the session, from 1.",
@@ -35,7 +35,7 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
     for name, description in TRIAL_COLUMNS.items():
         file.add_trial_column(name, description)
     # the newest of a T stands: the first is written before its chance is predicted
-    chances = {found.t: found.chance for found in record.calibrations}
+    chances = {found.t: found.told_chance[0] for found in record.calibrations}
     for span in spans:
         end: TrialEnd = span.end
         file.add_trial(
