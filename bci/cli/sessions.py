@@ -152,9 +152,12 @@ def verify(folder: Folder, json_file: Json = None) -> None:
 def recover(folder: Folder, json_file: Json = None) -> None:
     """Make a journal that was cut short or damaged whole again; the original is kept."""
     from bci.recording.recover import recover as recover_folder
+    from bci.recording.settled_rewards import settle_rewards
 
     report = recover_folder(folder)
     told().print(str(report), markup=False, highlight=False, soft_wrap=True)
+    if added := settle_rewards(folder):
+        told().print(f"{added} rewards brought into the subject's ledger", highlight=False)
     write_json(json_file, report)
 
 
@@ -192,7 +195,8 @@ def _run(
         console.print(
             f"{summary['trials']} trials, {summary['hits']} hits, {summary['misses']} misses, "
             f"{f'{cut_off} cut off, ' if cut_off else ''}"
-            f"{summary['rewards_done']} rewards ({summary['volume_ul']:g} µl), "
+            f"{summary['rewards_done']} rewards ({summary['volume_ul']:g} µl, "
+            f"{summary['today_ul']:g} µl today), "
             f"{summary['lost_frames']} frames lost",
             markup=False,
             highlight=False,

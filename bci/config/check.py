@@ -10,7 +10,7 @@ from bci.config.session import Session
 
 def faults_of(session: Session) -> list[Fault]:
     """Every rule between keys that the session breaks."""
-    rules = (decoder_faults, _guards, _calibration, _threshold, _times, _plane, _rig)
+    rules = (decoder_faults, _guards, _calibration, _threshold, _cap, _times, _plane, _rig)
     return [fault for rule in rules for fault in rule(session)]
 
 
@@ -107,6 +107,22 @@ def _threshold(session: Session) -> list[Fault]:
             )
         )
     return faults
+
+
+def _cap(session: Session) -> list[Fault]:
+    task = session.experiment.task
+    key = "experiment.task.daily_cap_ul"
+    if task.daily_cap_ul is None or task.daily_cap_ul >= task.reward_ul:
+        return []
+    return [
+        Fault(
+            key,
+            task.daily_cap_ul,
+            f"must be at least experiment.task.reward_ul = {task.reward_ul:g}",
+            "raise it, or give smaller drops",
+            ("experiment.task.reward_ul",),
+        )
+    ]
 
 
 def _times(session: Session) -> list[Fault]:

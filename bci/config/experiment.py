@@ -141,6 +141,9 @@ class Task(Settings):
     black_s: NonNegativeFloat = 1.0
     miss_s: NonNegativeFloat = 3.0
     reward_ul: PositiveFloat = 4.0
+    daily_cap_ul: PositiveFloat | None = None
+    """Most that the subject gets in a day, over all its sessions and with what the operator gives;
+    the session ends after the trial with whose reward no other fits below it. None: no cap."""
     session_s: PositiveFloat = 2476.0
     """No trial starts later than this after the first one could."""
     early_hit_frames: NonNegativeInt = 3

@@ -66,7 +66,8 @@ class BoardEvent(msgspec.Struct, frozen=True, gc=False):
     t_host_ns
         `time.perf_counter_ns` at which the host knew.
     value
-        Opening time in us for reward_done, position for wheel, level for inputs; else 0.
+        Opening time in us for reward_done, volume in ul for reward_requested, position for wheel,
+        level for inputs; else 0.
     detail
         In words, for people.
     """

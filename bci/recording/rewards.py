@@ -1,10 +1,12 @@
 """Rewards of a session: each from its request to its end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
 from bci.core.board_types import BoardEvent, BoardEventKind
+from bci.recording.reward_ledger import ledger_path, read_ledger, volume_on
 from bci.recording.session_record import SessionRecord
 
 K = BoardEventKind
@@ -29,7 +31,7 @@ class RewardHistory(msgspec.Struct, frozen=True):
     origin
         task or operator.
     volume_ul
-        Volume asked for by the task; what the opening time comes to for an operator's.
+        Volume asked for.
     events
         Board events by kind, first of each.
     fate
@@ -56,20 +58,64 @@ def reward_histories(record: SessionRecord) -> list[RewardHistory]:
     for event in record.board:
         if event.kind in REWARD_KINDS:
             events.setdefault(event.request_id, {}).setdefault(event.kind, event)
-    us_per_ul = record.session.rig.board.valve.ms_per_ul * 1000
     histories = []
     for request_id, kinds in events.items():
         request = asked.get(request_id)
         fate = next((end for kind, end in ENDS.items() if kind in kinds), "open")
-        opened_us = kinds[K.REWARD_DONE].value if K.REWARD_DONE in kinds else 0.0
+        told = kinds.get(K.REWARD_REQUESTED)
         histories.append(
             RewardHistory(
                 request_id,
                 request.trial if request else 0,
                 request.origin if request else "operator",
-                request.volume_ul if request else opened_us / us_per_ul,
+                request.volume_ul if request else (told.value if told else 0.0),
                 kinds,
                 fate,
             )
         )
     return histories
+
+
+class RewardTotals(msgspec.Struct, frozen=True):
+    """Volumes of a session and of its day, microlitres; rewards of unknown fate count as given.
+
+    Parameters
+    ----------
+    task_ul, operator_ul
+        Given in this session, by who asked for it.
+    day_ul
+        Given to the subject on the day of the session, in all sessions of the same folder, as the
+        subject's ledger has it by now.
+    cap_ul
+        `experiment.task.daily_cap_ul`; None: no cap.
+    ms_per_ul, calibrated_on
+        Of the valve, `rig.board.valve`; None: never calibrated.
+    """
+
+    task_ul: float
+    operator_ul: float
+    day_ul: float
+    cap_ul: float | None
+    ms_per_ul: float
+    calibrated_on: str | None
+
+
+def reward_totals(record: SessionRecord, histories: Sequence[RewardHistory]) -> RewardTotals:
+    """What the subject got; raises OSError where its ledger is there and cannot be read."""
+    session = record.session
+    board, task = session.rig.board, session.experiment.task
+    lines = read_ledger(ledger_path(record.folder, session.subject))
+    day = datetime.fromtimestamp(record.start.t_wall_ns / 1e9).date()
+    of_origin = {
+        origin: sum(one.volume_ul for one in histories if one.given and one.origin == origin)
+        for origin in ("task", "operator")
+    }
+    calibrated_on = board.valve.calibrated_on
+    return RewardTotals(
+        task_ul=of_origin["task"],
+        operator_ul=of_origin["operator"],
+        day_ul=volume_on(lines, day, board.kind),
+        cap_ul=task.daily_cap_ul,
+        ms_per_ul=board.valve.ms_per_ul,
+        calibrated_on=None if calibrated_on is None else calibrated_on.isoformat(),
+    )

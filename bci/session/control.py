@@ -14,6 +14,7 @@ from bci.core.decoding.decoder import UnknownRoi
 from bci.core.ledger import entry
 from bci.core.loop_types import (
     EpochStarted,
+    Finish,
     LedgerKind,
     Malformed,
     ScreenBack,
@@ -24,6 +25,7 @@ from bci.core.loop_types import (
 from bci.core.process import ASKED_TO_STOP, ProcessLink
 from bci.recording.journal import Journal
 from bci.recording.records import JournalStart, Topic
+from bci.session.board_line import BoardLine
 from bci.session.desk import OperatorDesk, attend_early
 from bci.session.effects import Effects
 from bci.session.frame_line import FrameLine
@@ -37,9 +39,6 @@ from bci.stream.operator import OperatorServer
 from bci.stream.priority import Urgency, hurry
 from bci.stream.subscriber import Received
 from bci.stream.telemetry import NO_CHANCE, Telemetry, TelemetryPublisher
-from hardware.board.interface import Board
-from hardware.board.kinds import open_board
-from hardware.board.virtual import VirtualBoard
 
 log = logging.getLogger("bci.control")
 
@@ -91,7 +90,12 @@ def run_control(
     journal = Journal(folder / "journal.mcap", start)
     reason = "failed"
     try:
-        with _Control(session, link, journal) as control:
+        try:
+            line = BoardLine(session, session_name, folder, journal)
+        except OSError as error:
+            why = f"{error.filename}: {error.strerror}"
+            raise ControlFailed(f"the subject's rewards of today cannot be read: {why}") from error
+        with _Control(session, link, journal, line) as control:
             reason = control.run(duration_s)
             if control.failure is not None:
                 raise ControlFailed(control.failure)
@@ -105,7 +109,9 @@ def run_control(
 class _Control:
     """Lines, board and timers around a `LoopRunner`; for one thread."""
 
-    def __init__(self, session: Session, link: ProcessLink, journal: Journal) -> None:
+    def __init__(
+        self, session: Session, link: ProcessLink, journal: Journal, line: BoardLine
+    ) -> None:
         stream = session.rig.stream
         host, exposed = stream.host, stream.exposed
         self._session = session
@@ -113,7 +119,8 @@ class _Control:
         self._journal = journal
         self._lossless = stream.delivery == "lossless"
         self._latency = LatencyBudget()
-        self._tally = Tally()
+        self._line = line
+        self._tally = Tally(line.budget)
         self._screen = ScreenLine(stream, journal, self._latency)
         self._operator = OperatorServer(host=host, port=stream.operator_port, exposed=exposed)
         self._telemetry = TelemetryPublisher(host=host, port=stream.telemetry_port, exposed=exposed)
@@ -122,9 +129,10 @@ class _Control:
         self._next_telemetry_ns = 0
         self._next_percentiles_ns = 0
         self._ended = ""
+        self._at_cap = False
         self._open = ExitStack()
-        for socket in (self._screen, self._operator, self._telemetry):
-            self._open.callback(socket.close)
+        for part in (self._screen, self._operator, self._telemetry, line):
+            self._open.callback(part.close)
         self.failure: str | None = None
 
     def __enter__(self) -> "_Control":
@@ -148,12 +156,13 @@ class _Control:
         self._frames = FrameLine(self._session.rig.stream, peers)
         self._open.callback(self._frames.close)
         info = self._frames.info
-        self._open_board()
+        self._line.open(self._link.peers)
+        board = self._board = self._line.board
         try:
             self._runner = LoopRunner(
                 self._session,
                 info,
-                Effects(self._screen, self._board, self._journal, self._latency),
+                Effects(self._screen, board, self._journal, self._latency),
                 self._journal,
                 self._latency,
                 self._tally,
@@ -165,7 +174,7 @@ class _Control:
         self._desk = OperatorDesk(
             self._operator,
             self._runner,
-            self._board,
+            board,
             self._journal,
             self._tally,
             self._session.experiment.task.reward_ul,
@@ -214,20 +223,6 @@ class _Control:
             self._link.wait(0.05)
         missing = ", ".join(key for key in keys if key not in self._link.peers())
         raise ControlFailed(f"nobody announced {missing} within {PEERS_S:g} s")
-
-    def _open_board(self) -> None:
-        settings = self._session.rig.board
-        if self._lossless and settings.kind == "simulated":
-            self._board: Board = VirtualBoard(settings)
-            self._board.open()
-        else:
-            self._board = open_board(settings, self._link.peers)
-        self._open.callback(self._close_board)
-
-    def _close_board(self) -> None:
-        self._board.close()
-        for event in self._board.events():
-            self._journal.append(Topic.BOARD, event, t_perf_ns=event.t_host_ns)
 
     def _wait_for_screen(self) -> None:
         deadline = time.monotonic() + PEERS_S
@@ -284,19 +279,29 @@ class _Control:
         if self._runner.loop.last_frame_id == frame.frame_id:
             self._frames.stepped(received, frame.frame_id)
             self._stalled = False
+        self._mind_budget()
 
     def _attend(self) -> None:
         """Everything that is not on the path from frame to command."""
         self._board.turn()
         self._link.turn()
-        for event in self._board.events():
+        for event in self._line.hear():
             self._runner.hear(event)
         if self._screen.hear(self._note) and self._desk.screen_died:
             self._desk.screen_died = False
             self._runner.apply(ScreenBack())
         self._desk.attend()
+        self._mind_budget()
         self._runner.hear_chance()
         self._keep_telling(time.perf_counter_ns())
+
+    def _mind_budget(self) -> None:
+        """No trial begins that could not be rewarded."""
+        budget = self._line.budget
+        if budget.exhausted and self._desk.begun and not self._at_cap and not self._runner.done:
+            self._at_cap = True
+            self._ended = f"daily cap: another reward would pass {budget.cap_ul:g} µl"
+            self._runner.apply(Finish(self._ended))
 
     def _watch(self) -> None:
         """What may pause or end the session, and whether acquisition has moved."""
@@ -370,7 +375,7 @@ class _Control:
     def _snapshot(self) -> Telemetry:
         runner, tally = self._runner, self._tally
         decision = runner.newest
-        board = "ok" if self._board.connected else "lost"
+        board = self._line.light
         now_ns = time.perf_counter_ns()
         if decision is None:
             return Telemetry(now_ns, "STARTING", screen=self._screen.light, board=board)
@@ -387,6 +392,8 @@ class _Control:
             performance=performance,
             rewards_done=tally.rewards_done,
             volume_ul=tally.volume_ul,
+            today_ul=self._line.budget.today_ul,
+            cap_ul=self._line.budget.cap_ul,
             s3=decision.s3,
             t=loop.t,
             lo=loop.lo,

@@ -153,6 +153,13 @@ class OperatorDesk:
             )
         if not self._board.connected:
             return Reply(False, "the board is not connected")
+        budget = self._tally.budget
+        if not budget.allows(volume_ul):
+            return Reply(
+                False,
+                f"{volume_ul:g} µl would pass today's cap of {budget.cap_ul:g} µl, "
+                f"{budget.today_ul:g} µl are given: see experiment.task.daily_cap_ul",
+            )
         request = RewardRequest(self._next_reward, volume_ul, 0, "operator")
         self._next_reward += 1
         self._tally.ask(request)

@@ -13,7 +13,9 @@ from tempfile import TemporaryFile
 import msgspec
 import psutil
 
+from bci.config.fault import Fault
 from bci.config.session import Session
+from bci.recording.reward_ledger import volume_today
 from bci.session.screen_trial import ScreenTrialFailed, try_screen
 from hardware.board.interface import BoardError
 from hardware.board.kinds import PROCESSES, open_board, port_faults
@@ -59,6 +61,7 @@ def quick_checks(session: Session, root: Path) -> list[Check]:
         _clock(),
         _cores(),
         _valve(session),
+        _drops(session, root),
         _space(session, root),
         _display(session),
     ]
@@ -111,6 +114,32 @@ def _valve(session: Session) -> Check:
     if days > VALVE_DAYS:
         return Check("valve", Status.WARN, message, "weigh drops again")
     return Check("valve", Status.OK, message)
+
+
+def _drops(session: Session, root: Path) -> Check:
+    task = session.experiment.task
+    try:
+        today_ul = volume_today(root, session.subject, session.rig.board.kind)
+    except OSError as error:
+        why = f"{error.filename}: {error.strerror}"
+        return Check("drops", Status.FAIL, why, "allow the subject's rewards.csv to be read")
+    message = f"{session.subject} had {today_ul:g} µl today"
+    if task.daily_cap_ul is None:
+        return Check("drops", Status.OK, f"{message}, no cap is set")
+    message = f"{message} of at most {task.daily_cap_ul:g} µl"
+    left = int((task.daily_cap_ul - today_ul + 1e-9) // task.reward_ul)
+    if left < 1:
+        return Check("drops", Status.FAIL, message, "not one reward fits: wait until tomorrow")
+    return Check("drops", Status.OK, f"{message}, {left} rewards of {task.reward_ul:g} µl fit")
+
+
+def cap_faults(session: Session, root: Path) -> list[Fault]:
+    """What keeps a session from its first reward."""
+    found = _drops(session, root)
+    if found.status is not Status.FAIL:
+        return []
+    cap_ul = session.experiment.task.daily_cap_ul
+    return [Fault("experiment.task.daily_cap_ul", cap_ul, found.message, found.solution)]
 
 
 def _space(session: Session, root: Path) -> Check:

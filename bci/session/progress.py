@@ -20,7 +20,7 @@ def status_lines(telemetry: Telemetry) -> tuple[str, str, str]:
         f"{t.state.lower():8s} {100 * t.progress:3.0f} %",
         f"trial {t.trial}",
         f"hits {t.hits}{early}  misses {t.misses}",
-        f"rewards {t.rewards_done} ({t.volume_ul:g} µl)",
+        f"rewards {t.rewards_done} ({volumes(t)})",
     ]
     computer = [
         f"{name} p50 {t.latency_ms[stage][0]:.2f} p99 {t.latency_ms[stage][1]:.2f} ms"
@@ -54,6 +54,15 @@ def performance_words(telemetry: Telemetry) -> list[str]:
         minus = f"  P− {p.p_minus:.3g}" if p.p_minus == p.p_minus else ""
         words.append(f"P+ {p.p_plus:.3g}{minus}")
     return words
+
+
+def volumes(telemetry: Telemetry) -> str:
+    """Volume of the session, and of the subject's day where that is more or has a cap."""
+    t = telemetry
+    of_cap = f" of {t.cap_ul:g}" if t.cap_ul == t.cap_ul else ""
+    if t.today_ul == t.volume_ul and not of_cap:
+        return f"{t.volume_ul:g} µl"
+    return f"{t.volume_ul:g} µl, today {t.today_ul:g}{of_cap} µl"
 
 
 def lights_not_ok(telemetry: Telemetry) -> list[str]:

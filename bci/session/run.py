@@ -16,9 +16,10 @@ from bci.recording.integrity import check_journal
 from bci.recording.manifest import finish_manifest, make_manifest, write_manifest
 from bci.recording.nwb import export_nwb
 from bci.recording.scan import JournalBytes
+from bci.recording.settled_rewards import settle_rewards
 from bci.session.interrupts import on_interrupt
 from bci.session.logs import LogBook
-from bci.session.preflight import Status, quick_checks
+from bci.session.preflight import Status, cap_faults, quick_checks
 from bci.session.progress import TerminalProgress
 from bci.session.supervisor import Ending, Supervisor
 from bci.session.terminal import LastingTerminal
@@ -87,6 +88,7 @@ def run_session(
         Before anything has started.
     """
     faults = all_faults(session)
+    faults += cap_faults(session, root)
     if duration_s is not None and not 0 < duration_s < inf:
         faults.append(
             Fault("--duration", duration_s, "must be above 0", "name the seconds, or leave it out")
@@ -127,6 +129,8 @@ def run_session(
 def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Result:
     """Write what a session that is over leaves behind."""
     written, trouble = _write_results(folder, ending, book, console)
+    if "journal" in written:
+        _settle_rewards(folder, book)
     result = _result(folder, ending, written, trouble)
     try:
         finish_manifest(folder, msgspec.to_builtins(result))
@@ -135,6 +139,17 @@ def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Re
         result = _result(folder, ending, written, trouble)
     book.tell("INFO", f"{'ended' if result.ok else 'failed'}: {result.reason}")
     return result
+
+
+def _settle_rewards(folder: Path, book: LogBook) -> None:
+    """What control could not write into the subject's ledger, because it died."""
+    try:
+        added = settle_rewards(folder)
+    except (OSError, ValueError) as error:
+        book.tell("WARNING", f"rewards not brought into the subject's ledger: {error}")
+        return
+    if added:
+        book.tell("WARNING", f"{added} rewards brought from the journal into the subject's ledger")
 
 
 def _result(folder: Path, ending: Ending, written: dict[str, str], trouble: list[str]) -> Result:
@@ -158,6 +173,7 @@ def summary_of(ending: Ending) -> dict[str, Any]:
         "chance_words": telemetry.chance_words,
         "rewards_done": telemetry.rewards_done,
         "volume_ul": telemetry.volume_ul,
+        "today_ul": telemetry.today_ul,
         "lost_frames": telemetry.lost_frames,
         "ledger_entries": telemetry.ledger_count,
         "latency_ms": telemetry.latency_ms,

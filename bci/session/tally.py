@@ -2,12 +2,20 @@
 
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
 from bci.core.loop_types import Decision, LedgerEntry, LedgerKind
+from bci.session.reward_budget import RewardBudget
 
 
 class Tally:
-    """Rewards and faults, counted from decisions and board events."""
+    """Rewards and faults, counted from decisions and board events.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    budget
+        Told of every decision and request as well.
+    """
+
+    def __init__(self, budget: RewardBudget) -> None:
+        self.budget = budget
         self.rewards_done = 0
         self.volume_ul = 0.0
         self.lost_frames = 0
@@ -18,13 +26,15 @@ class Tally:
 
     def decide(self, decision: Decision) -> None:
         """Take a decision in."""
+        self.budget.decide(decision)
         if decision.reward is not None:
-            self.ask(decision.reward)
+            self._volumes_ul[decision.reward.request_id] = decision.reward.volume_ul
         for entry in decision.ledger:
             self.note(entry)
 
     def ask(self, request: RewardRequest) -> None:
-        """Remember the volume of a reward that was asked for."""
+        """Remember the volume of a reward that the operator asked for."""
+        self.budget.ask(request)
         self._volumes_ul[request.request_id] = request.volume_ul
 
     def note(self, entry: LedgerEntry) -> None:

@@ -27,6 +27,8 @@ class Telemetry(msgspec.Struct, frozen=True):
         How the animal does, with intervals.
     rewards_done, volume_ul
         Rewards that the board has finished, and their volume.
+    today_ul, cap_ul
+        What the subject had today, in all sessions; the most it may have, NaN: no cap.
     s3, t, lo
         Read-out, threshold and zero, dF/F; NaN where unknown.
     chance, chance_t
@@ -59,6 +61,8 @@ class Telemetry(msgspec.Struct, frozen=True):
     performance: Performance = Performance()
     rewards_done: int = 0
     volume_ul: float = 0.0
+    today_ul: float = 0.0
+    cap_ul: float = float("nan")
     s3: float = float("nan")
     t: float = float("nan")
     lo: float = float("nan")

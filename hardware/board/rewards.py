@@ -190,7 +190,7 @@ class Rewards:
         transaction = Transaction(request, width_us, t_ns)
         self._all[request.request_id] = self._open[request.request_id] = transaction
         detail = f"{request.volume_ul:g} ul, {request.origin}"
-        return _event(transaction, t_ns, None, 0.0, detail)
+        return _event(transaction, t_ns, None, request.volume_ul, detail)
 
     def move(
         self,

@@ -30,13 +30,14 @@ from bci.analysis.report.tables import (
     process_rows,
     reward_rows,
     version_rows,
+    volume_rows,
 )
 from bci.config import dump_session
 from bci.core.decoding.registry import SIGNAL_UNITS
 from bci.core.loop_types import LedgerKind, Outcome
 from bci.recording.folder import REPORT, replace_file
 from bci.recording.performance import performance_of
-from bci.recording.rewards import RewardHistory, reward_histories
+from bci.recording.rewards import RewardHistory, reward_histories, reward_totals
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
 from bci.recording.trial_times import TrialSpan, threshold_changes, trial_spans
@@ -87,7 +88,11 @@ def _page(record: SessionRecord) -> str:
             section("Trials", facts(_performance(record))),
             section("Calibration", facts(calibration_rows(record)) or "<p>None.</p>"),
             "</div>",
-            section("Rewards", table(_REWARD_HEAD, reward_rows(rewards))),
+            section(
+                "Rewards",
+                table(_REWARD_HEAD, reward_rows(rewards))
+                + facts(volume_rows(reward_totals(record, rewards))),
+            ),
             _latency(record, stages),
             section(
                 "Ledger",

@@ -11,7 +11,7 @@ from bci.analysis.report.latency import StageTimes
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import LedgerEntry, LedgerKind, Outcome
 from bci.core.performance import Performance
-from bci.recording.rewards import RewardHistory
+from bci.recording.rewards import RewardHistory, RewardTotals
 from bci.recording.session_record import SessionRecord, Timed
 from bci.recording.time_axis import TimeAxis
 
@@ -98,6 +98,20 @@ def reward_rows(histories: Sequence[RewardHistory]) -> Rows:
             )
         )
     return rows
+
+
+def volume_rows(totals: RewardTotals) -> Rows:
+    """Quantity and value: what the session and its day came to, and how far the valve is known."""
+    cap = "no cap" if totals.cap_ul is None else f"cap {totals.cap_ul:g} µl"
+    return [
+        ("this session", f"{totals.task_ul + totals.operator_ul:g} µl"),
+        ("its day, all sessions", f"{totals.day_ul:g} µl ({cap})"),
+        (
+            "valve",
+            f"{totals.ms_per_ul:g} ms for 1 µl, "
+            + (f"weighed on {totals.calibrated_on}" if totals.calibrated_on else "never weighed"),
+        ),
+    ]
 
 
 def _answer_time(histories: Sequence[RewardHistory]) -> str:

@@ -6,17 +6,22 @@ import msgspec
 from pynwb import NWBFile
 
 from bci.config import dump_session
+from bci.recording.rewards import reward_histories, reward_totals
 from bci.recording.session_record import SessionRecord
 
 
 def add_scratch(file: NWBFile, record: SessionRecord) -> None:
-    """Add `scratch/settings`, `scratch/calibration` and `scratch/manifest`."""
+    """Add `scratch/settings`, `calibration`, `rewards` and `manifest`."""
     newest = record.calibrations[-1] if record.calibrations else None
     texts = {
         "settings": (json.dumps(dump_session(record.session)), "Resolved settings, JSON."),
         "calibration": (
             msgspec.json.encode(newest).decode(),
             "Threshold and distribution of the baseline, JSON; null where there was none.",
+        ),
+        "rewards": (
+            msgspec.json.encode(reward_totals(record, reward_histories(record))).decode(),
+            "Volumes given in the session and on its day, the cap, the valve, JSON.",
         ),
         "manifest": (
             msgspec.json.encode(record.manifest).decode(),

@@ -1,0 +1,63 @@
+"""The subject's daily cap, over two sessions and an operator's reward."""
+
+import csv
+from pathlib import Path
+
+from microscope import endpoint_of
+from pynwb import NWBHDF5IO
+from running_session import DEMO, SHORT, RunningSession, bci, sets
+
+from bci.core.loop_types import Finish, Outcome, TaskState
+from bci.stream.operator import OperatorClient, OperatorReward
+
+EASY = (*SHORT, "rig.screen.backend=null", "experiment.calibration.target_fraction=0.9")
+
+
+def test_session_ends_after_the_trial_that_used_the_cap_up_and_the_next_is_refused(
+    tmp_path: Path,
+) -> None:
+    capped = sets((*EASY, "experiment.task.daily_cap_ul=11"))
+    with RunningSession("run", DEMO, *capped, out=tmp_path) as session:
+        session.wait_for_state("GREY", "RUN")
+        endpoint = endpoint_of(session, "operator")
+        client = OperatorClient(endpoint)
+        too_much = client.ask(OperatorReward(12.0))
+        given = client.ask(OperatorReward(3.0))
+        client.close()
+        code, output = session.end()
+        assert code == 0, output
+        record, edges, folder = session.record(), session.valve_edges(), session.folder
+    assert not too_much.accepted
+    assert "cap of 11 µl" in too_much.reason
+    assert given.accepted, given.reason
+    assert "daily cap" in output
+    assert "11 µl today" in output
+
+    hits = [trial for trial in record.trials if trial.outcome is Outcome.HIT]
+    assert len(hits) == 2
+    [finish] = [e.value.event for e in record.events if isinstance(e.value.event, Finish)]
+    assert "11 µl" in finish.reason
+    last = record.decisions[-1]
+    assert last.state is TaskState.DONE
+    assert record.trials[-1].outcome is Outcome.HIT
+    assert last.trial == record.trials[-1].trial
+    assert "identical" in bci("verify", folder).stdout
+
+    with (folder.parent / "rewards.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["request_id"] for row in rows] == [
+        str(edge["request_id"]) for edge in edges if edge["level"]
+    ]
+    assert sorted((row["origin"], row["volume_ul"], row["state"]) for row in rows) == [
+        ("operator", "3.0", "done"),
+        ("task", "4.0", "done"),
+        ("task", "4.0", "done"),
+    ]
+    with NWBHDF5IO(folder / "session.nwb", "r") as io:
+        told = str(io.read().get_scratch("rewards"))
+    assert '"day_ul":11.0' in told
+
+    again = bci("run", DEMO, *capped, "--headless", f"--out={tmp_path}")
+    assert again.returncode == 2
+    assert "had 11 µl today of at most 11 µl" in again.stderr.replace("\n", " ")
+    assert len(list(folder.parent.glob("2*"))) == 1
