@@ -29,8 +29,6 @@ class CalibrationResult(msgspec.Struct, frozen=True):
     ----------
     t, lo
         Threshold and minimum of s3, dF/F.
-    fresh_t
-        T that this baseline gives by itself; another than t where T is carried over from day 1.
     mu, sigma
         Mean and standard deviation (ddof 1) of s3 ≤ median and its mirror, dF/F.
     z_t
@@ -50,11 +48,12 @@ class CalibrationResult(msgspec.Struct, frozen=True):
         predicted, the interval also where the baseline is too short for one.
     chance_trials
         Hits and misses that it was predicted from; -1 until predicted.
+    fresh_t
+        T that this baseline gives by itself; another than t where T is carried over from day 1.
     """
 
     t: float
     lo: float
-    fresh_t: float
     mu: float
     sigma: float
     z_t: float
@@ -68,6 +67,7 @@ class CalibrationResult(msgspec.Struct, frozen=True):
     chance_low: float = nan
     chance_high: float = nan
     chance_trials: int = -1
+    fresh_t: float = nan
 
     @property
     def told_chance(self) -> tuple[float, float, float]:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from bci.core.calibration import BaselineRefused
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import Decision, LoopEvent, ThresholdSet
 from bci.recording.folder import JOURNAL, MANIFEST
 from bci.recording.integrity import Defect, Integrity, check_journal
 from bci.recording.manifest import Manifest, cpu_features, package_versions, read_manifest
+from bci.recording.recalibrate import recalibrate
 from bci.recording.records import SequencedEvent
 from bci.recording.scan import JournalBytes
 from bci.recording.session_record import SessionRecord
@@ -97,10 +97,10 @@ class Comparison:
 
     Parameters
     ----------
-    n_compared
-        Decisions that were recorded and computed again.
+    n_compared, n_calibrations
+        Decisions, and calibrations, that were recorded and computed again.
     max_ulp
-        Largest difference of s, s3 and angle, in units in the last place.
+        Largest difference of s, s3, angle and of what was calibrated, in units in the last place.
     difference
         The one at which it stopped.
     stopped
@@ -108,6 +108,7 @@ class Comparison:
     """
 
     n_compared: int = 0
+    n_calibrations: int = 0
     max_ulp: int = 0
     difference: Difference | None = None
     stopped: str | None = None
@@ -258,19 +259,18 @@ def _calibration_differs(
 ) -> bool:
     if not isinstance(event, ThresholdSet) or event.origin != "calibration":
         return False
-    try:
-        result = loop.calibrate()
-    except BaselineRefused as refusal:
-        comparison.difference = Difference(sequence, "calibration", event.t, str(refusal))
+    place, comparison.n_calibrations = comparison.n_calibrations, comparison.n_calibrations + 1
+    for field, recorded, computed in recalibrate(record, loop, event, place):
+        if _same(recorded, computed):
+            continue
+        if isinstance(recorded, float) and isinstance(computed, float):
+            ulp = ulp_distance(recorded, computed)
+            comparison.max_ulp = max(comparison.max_ulp, ulp)
+            if not ulp or (ulp <= ULP_LIMIT and not _same_numerics(record)):
+                continue
+        name = field if field == "calibration" else f"calibration.{field}"
+        comparison.difference = Difference(sequence, name, recorded, computed)
         return True
-    for field in ("t", "lo"):
-        recorded, computed = getattr(event, field), getattr(result, field)
-        ulp = ulp_distance(recorded, computed)
-        comparison.max_ulp = max(comparison.max_ulp, ulp)
-        if ulp and (ulp > ULP_LIMIT or _same_numerics(record)):
-            name = f"calibration.{field}"
-            comparison.difference = Difference(sequence, name, recorded, computed)
-            return True
     return False
 
 

@@ -149,7 +149,7 @@ def test_inspector_finds_nothing_of_ours_to_mend(tmp_path: Path) -> None:
 
 def test_trials_carry_the_chance_that_was_predicted_for_their_threshold(tmp_path: Path) -> None:
     session = Played(tmp_path).start()
-    found = CalibrationResult(0.3, -0.3, 0.3, 0.0, 0.1, 3.0, 0.5, 100, 10, 400.0, ())
+    found = CalibrationResult(0.3, -0.3, 0.0, 0.1, 3.0, 0.5, 100, 10, 400.0, ())
     whole = found.with_chance(Chance(0.45, 0.3, 0.6, 30))
     for result in (found, whole, replace(found, t=9.0)):
         session.journal.append(Topic.CALIBRATION, result)

@@ -1,0 +1,85 @@
+"""A session's calibration, computed once more from its baseline."""
+
+from collections.abc import Iterator, Sequence
+from math import nan
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bci.core.calibration import BaselineRefused, CalibrationResult
+from bci.core.chance import predict_chance
+from bci.core.loop import ClosedLoop
+from bci.core.loop_types import GuardLevels, ThresholdSet
+from bci.recording.session_record import SessionRecord
+
+
+class Recalibrated(NamedTuple):
+    """One value of a calibration, as recorded and as computed."""
+
+    field: str
+    recorded: Any
+    computed: Any
+
+
+def recalibrate(
+    record: SessionRecord, loop: ClosedLoop, event: ThresholdSet, place: int
+) -> Iterator[Recalibrated]:
+    """Every value of a calibration: what the loop was told, and what stands on file.
+
+    Parameters
+    ----------
+    loop
+        As it was before the event.
+    event
+        Of a calibration.
+    place
+        How many calibrations came before.
+    """
+    try:
+        result = loop.calibrate()
+    except BaselineRefused as refusal:
+        yield Recalibrated("calibration", event.t, str(refusal))
+        return
+    yield from _pairs(event, result.threshold)
+    stored = stored_calibrations(record.calibrations)
+    if place >= len(stored):
+        return
+    plain, with_chance = stored[place]
+    yield from _pairs(plain, result)
+    if with_chance is None:
+        return
+    chance = predict_chance(
+        record.session.experiment,
+        record.info,
+        loop.decoder.layout,
+        loop.baseline_s3,
+        loop.baseline_signals,
+        result.threshold,
+    )
+    yield from _pairs(with_chance, result.with_chance(chance))
+
+
+def stored_calibrations(
+    records: Sequence[CalibrationResult],
+) -> list[tuple[CalibrationResult, CalibrationResult | None]]:
+    """Each calibration as it was first written, and with its chance where that came."""
+    stored: list[tuple[CalibrationResult, CalibrationResult | None]] = []
+    for found in records:
+        if found.chance_trials < 0:
+            stored.append((found, None))
+        elif stored:
+            stored[-1] = (stored[-1][0], found)
+    return stored
+
+
+def _pairs(recorded: Any, computed: Any) -> Iterator[Recalibrated]:
+    for name, value in msgspec.structs.asdict(recorded).items():
+        other = getattr(computed, name)
+        if isinstance(value, GuardLevels) and isinstance(other, GuardLevels):
+            yield Recalibrated("guards.p_minus_max", value.p_minus_max, other.p_minus_max)
+            ours, theirs = value.others_min, other.others_min
+            for i in range(max(len(ours), len(theirs))):
+                a, b = (levels[i] if i < len(levels) else nan for levels in (ours, theirs))
+                yield Recalibrated(f"guards.others_min[{i}]", a, b)
+        else:
+            yield Recalibrated(name, value, other)
