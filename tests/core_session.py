@@ -41,8 +41,12 @@ def session_of(
     stimulus: dict[str, Any] | None = None,
     guards: dict[str, Any] | None = None,
     baseline: dict[str, Any] | None = None,
+    **tables: dict[str, Any],
 ) -> Session:
-    """Settings with an F0 window of 1 s and trials of 1 s; T and lo 0.3 and −0.3."""
+    """Settings with an F0 window of 1 s and trials of 1 s; T and lo 0.3 and −0.3.
+
+    `tables` are further tables of the experiment.
+    """
     experiment: dict[str, Any] = {
         "name": "e",
         "decoder": {"p_plus": list(p_plus), "p_minus": list(p_minus), "f0_window_s": 1.0}
@@ -52,6 +56,7 @@ def session_of(
         "calibration": calibration or {},
         "stimulus": stimulus or {},
         "guards": guards or {},
+        **tables,
     }
     if baseline_s is not None:
         experiment["baseline"] = {"duration_s": baseline_s} | (baseline or {})

@@ -3,6 +3,7 @@
 import math
 
 from bci.config.check_decoder import decoder_faults
+from bci.config.check_session_type import session_type_faults
 from bci.config.fault import Fault
 from bci.config.rig import RecordingSource
 from bci.config.session import Session
@@ -10,7 +11,17 @@ from bci.config.session import Session
 
 def faults_of(session: Session) -> list[Fault]:
     """Every rule between keys that the session breaks."""
-    rules = (decoder_faults, _guards, _calibration, _threshold, _cap, _times, _plane, _rig)
+    rules = (
+        decoder_faults,
+        _guards,
+        _calibration,
+        _threshold,
+        _cap,
+        _times,
+        _plane,
+        _rig,
+        session_type_faults,
+    )
     return [fault for rule in rules for fault in rule(session)]
 
 

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from bci.config.ensembles import EnsembleChoice
 from bci.config.model import Settings
+from bci.config.session_type import ClosedLoopType, SessionType
 
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 
@@ -191,6 +192,7 @@ class Experiment(Settings):
 
     name: str = Field(min_length=1)
     decoder: Decoder
+    session_type: SessionType = ClosedLoopType(kind="closed_loop")
     baseline: Baseline | None = None
     """None: no baseline block; `threshold` is then needed."""
     threshold: Threshold | None = None

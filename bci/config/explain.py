@@ -39,6 +39,8 @@ _BOUNDS = {
     "string_pattern_mismatch": "letters, digits, `_`, `.` and `-`, the first a letter or digit",
 }
 _FILES = ("rig", "experiment")
+_TAGGED = {("rig", "source"), ("experiment", "session_type")}
+"""Tables of several kinds."""
 _FILE = "the path of a TOML file, in quotes"
 
 
@@ -70,9 +72,9 @@ def fault_of(detail: ErrorDetails) -> Fault:
 
 
 def table_path(loc: Sequence[int | str]) -> list[str]:
-    """Keys of a location: without list indices and the tag that a union puts behind `source`."""
+    """Keys of a location: without list indices and the tag that a union puts behind its key."""
     parts = list(loc)
-    if len(parts) > 2 and parts[:2] == ["rig", "source"]:
+    if len(parts) > 2 and tuple(parts[:2]) in _TAGGED:
         del parts[2]
     return [part for part in parts if isinstance(part, str)]
 

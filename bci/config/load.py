@@ -19,6 +19,12 @@ from bci.config.session import Session
 Rules = Callable[[Session], list[Fault]]
 
 _PARTS = ("rig", "experiment")
+RECORDINGS = (
+    "rig.source.path",
+    "experiment.session_type.recording",
+    "experiment.session_type.same_rate_as",
+)
+"""Keys whose value is the path of a recording."""
 
 
 @dataclass(frozen=True)
@@ -145,16 +151,16 @@ def read_tree(path: Path, overrides: Sequence[Override] = ()) -> tuple[dict[str,
         if _names_a_file(override):
             # Typed in a shell, so relative to where it was typed.
             data[override.key] = str(Path(override.value).absolute())
-    folder = path.parent
+    folders = dict.fromkeys(_PARTS, path.parent)
     for part in _PARTS:
         value = data.get(part)
         if isinstance(value, str):
             table, more = _read(path.parent / value, part)
             faults += more
             data[part] = table
-            if part == "rig":
-                folder = (path.parent / value).parent
-    _absolute_recording(data, folder)
+            folders[part] = (path.parent / value).parent
+    for key in RECORDINGS:
+        _make_absolute(data, key, folders[key.partition(".")[0]])
     return data, faults
 
 
@@ -170,12 +176,14 @@ def _play(data: dict[str, Any], recording: Path) -> None:
         rig["source"] = {**own, "kind": "recording", "path": str(recording.resolve())}
 
 
-def _absolute_recording(data: dict[str, Any], folder: Path) -> None:
+def _make_absolute(data: dict[str, Any], key: str, folder: Path) -> None:
     """Make the path of a recording, relative to the file that it stands in, absolute."""
-    rig = data.get("rig")
-    source = rig.get("source") if isinstance(rig, dict) else None
-    if isinstance(source, dict) and isinstance(source.get("path"), str):
-        source["path"] = str((folder / source["path"]).resolve())
+    *parents, last = key.split(".")
+    table: Any = data
+    for parent in parents:
+        table = table.get(parent) if isinstance(table, dict) else None
+    if isinstance(table, dict) and isinstance(table.get(last), str):
+        table[last] = str((folder / table[last]).resolve())
 
 
 def _read(path: Path, key: str) -> tuple[dict[str, Any], list[Fault]]:
@@ -207,7 +215,7 @@ def _set(data: dict[str, Any], override: Override) -> list[Fault]:
             ]
         table = child
     value = override.value
-    if override.key == "rig.source.path" and isinstance(value, str):
+    if override.key in RECORDINGS and isinstance(value, str):
         value = str(Path(value).resolve())
     table[last] = value
     return []

@@ -15,6 +15,7 @@ from bci.config.experiment import Experiment
 from bci.core.decoding.parts import Layout
 from bci.core.hit_rule import HitRule
 from bci.core.loop_types import Outcome, TaskState, ThresholdSet, TrialEnd
+from bci.core.session_types import task_settings
 from bci.core.stream_types import StreamInfo
 from bci.core.task import TaskMachine
 
@@ -113,7 +114,7 @@ def passive_trials(
     experiment, info, layout, s3, signals, threshold
         As in `predict_chance`.
     """
-    task = experiment.task.model_copy(update={"session_s": ENDLESS})
+    task = task_settings(experiment).model_copy(update={"session_s": ENDLESS})
     machine = TaskMachine(task, info.rate_hz, 0.0)
     rule = HitRule(experiment, layout)
     rule.guards.levels = threshold.guards

@@ -22,6 +22,7 @@ from bci.core.loop_types import (
     LoopEvent,
     Malformed,
     Pause,
+    PlaybackSet,
     Resume,
     ScreenBack,
     ScreenLost,
@@ -32,6 +33,7 @@ from bci.core.loop_types import (
     ThresholdSet,
 )
 from bci.core.screen_rule import ScreenRule
+from bci.core.session_types import Contingency, decoder_settings, task_settings
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.core.task import TaskMachine
 
@@ -71,7 +73,7 @@ class ClosedLoop:
 
     def __init__(self, session: Session, info: StreamInfo) -> None:
         self._experiment = experiment = session.experiment
-        self.decoder = EnsembleDecoder(experiment.decoder, info)
+        self.decoder = EnsembleDecoder(decoder_settings(experiment), info)
         self.hit_rule = HitRule(experiment, self.decoder.layout)
         self.baseline_s3: list[float] = []
         self.baseline_signals: list[Sequence[float]] = []
@@ -84,7 +86,8 @@ class ClosedLoop:
             self.decoder.roi_indices,
         )
         baseline_s = experiment.baseline.duration_s if experiment.baseline else 0.0
-        self._task = TaskMachine(experiment.task, info.rate_hz, baseline_s)
+        self._task = TaskMachine(task_settings(experiment), info.rate_hz, baseline_s)
+        self._contingency = Contingency(experiment, info.rate_hz)
         self._screen = ScreenRule(experiment)
         self._threshold = experiment.threshold
         self._reward_ul = experiment.task.reward_ul
@@ -100,6 +103,7 @@ class ClosedLoop:
         self._sequence = 0
         self._reward_id = 0
         self._angle_deg = nan
+        self._turned_deg = nan
         self._ledger: list[LedgerEntry] = []
         self._below_floor: frozenset[int] = frozenset()
         self._last_state = self._task.state
@@ -194,6 +198,8 @@ class ClosedLoop:
                     self.hit_rule.guards.levels = event.guards
                 if isfinite(event.baseline_median):
                     self._check.dark_reference = event.baseline_median
+            case PlaybackSet() if self._contingency.takes(event):
+                self._contingency.take(event)
             case Stalled():
                 self._note(LedgerKind.STALL, f"no frame for {event.silent_s:.2f} s")
                 if task.state not in HELD:
@@ -231,14 +237,37 @@ class ClosedLoop:
         rule, t = self.hit_rule, self.t
         signal = decoder.smoothed if rule.guards.needs_signal else ()
         hit = rule.update(s3, signal, t, self.lo, running=task.state is TaskState.RUN)
-        angle_deg = rule.angle_deg
-        if task.step(frame_id, hit=hit, at_zero=angle_deg == 0.0, ready=t == t, settled=settled):
-            rule.disarm()
+        self._angle_deg = self._turned_deg = rule.angle_deg
+        task.advance(frame_id, ready=t == t and self._contingency.is_ready, settled=settled)
+        self._decide(frame_id, hit=hit)
         if task.state is TaskState.BASELINE and settled:
             self.baseline_s3.append(s3)
             self.baseline_signals.append(signal)
             self.baseline_medians.append(self._check.median)
-        self._angle_deg = angle_deg
+
+    def _decide(self, frame_id: int, *, hit: bool) -> None:
+        """Ask the session type what this frame means for the trial.
+
+        Parameters
+        ----------
+        hit
+            As the neurons have it.
+        """
+        task, contingency = self._task, self._contingency
+        contingency.advance(frame_id, task.state)
+        if task.state is not TaskState.RUN:
+            return
+        trial, course, at_zero = task.trial, contingency.course, self._angle_deg == 0.0
+        if course is not None:
+            self._turned_deg, hit = course.at(trial, task.run_s(frame_id))
+            at_zero = False
+            if course.is_last(trial):
+                task.finish(frame_id)
+        elif contingency.is_passive:
+            hit = at_zero = False
+        pays_after_s = contingency.pays_after_s(trial)
+        if task.decide(frame_id, hit=hit, at_zero=at_zero, pays_after_s=pays_after_s):
+            self.hit_rule.disarm()
 
     def _settle_dark(self) -> None:
         """Until a threshold brings the baseline's median, the first F0 window stands for it."""
@@ -274,6 +303,7 @@ class ClosedLoop:
     def _decision(self, frame_id: int, *, decoded: bool) -> Decision:
         task = self._task
         due_trial, trial_end = task.take_effects()
+        free = decoded and self._contingency.gives_free_reward
         state = task.state
         light = None
         if state is not self._last_state:
@@ -295,13 +325,19 @@ class ClosedLoop:
             state,
             task.trial,
             self._screen.command(
-                frame_id, state, self._angle_deg, task.baseline_s(frame_id), frozen=self._frozen
+                frame_id, state, self._turned_deg, self._block_s(frame_id), frozen=self._frozen
             ),
-            self._reward(due_trial) if due_trial else None,
+            self._reward(due_trial) if due_trial or free else None,
             light,
             trial_end,
             ledger,
         )
+
+    def _block_s(self, frame_id: int) -> float:
+        """Frame time spent in the present block."""
+        if self._task.baseline_over:
+            return self._contingency.task_s
+        return self._task.baseline_s(frame_id)
 
     def _reward(self, trial: int) -> RewardRequest:
         self._reward_id += 1

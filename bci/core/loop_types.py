@@ -183,6 +183,44 @@ class Malformed(msgspec.Struct, frozen=True, tag="malformed"):
     n_bytes: int
 
 
+class PlayedTrial(msgspec.Struct, frozen=True):
+    """A hit or a miss of a recorded session, to be shown again.
+
+    Parameters
+    ----------
+    times_s, angles_deg
+        When the angle changed, seconds of frame time since the first frame of RUN, and to what.
+    time_to_hit_s
+        Same time; NaN: a miss.
+    reward_delay_s
+        From the hit to its reward, seconds; None: none was given.
+    """
+
+    times_s: tuple[float, ...]
+    angles_deg: tuple[float, ...]
+    time_to_hit_s: float
+    reward_delay_s: float | None = None
+
+
+class PlaybackSet(msgspec.Struct, frozen=True, tag="playback"):
+    """What a recorded session showed and paid, for a session that follows it.
+
+    Parameters
+    ----------
+    source, sha256
+        Name of the recorded session, and the hash of its journal.
+    trials
+        Its hits and misses in order; empty where the rate alone is taken.
+    rewards_per_min
+        Of its task, over the time in trials.
+    """
+
+    source: str
+    sha256: str
+    trials: tuple[PlayedTrial, ...]
+    rewards_per_min: float
+
+
 LoopEvent = (
     Start
     | Pause
@@ -195,6 +233,7 @@ LoopEvent = (
     | ScreenLost
     | ScreenBack
     | Malformed
+    | PlaybackSet
 )
 
 

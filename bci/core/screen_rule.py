@@ -1,6 +1,7 @@
 """What the animal's screen shows in each state of the task."""
 
-from bci.config.experiment import Experiment
+from bci.config.experiment import Baseline, Experiment
+from bci.config.session_type import PassiveType
 from bci.core.decoding.angle import TARGET_DEG
 from bci.core.loop_types import TaskState
 from bci.core.passive_gratings import PassiveGratings
@@ -17,6 +18,9 @@ SCREENS = {
     TaskState.PAUSED: ScreenKind.GREY,
     TaskState.DONE: ScreenKind.GREY,
 }
+UNBROKEN = (TaskState.GREY, TaskState.RUN, TaskState.MISS)
+"""States that show gratings without grey between them where viewing is passive."""
+LONGEST_S = 86_400.0
 
 
 class ScreenRule:
@@ -25,21 +29,27 @@ class ScreenRule:
     Parameters
     ----------
     experiment
-        Its stimulus and baseline.
+        Its stimulus, baseline and session type.
     """
 
     def __init__(self, experiment: Experiment) -> None:
-        baseline = experiment.baseline
-        has_gratings = baseline is not None and baseline.stimulus == "gratings"
-        self._gratings = PassiveGratings(baseline) if baseline and has_gratings else None
-        self._passive_freq_hz = baseline.temporal_freq_hz if baseline else 0.0
+        baseline = experiment.baseline or Baseline()
+        self._passing: dict[TaskState, PassiveGratings] = {}
+        if experiment.baseline is not None and baseline.stimulus == "gratings":
+            self._passing[TaskState.BASELINE] = PassiveGratings(baseline)
+        if isinstance(experiment.session_type, PassiveType):
+            session_s = min(experiment.task.session_s + experiment.task.trial_s, LONGEST_S)
+            own = {"seed": experiment.session_type.seed, "duration_s": session_s}
+            passing = PassiveGratings(baseline.model_copy(update=own))
+            self._passing |= dict.fromkeys(UNBROKEN, passing)
+        self._passive_freq_hz = baseline.temporal_freq_hz
         self._freq_hz = experiment.stimulus.temporal_freq_hz
         self._contrast = experiment.stimulus.contrast
         self._shown: tuple[ScreenKind, float] | None = None
         self._command_id = 0
 
     def command(
-        self, frame_id: int, state: TaskState, angle_deg: float, baseline_s: float, *, frozen: bool
+        self, frame_id: int, state: TaskState, angle_deg: float, block_s: float, *, frozen: bool
     ) -> StimulusCommand | None:
         """The screen's new state, or None where it stays as it is.
 
@@ -50,17 +60,18 @@ class ScreenRule:
         state
             Of the task, after this frame.
         angle_deg
-            Of the cursor.
-        baseline_s
-            Frame time spent in the baseline block, seconds.
+            Of what turns the grating in RUN.
+        block_s
+            Frame time spent in the baseline block, or in the trials after it, seconds.
         frozen
             True where the feedback holds still, because a frame cannot be decoded.
         """
         screen, orientation_deg = SCREENS[state], 0.0
         temporal_freq_hz = self._freq_hz
-        if state is TaskState.BASELINE and self._gratings is not None:
+        passing = self._passing.get(state)
+        if passing is not None:
             screen, temporal_freq_hz = ScreenKind.GRATING, self._passive_freq_hz
-            orientation_deg = self._gratings.angle_deg(baseline_s)
+            orientation_deg = passing.angle_deg(block_s)
         elif screen is ScreenKind.GRATING:
             orientation_deg = angle_deg
             if frozen:

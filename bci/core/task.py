@@ -37,7 +37,8 @@ class TaskMachine:
     A state ends at the first decoded frame whose time since entry is at least its duration; that
     frame already belongs to the next state. So a hit can fall on `ceil(trial_s × plane rate)`
     decoded frames, the frame that enters RUN included. A lost frame uses up time. A frame decides
-    one trial at most: where no pause is set between trials, the next begins a frame later.
+    one trial at most: where no pause is set between trials, the next begins a frame later. BLACK
+    lasts until the reward of its hit has been paid.
 
     Parameters
     ----------
@@ -63,7 +64,9 @@ class TaskMachine:
         self._run_id = 0
         self._run_frames = 0
         self._zero_id: int | None = None
+        self._hit_id = 0
         self._owed_trial = 0
+        self._pays_after_s = 0.0
         self._first_trial_id: int | None = None
         self._finishing = False
         self._seen = False
@@ -96,16 +99,19 @@ class TaskMachine:
     def step(
         self, frame_id: int, *, hit: bool, at_zero: bool = False, ready: bool, settled: bool
     ) -> bool:
-        """Take a decoded frame in; True where it was a hit.
+        """Take a decoded frame in whose hit is known beforehand; see `advance` and `decide`."""
+        self.advance(frame_id, ready=ready, settled=settled)
+        return self.decide(
+            frame_id, hit=hit, at_zero=at_zero, pays_after_s=self._task.reward_delay_s
+        )
+
+    def advance(self, frame_id: int, *, ready: bool, settled: bool) -> None:
+        """Let time go on to a decoded frame.
 
         Parameters
         ----------
         frame_id
             Of this frame.
-        hit
-            True where a RUN that holds this frame ends with it in a hit.
-        at_zero
-            True where the angle is 0°, for the abort rule.
         ready
             True where there is a threshold; no trial starts without.
         settled
@@ -117,18 +123,43 @@ class TaskMachine:
             self._entered_id = frame_id
         while self._advance(frame_id, ready=ready, settled=settled):
             pass
-        if self.state is S.RUN:
-            self._run_frames += 1
-            if hit:
-                early = self._run_frames <= self._task.early_hit_frames
-                self._decide(Outcome.HIT, frame_id, early=early)
-                self._owed_trial = self.trial
-                self._enter(S.HIT, frame_id)
-                while self._advance(frame_id, ready=ready, settled=settled):
-                    pass
-                return True
+
+    def decide(
+        self, frame_id: int, *, hit: bool, at_zero: bool = False, pays_after_s: float | None
+    ) -> bool:
+        """Decide the trial that this frame belongs to; True where it was a hit.
+
+        Parameters
+        ----------
+        frame_id
+            Of the frame that time has gone on to.
+        hit
+            True where a RUN that holds this frame ends with it in a hit.
+        at_zero
+            True where the angle is 0°, for the abort rule.
+        pays_after_s
+            From a hit to its reward, seconds; None: it pays nothing.
+        """
+        if self.state is not S.RUN:
+            return False
+        self._run_frames += 1
+        if not hit:
             self._give_up(frame_id, at_zero=at_zero)
-        return False
+            return False
+        early = self._run_frames <= self._task.early_hit_frames
+        self._decide(Outcome.HIT, frame_id, early=early)
+        self._hit_id = frame_id
+        if pays_after_s is not None:
+            self._owed_trial, self._pays_after_s = self.trial, pays_after_s
+        self._enter(S.HIT, frame_id)
+        # the next trial begins a frame later at the earliest
+        while self._advance(frame_id, ready=False, settled=False):
+            pass
+        return True
+
+    def run_s(self, frame_id: int) -> float:
+        """Frame time since the first frame of RUN, seconds."""
+        return (frame_id - self._run_id) / self._rate_hz
 
     def take_effects(self) -> tuple[int, TrialEnd | None]:
         """Trial whose reward is to be paid now (0: none), and the trial that ended; told once."""
@@ -183,13 +214,13 @@ class TaskMachine:
             self._run_id, self._run_frames, self._zero_id = frame_id, 0, None
             self._enter(S.RUN, frame_id)
         elif state is S.HIT:
-            if elapsed_s >= task.reward_delay_s:
-                self._pay()
+            self._pay_if_due(frame_id)
             if elapsed_s < task.hit_s:
                 return False
             self._enter(S.BLACK, frame_id)
         elif state in (S.BLACK, S.MISS):
-            if elapsed_s < (task.black_s if state is S.BLACK else task.miss_s):
+            self._pay_if_due(frame_id)
+            if elapsed_s < (task.black_s if state is S.BLACK else task.miss_s) or self._owed_trial:
                 return False
             if self._trial_end is not None:
                 # without a pause between trials, two outcomes would meet in one frame
@@ -234,6 +265,10 @@ class TaskMachine:
             self._decide(Outcome.ABORT, frame_id)
         self._pay()
         self._enter(to, frame_id)
+
+    def _pay_if_due(self, frame_id: int) -> None:
+        if (frame_id - self._hit_id) / self._rate_hz >= self._pays_after_s:
+            self._pay()
 
     def _pay(self) -> None:
         if self._owed_trial:

@@ -6,7 +6,15 @@ from math import nan
 import msgspec
 
 from bci.core.board_types import BoardEvent, BoardEventKind
-from bci.core.loop_types import Finish, LoopEvent, Malformed, Stalled, Stop, ThresholdSet
+from bci.core.loop_types import (
+    Finish,
+    LoopEvent,
+    Malformed,
+    PlaybackSet,
+    Stalled,
+    Stop,
+    ThresholdSet,
+)
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenKind, StimulusCommand
 from bci.recording.rewards import reward_histories
 from bci.recording.session_record import SessionRecord
@@ -40,7 +48,7 @@ class Happening(msgspec.Struct, frozen=True, gc=False):
     value
         Volume in ul for reward_requested, valve opening in us for reward_done, orientation in
         degrees for flip (NaN: no grating), count for ledger, T for threshold, seconds for stall,
-        level for inputs; else NaN.
+        rewards a minute for playback, level for inputs; else NaN.
     frame_id
         Frame that it belongs to, or the last one before it; -1: none.
     t_device_us
@@ -108,6 +116,9 @@ def _told(event: LoopEvent) -> tuple[float, str]:
             return event.t, f"T = {event.t:g}, lo = {event.lo:g}, from {event.origin}"
         case Stalled():
             return event.silent_s, f"no frame for {event.silent_s:.2f} s"
+        case PlaybackSet():
+            n, rate = len(event.trials), event.rewards_per_min
+            return rate, f"{n} trials of {event.source}, {rate:.2f} rewards a minute"
         case Stop() | Finish():
             return nan, event.reason
         case _:

@@ -24,6 +24,7 @@ from bci.core.loop_types import (
 )
 from bci.core.process import ASKED_TO_STOP, ProcessLink
 from bci.recording.journal import Journal
+from bci.recording.playback import playback_of
 from bci.recording.records import JournalStart, Topic
 from bci.session.board_line import BoardLine
 from bci.session.desk import OperatorDesk, attend_early
@@ -81,6 +82,8 @@ def run_control(
     ------
     ControlFailed
         The journal has been closed in order, the valve is shut.
+    SettingsError
+        Where a recorded session that this one follows does not serve.
     """
     # what other threads of this process do must not hold up a frame for Python's usual 5 ms
     sys.setswitchinterval(SWITCH_S)
@@ -115,6 +118,7 @@ class _Control:
         stream = session.rig.stream
         host, exposed = stream.host, stream.exposed
         self._session = session
+        self._recorded = playback_of(session.experiment)
         self._link = link
         self._journal = journal
         self._lossless = stream.delivery == "lossless"
@@ -186,6 +190,8 @@ class _Control:
         if self._runner.done:
             return self._told_over()
         self._runner.apply(Start())
+        if self._recorded is not None:
+            self._runner.apply(self._recorded)
         self._desk.begun = True
         self._frames.start()
         self._link.report("ready", f"{info.source}, {info.rate_hz:g} Hz, {len(info.rois)} ROIs")

@@ -11,6 +11,7 @@ import numpy as np
 
 from bci.config.experiment import Threshold
 from bci.config.session import Session
+from bci.config.session_type import ClosedLoopType
 from bci.core.frame_header import unpack_frame
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import Start
@@ -51,6 +52,7 @@ class Rehearsal:
         endless = {"trial_s": NEVER, "session_s": NEVER, "grey_s": 0.0}
         always_run = experiment.model_copy(
             update={
+                "session_type": ClosedLoopType(kind="closed_loop"),
                 "baseline": None,
                 "threshold": Threshold(t=NEVER, lo=-NEVER),
                 "task": experiment.task.model_copy(update=endless),

@@ -15,6 +15,7 @@ from bci.recording.folder import JOURNAL, LOG, NWB, REPORT, replace_file, sessio
 from bci.recording.integrity import check_journal
 from bci.recording.manifest import finish_manifest, make_manifest, write_manifest
 from bci.recording.nwb import export_nwb
+from bci.recording.playback import playback_faults
 from bci.recording.scan import JournalBytes
 from bci.recording.settled_rewards import settle_rewards
 from bci.session.interrupts import on_interrupt
@@ -56,8 +57,12 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def all_faults(session: Session) -> list[Fault]:
-    """Everything in this session's settings that its source or board makes impossible."""
-    return [*source_faults(session), *port_faults(session.rig.board)]
+    """What source, board and recordings have against this session's settings."""
+    return [
+        *source_faults(session),
+        *port_faults(session.rig.board),
+        *playback_faults(session.experiment),
+    ]
 
 
 def run_session(

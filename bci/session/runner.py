@@ -16,6 +16,7 @@ from bci.core.loop_types import (
     TaskState,
 )
 from bci.core.performance import PerformanceMeter
+from bci.core.session_types import neurons_decide
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.journal import Journal
 from bci.recording.records import SequencedEvent, Topic
@@ -73,6 +74,8 @@ class LoopRunner:
         self.calibration: CalibrationResult | None = None
         self.failure: str | None = None
         self._prediction = ChancePrediction(session.experiment, info)
+        # where they do not, what the baseline would score tells nothing of the hits
+        self._neurons_decide = neurons_decide(session.experiment)
         self._board_lost = False
         self._effects = effects
         self._journal = journal
@@ -165,7 +168,8 @@ class LoopRunner:
         )
         self._journal.append(Topic.CALIBRATION, result)
         self.apply(result.threshold)
-        self._prediction.start(result, loop)
+        if self._neurons_decide:
+            self._prediction.start(result, loop)
 
     def hear_chance(self, *, wait: bool = False) -> None:
         """Record the predicted chance, once it is there or, at the end, when it has come."""

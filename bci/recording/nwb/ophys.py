@@ -17,6 +17,7 @@ from pynwb.ophys import (
 )
 
 from bci.core.decoding.registry import SIGNAL_UNITS
+from bci.core.session_types import decoder_settings
 from bci.core.stream_types import Roi
 from bci.recording.nwb.masks import roi_masks
 from bci.recording.nwb.series import packed, packed_blocks, timing
@@ -52,7 +53,7 @@ def _tables(file: NWBFile, record: SessionRecord) -> list[PlaneSegmentation]:
     """One imaging plane and one table of ROIs for every plane that has any."""
     info, rig, animal = record.info, record.session.rig, record.session.animal
     imaging = rig.imaging
-    decoder = record.session.experiment.decoder
+    decoder = decoder_settings(record.session.experiment)
     device = file.create_device(
         name="microscope",
         description=f"{imaging.microscope}, rig '{rig.name}', source '{info.source}'",
@@ -188,7 +189,7 @@ def _add_signal(
 ) -> None:
     if not len(stepped.decoded):
         return
-    decoder = record.session.experiment.decoder
+    decoder = decoder_settings(record.session.experiment)
     table = next(t for t in tables if t.name == f"plane{decoder.decode_plane}")
     labels = [roi.label for roi in record.info.plane_rois(decoder.decode_plane)]
     ensemble = (*decoder.p_plus, *decoder.p_minus)

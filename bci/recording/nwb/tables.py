@@ -18,7 +18,8 @@ TRIAL_COLUMNS = {
     "time_to_hit_s": "Frame time from the trial's start to the hit, seconds; NaN where none.",
     "threshold": "T of the trial: hit at s3 >= T, dF/F.",
     "chance": "Predicted accuracy of a passive animal; NaN: none, or too short a baseline.",
-    "session_type": "Rule of feedback.",
+    "session_type": "What turned the grating and what paid: closed_loop, inverted, no_reward, "
+    "delayed_reward, random_reward, open_loop, yoked or passive.",
     "light": "Light for the opsin: none, or when it was on.",
     "trial": "Number of the trial in the session, from 1.",
     "start_frame_id": "First frame of the closed loop.",
@@ -45,7 +46,7 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
             time_to_hit_s=end.time_to_hit_s,
             threshold=span.threshold,
             chance=chances.get(span.threshold, float("nan")),
-            session_type="closed_loop",
+            session_type=record.session.experiment.session_type.kind,
             light="none",
             trial=end.trial,
             start_frame_id=min(end.start_frame_id, LARGEST_ID),
@@ -68,14 +69,16 @@ def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> Non
             name="kind",
             description="reward_requested, reward_sent, reward_acknowledged, reward_done, "
             "reward_failed, reward_unknown, lick, flip, ledger, note, process, or what the "
-            "operator or the stream did: start, pause, resume, stop, threshold, stall, epoch.",
+            "operator or the stream did: start, pause, resume, stop, threshold, stall, epoch, "
+            "playback.",
             data=[one.kind for one in found],
         ),
         VectorData(
             name="value",
             description="Volume in ul for reward_requested, valve opening in us for reward_done, "
             "orientation in degrees for flip (NaN: no grating), count for ledger, T for "
-            "threshold, seconds for stall, level for inputs; else NaN.",
+            "threshold, seconds for stall, rewards a minute for playback, level for inputs; "
+            "else NaN.",
             data=np.array([one.value for one in found]),
         ),
         VectorData(
