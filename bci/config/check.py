@@ -14,6 +14,7 @@ def faults_of(session: Session) -> list[Fault]:
     rules = (
         decoder_faults,
         _guards,
+        _adaptive,
         _calibration,
         _threshold,
         _cap,
@@ -132,6 +133,24 @@ def _cap(session: Session) -> list[Fault]:
             f"must be at least experiment.task.reward_ul = {task.reward_ul:g}",
             "raise it, or give smaller drops",
             ("experiment.task.reward_ul",),
+        )
+    ]
+
+
+def _adaptive(session: Session) -> list[Fault]:
+    adaptive, given = session.experiment.adaptive, session.experiment.threshold
+    if adaptive is None or adaptive.max_t is None or given is None:
+        return []
+    if adaptive.max_t >= given.t + adaptive.step:
+        return []
+    return [
+        Fault(
+            "experiment.adaptive.max_t",
+            adaptive.max_t,
+            f"must leave room for a step: at least experiment.threshold.t + step = "
+            f"{given.t + adaptive.step:g}",
+            "raise it, or remove [experiment.adaptive]",
+            ("experiment.adaptive.step", "experiment.threshold.t"),
         )
     ]
 

@@ -114,6 +114,21 @@ class Calibration(Settings):
     """Predicted chance: length of the blocks that its interval is resampled from."""
 
 
+class Adaptive(Settings):
+    """T raised while the animal hits often; every change is part of a recorded decision."""
+
+    hit_rate: float = Field(default=0.75, gt=0, le=1)
+    """T is raised once the hits among the last `n_trials` reach this fraction."""
+    n_trials: PositiveInt = 20
+    """Hits and misses since T was last set or raised; aborted trials do not count."""
+    step: PositiveFloat = 0.02
+    """How much T is raised by, in the unit of the signal."""
+    max_steps: PositiveInt = 5
+    """T is raised this many times at most."""
+    max_t: float | None = None
+    """T is never raised beyond this, in the unit of the signal; none: by `max_steps` alone."""
+
+
 class Guards(Settings):
     """What a hit needs besides the cursor at its target; all off by default."""
 
@@ -199,6 +214,8 @@ class Experiment(Settings):
     ensembles: EnsembleChoice = EnsembleChoice()
     calibration: Calibration = Calibration()
     guards: Guards = Guards()
+    adaptive: Adaptive | None = None
+    """None: T stays as it was set."""
     task: Task = Task()
     stimulus: Stimulus = Stimulus()
     faults: StreamFaults = StreamFaults()

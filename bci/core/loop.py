@@ -6,6 +6,7 @@ from math import ceil, inf, isfinite, nan
 import numpy as np
 
 from bci.config.session import Session
+from bci.core.adaptive import AdaptiveThreshold
 from bci.core.board_types import LightCommand, RewardRequest
 from bci.core.calibration import CalibrationResult, calibrate
 from bci.core.decoding.decoder import EnsembleDecoder
@@ -31,6 +32,7 @@ from bci.core.loop_types import (
     Stop,
     TaskState,
     ThresholdSet,
+    TrialEnd,
 )
 from bci.core.screen_rule import ScreenRule
 from bci.core.session_types import Contingency, decoder_settings, task_settings
@@ -90,6 +92,8 @@ class ClosedLoop:
         self._contingency = Contingency(experiment, info.rate_hz)
         self._screen = ScreenRule(experiment)
         self._threshold = experiment.threshold
+        adaptive = experiment.adaptive
+        self._adaptive = AdaptiveThreshold(adaptive) if adaptive is not None else None
         self._reward_ul = experiment.task.reward_ul
         self._resume_after_stall = experiment.faults.resume_after_stall
         self._places = np.array(self.decoder.roi_indices, dtype=np.intp)
@@ -176,7 +180,7 @@ class ClosedLoop:
             case Start() if not self._started:
                 self._started = True
                 if self._threshold is not None:
-                    self.t, self.lo = self._threshold.t, self._threshold.lo
+                    self._set_threshold(self._threshold.t, self._threshold.lo)
                 task.begin(frame_id + 1)
             case Pause() if self._stalled or task.state not in HELD:
                 # a pause asked for in a stall outlasts it
@@ -193,7 +197,7 @@ class ClosedLoop:
                 task.finish(frame_id)
                 self._stalled = self._stalled and task.state is TaskState.PAUSED
             case ThresholdSet() if inf > event.t > event.lo > -inf:
-                self.t, self.lo = event.t, event.lo
+                self._set_threshold(event.t, event.lo)
                 if event.guards is not None:
                     self.hit_rule.guards.levels = event.guards
                 if isfinite(event.baseline_median):
@@ -331,6 +335,7 @@ class ClosedLoop:
             light,
             trial_end,
             ledger,
+            self._raise(trial_end) if trial_end is not None else None,
         )
 
     def _block_s(self, frame_id: int) -> float:
@@ -338,6 +343,17 @@ class ClosedLoop:
         if self._task.baseline_over:
             return self._contingency.task_s
         return self._task.baseline_s(frame_id)
+
+    def _set_threshold(self, t: float, lo: float) -> None:
+        self.t, self.lo = t, lo
+        if self._adaptive is not None:
+            self._adaptive.begin(t)
+
+    def _raise(self, trial_end: TrialEnd) -> float | None:
+        t = self._adaptive.take(trial_end.outcome) if self._adaptive is not None else None
+        if t is not None:
+            self.t = t
+        return t
 
     def _reward(self, trial: int) -> RewardRequest:
         self._reward_id += 1

@@ -283,6 +283,8 @@ class Decision(msgspec.Struct, frozen=True):
         Set once, where a trial's outcome was decided.
     ledger
         Faults noticed here.
+    raised_t
+        T from the next frame on, where adaptive difficulty raised it at the end of this trial.
     """
 
     sequence: int
@@ -298,3 +300,4 @@ class Decision(msgspec.Struct, frozen=True):
     light: LightCommand | None = None
     trial_end: TrialEnd | None = None
     ledger: tuple[LedgerEntry, ...] = ()
+    raised_t: float | None = None

@@ -72,6 +72,7 @@ def happenings(record: SessionRecord, axis: TimeAxis) -> list[Happening]:
     """All of a session, in order of time; what came at one time stays in the journal's order."""
     found = [
         *_loop_events(record, axis),
+        *_raises(record, axis),
         *_ledger(record, axis),
         *_board(record, axis),
         *_screen(record, axis),
@@ -108,6 +109,15 @@ def _loop_events(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
         kind = str(event.__struct_config__.tag)
         frame_id = axis.frame_at(timed.perf_ns)
         yield Happening(axis.of_perf(timed.perf_ns), kind, value, frame_id, text=text)
+
+
+def _raises(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
+    """T raised by adaptive difficulty."""
+    for decision in record.decisions:
+        if decision.raised_t is not None:
+            frame_id, t = decision.frame_id, decision.raised_t
+            at_s = float(axis.seconds([frame_id])[0])
+            yield Happening(at_s, "threshold", t, frame_id, text=f"T = {t:g}, from adaptive")
 
 
 def _told(event: LoopEvent) -> tuple[float, str]:

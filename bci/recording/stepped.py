@@ -57,7 +57,7 @@ def step_again(record: SessionRecord) -> Stepped:
         if not isinstance(item, ReceivedFrame):
             loop.apply(item.event)
             continue
-        before = loop.last_frame_id
+        before, t, lo = loop.last_frame_id, loop.t, loop.lo
         decision = loop.step(item.frame)
         if loop.last_frame_id != before:
             taken.append((place, min(item.frame.frame_id, LARGEST_ID), item.frame.plane))
@@ -65,7 +65,7 @@ def step_again(record: SessionRecord) -> Stepped:
         if row is not None:
             if decision.decoded:
                 signal[len(decoded)] = loop.decoder.signal
-            thresholds[len(decoded)] = loop.t, loop.lo
+            thresholds[len(decoded)] = t, lo
             decoded.append(row)
     columns = np.array(taken, dtype=np.int64).reshape(-1, 3)
     n_decoded = len(decoded)

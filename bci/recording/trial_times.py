@@ -1,5 +1,6 @@
 """When the trials of a session were."""
 
+from bisect import insort
 from math import nan
 
 import msgspec
@@ -62,4 +63,9 @@ def threshold_changes(record: SessionRecord) -> list[tuple[int, float, float]]:
             changes.append((timed.value.sequence, event.t, event.lo))
         elif isinstance(event, Start) and given is not None:
             changes.append((timed.value.sequence, given.t, given.lo))
+    # a raise holds from the decision after the one that it was made in
+    raised = [(d.sequence + 1, d.raised_t) for d in record.decisions if d.raised_t is not None]
+    for sequence, t in raised:
+        lo = next((lo for at, _, lo in reversed(changes) if at < sequence), nan)
+        insort(changes, (sequence, t, lo))
     return changes

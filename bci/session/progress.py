@@ -117,6 +117,9 @@ class TerminalProgress:
             return
         if telemetry.n_trials > seen.n_trials:
             self._say(f"{telemetry.session_s:6.1f} s  {trials_ended(seen, telemetry)}")
+        if telemetry.t == telemetry.t != seen.t == seen.t:
+            at, new, old = telemetry.session_s, telemetry.t, seen.t
+            self._say(f"{at:6.1f} s  T is {new:.3g}, was {old:.3g}")
         lines = status_lines(telemetry)
         if self._live is not None:
             below = "\n         "

@@ -147,6 +147,8 @@ class LoopRunner:
         self.newest = decision
         self._journal.append(Topic.DECISION, decision)
         self._tally.decide(decision)
+        if decision.raised_t is not None:
+            log.info("T raised to %.3f after trial %d", decision.raised_t, decision.trial)
         decoder = self.loop.decoder
         self.performance.take(decision, decoder.signal, decoder.layout.n_plus)
 

@@ -176,6 +176,14 @@ def test_long_value_is_shortened() -> None:
         ({"experiment.decoder.p_minus": []}, "experiment.decoder.p_minus"),
         ({"experiment.decoder.read_out": "one_population"}, "experiment.decoder.p_minus"),
         ({"experiment.decoder.control": "velocity"}, "experiment.decoder.control"),
+        (
+            {
+                "experiment.baseline": GONE,
+                "experiment.threshold": {"t": 0.3, "lo": 0.0},
+                "experiment.adaptive": {"max_t": 0.31, "step": 0.02},
+            },
+            "experiment.adaptive.max_t",
+        ),
         ({"experiment.decoder.weights_plus": [1.0]}, "experiment.decoder.weights_plus"),
         ({"experiment.decoder.weights_minus": [0.0, 0.0]}, "experiment.decoder.weights_minus"),
         (DYNAMICS | {"experiment.decoder.axis": None}, "experiment.decoder.axis"),
