@@ -81,12 +81,12 @@ class Draft:
         return found
 
     def put(self, key: str, value: Any) -> None:
-        """Write a value; None removes the key. Steps on one key in a row are one to undo."""
+        """Write a value; None removes the key. Values typed in a row are one step to undo."""
         if self.get(key) == value and type(self.get(key)) is type(value):
             return
-        if self._joined != key:
+        if self._joined != key or value is None:
             self._past = [*self._past[-STEPS_KEPT + 1 :], copy.deepcopy(self._values)]
-        self._joined = key
+        self._joined = None if value is None else key
         self._future = []
         *parents, last = key.split(".")
         table = self._values

@@ -165,6 +165,12 @@ def unit_of(name: str) -> str:
     return next((unit for ending, unit in UNITS.items() if f"_{name}".endswith(ending)), "")
 
 
+def words_of(name: str) -> str:
+    """A name without its unit, as words."""
+    ending = next((ending for ending in UNITS if f"_{name}".endswith(ending)), "")
+    return name.removesuffix(ending).replace("_", " ") if ending != f"_{name}" else name
+
+
 def tables_in(field: Schema) -> list[str]:
     """Names of the definitions that stand in a field, none where it is a value."""
     choices = [field, *field.get("anyOf", ()), *field.get("oneOf", ())]
