@@ -106,7 +106,8 @@ def doctor(
     json_file: Json = None,
 ) -> None:
     """Pre-flight: try stream, screen, board, disk and clock, and say what to do."""
-    from bci.session.preflight import Status, all_checks
+    from bci.session.check import Status
+    from bci.session.preflight import all_checks
 
     session, console, checks = load_session(session_file, overrides(sets)), told(), []
     for found in all_checks(session, out):
@@ -115,7 +116,7 @@ def doctor(
         console.print(f"{found.status.value:5s}", style=style, end="")
         solution = f" → {found.solution}" if found.solution else ""
         console.print(
-            f"{found.name:9s} {found.message}{solution}",
+            f"{found.name:10s} {found.message}{solution}",
             markup=False,
             highlight=False,
             soft_wrap=True,

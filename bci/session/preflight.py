@@ -6,73 +6,72 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryFile
 
-import msgspec
 import psutil
 
 from bci.config.fault import Fault
+from bci.config.rig import DoorSource
 from bci.config.session import Session
 from bci.recording.reward_ledger import volume_today
+from bci.session.check import Check, Status, Trial
+from bci.session.light_leak import try_light_leak
 from bci.session.screen_trial import ScreenTrialFailed, try_screen
+from bci.session.stream_check import ANY_PORT, FIX_PORT, stream_trials
+from bci.session.stream_trial import StreamTrialFailed
 from hardware.board.interface import BoardError
 from hardware.board.kinds import PROCESSES, open_board, port_faults
-from hardware.imaging.open import describe_source, source_faults
+from hardware.imaging.open import source_faults
 
 MB = 1_000_000
 SPARE = 3.0
 VALVE_DAYS = 30
 WRITE_MB = 16
-
-
-class Status(StrEnum):
-    """How a check came out."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One check: what was found, and what to do about it.
-
-    Parameters
-    ----------
-    name
-        What was looked at.
-    message
-        What was found.
-    solution
-        What to do; empty where all is well.
-    """
-
-    name: str
-    status: Status
-    message: str
-    solution: str = ""
+NULL_SCREEN = 'set rig.screen.backend = "psychopy"'
 
 
 def quick_checks(session: Session, root: Path) -> list[Check]:
     """Checks that take no time and open nothing; stored with every session."""
+    return [trial.make() for trial in _quick(session, root)]
+
+
+def all_trials(session: Session, root: Path) -> list[Trial]:
+    """Every check, slow ones last: stream, board, screen and disk are really used.
+
+    Parameters
+    ----------
+    session
+        What is to be run.
+    root
+        Folder of all subjects.
+    """
     return [
-        _python(),
-        _clock(),
-        _cores(),
-        _valve(session),
-        _drops(session, root),
-        _space(session, root),
-        _display(session),
+        *_quick(session, root),
+        Trial("settings", lambda: _settings(session)),
+        *stream_trials(session),
+        Trial("board", lambda: _board(session)),
+        Trial("screen", lambda: _screen(session)),
+        Trial("light leak", lambda: _light_leak(session)),
+        Trial("writing", lambda: _write_rate(root)),
     ]
 
 
 def all_checks(session: Session, root: Path) -> Iterator[Check]:
-    """Every check, slow ones last: stream, disk, board and screen are really used."""
-    yield from quick_checks(session, root)
-    for check in (_settings, _source, _board, _screen):
-        yield check(session)
-    yield _write_rate(root)
+    """Every check, one after the other."""
+    return (trial.make() for trial in all_trials(session, root))
+
+
+def _quick(session: Session, root: Path) -> list[Trial]:
+    return [
+        Trial("python", _python),
+        Trial("clock", _clock),
+        Trial("computer", _cores),
+        Trial("valve", lambda: _valve(session)),
+        Trial("drops", lambda: _drops(session, root)),
+        Trial("disk", lambda: _space(session, root)),
+        Trial("display", lambda: _display(session)),
+    ]
 
 
 def _python() -> Check:
@@ -182,19 +181,6 @@ def _settings(session: Session) -> Check:
     return Check("settings", Status.OK, "source, ensembles and board fit together")
 
 
-def _source(session: Session) -> Check:
-    try:
-        info = describe_source(session.rig.source).info
-    except (OSError, ValueError) as error:
-        return Check("stream", Status.FAIL, str(error), "see rig.source")
-    planes = f"{info.n_planes} plane{'s' * (info.n_planes != 1)}"
-    message = (
-        f"{info.source}: {len(info.rois)} ROIs, {planes}, {info.rate_hz:g} Hz, "
-        f"ROI hash {info.roi_hash:016x}, dark level {info.dark_counts:g} counts"
-    )
-    return Check("stream", Status.OK, message)
-
-
 def _board(session: Session) -> Check:
     settings = session.rig.board
     if settings.kind in PROCESSES:
@@ -211,7 +197,7 @@ def _board(session: Session) -> Check:
 
 def _screen(session: Session) -> Check:
     if session.rig.screen.backend == "null":
-        return Check("screen", Status.WARN, "null backend", 'set rig.screen.backend = "psychopy"')
+        return Check("screen", Status.WARN, "null backend", NULL_SCREEN)
     try:
         trial = try_screen(session)
     except ScreenTrialFailed as error:
@@ -221,7 +207,7 @@ def _screen(session: Session) -> Check:
         f"{hello.width_px} x {hello.height_px} on {hello.display}, {hello.renderer}, "
         f"{hello.refresh_hz:.2f} Hz, draw p50 {trial.draw_ms[0]:.1f} p99 {trial.draw_ms[1]:.1f}, "
         f"command to flip p50 {trial.flip_ms[0]:.1f} p99 {trial.flip_ms[1]:.1f} ms, "
-        f"{trial.missed} flips missed of {trial.shown}"
+        f"{trial.missed} flips missed of {trial.shown}, jitter {trial.jitter_ms:.1f} ms"
     )
     if not hello.blanks:
         solution = "this screen does not blank: times of light are not known"
@@ -229,6 +215,28 @@ def _screen(session: Session) -> Check:
     if trial.missed > trial.shown // 50:
         return Check("screen", Status.WARN, message, "close other windows, look at the driver")
     return Check("screen", Status.OK, message)
+
+
+def _light_leak(session: Session) -> Check:
+    name, source = "light leak", session.rig.source
+    if not isinstance(source, DoorSource):
+        message = f"a {source.kind} source does not see the screen: nothing to measure"
+        return Check(name, Status.OK, message)
+    if session.rig.screen.backend == "null":
+        return Check(name, Status.WARN, "not measured: nothing is shown", NULL_SCREEN)
+    if source.port == 0:
+        return Check(name, Status.WARN, f"not measured: {ANY_PORT}", FIX_PORT)
+    try:
+        leak = try_light_leak(session)
+    except (ScreenTrialFailed, StreamTrialFailed, OSError, ValueError) as error:
+        return Check(name, Status.WARN, f"not measured: {error}", "see stream and screen")
+    message = (
+        f"white against black screen {leak.difference_counts:+.2f} ± {leak.error_counts:.2f} "
+        f"counts ({100 * leak.fraction:+.2f} % of F), {leak.n_frames} frames"
+    )
+    if leak.found:
+        return Check(name, Status.WARN, message, "shield the objective, or dim the screen")
+    return Check(name, Status.OK, message)
 
 
 def _write_rate(root: Path) -> Check:

@@ -18,9 +18,10 @@ from bci.recording.nwb import export_nwb
 from bci.recording.playback import playback_faults
 from bci.recording.scan import JournalBytes
 from bci.recording.settled_rewards import settle_rewards
+from bci.session.check import Status
 from bci.session.interrupts import on_interrupt
 from bci.session.logs import LogBook
-from bci.session.preflight import Status, cap_faults, quick_checks
+from bci.session.preflight import cap_faults, quick_checks
 from bci.session.progress import TerminalProgress
 from bci.session.supervisor import Ending, Supervisor
 from bci.session.terminal import LastingTerminal

@@ -1,6 +1,8 @@
 """A few seconds of real commands to a real screen, without a session."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +29,8 @@ from bci.stream.reports import ReportReceiver
 
 OPEN_S = 30.0
 END_S = 3.0
+SHOW_S = 5.0
+RESEND_MS = 100
 
 
 class ScreenTrialFailed(RuntimeError):
@@ -44,6 +48,8 @@ class ScreenTrial(msgspec.Struct, frozen=True):
         Commands shown and flips missed.
     draw_ms, flip_ms
         p50 and p99 of drawing, and of command sent → flip, ms.
+    jitter_ms
+        How far flips lie from whole refreshes of each other, 99th percentile.
     """
 
     hello: ScreenHello
@@ -51,6 +57,86 @@ class ScreenTrial(msgspec.Struct, frozen=True):
     missed: int
     draw_ms: tuple[float, float]
     flip_ms: tuple[float, float]
+    jitter_ms: float
+
+
+class OpenScreen:
+    """A screen in a process of its own, told what to show; made by `open_screen`."""
+
+    def __init__(
+        self, hello: ScreenHello, commands: CommandPublisher, reports: ReportReceiver
+    ) -> None:
+        self.hello = hello
+        self._commands = commands
+        self._reports = reports
+        self._last_id = 0
+
+    def next_id(self) -> int:
+        """Number for the next command."""
+        self._last_id += 1
+        return self._last_id
+
+    def send(self, command: StimulusCommand) -> int:
+        """Send a command; returns `time.perf_counter_ns` just after."""
+        return self._commands.send(command)
+
+    def reports(self, wait_ms: int) -> Iterator[FlipReport | MissedFlips]:
+        """What the screen tells, waited for a little."""
+        self._reports.socket.poll(wait_ms)
+        while (report := self._reports.receive()) is not None:
+            if isinstance(report, FlipReport | MissedFlips):
+                yield report
+
+    def show(self, command: StimulusCommand) -> None:
+        """Send a command and wait until it was seen.
+
+        Raises
+        ------
+        ScreenTrialFailed
+            Where it was not.
+        """
+        self.send(command)
+        deadline = time.monotonic() + SHOW_S
+        while time.monotonic() < deadline:
+            for report in self.reports(RESEND_MS):
+                if isinstance(report, FlipReport) and report.command_id == command.command_id:
+                    return
+            self._commands.resend()
+        raise ScreenTrialFailed(f"the screen did not show a command within {SHOW_S:g} s")
+
+
+@contextmanager
+def open_screen(session: Session) -> Iterator[OpenScreen]:
+    """A real screen without a session, closed at the end.
+
+    Parameters
+    ----------
+    session
+        Its rig's screen and experiment's stimulus are used.
+
+    Raises
+    ------
+    ScreenTrialFailed
+        Where it does not open.
+    """
+    with TemporaryDirectory() as name, SupervisorHub() as hub:
+        folder = Path(name)
+        write_manifest(folder, make_manifest("screen-trial", session, datetime.now().astimezone()))
+        book = LogBook(folder / "log.jsonl", None)
+        arguments = ["stimulus", str(folder / MANIFEST), f"--supervisor={hub.endpoint}"]
+        child = Child("stimulus", arguments, book)
+        commands, reports = CommandPublisher(), ReportReceiver()
+        try:
+            hub.announce({"commands": commands.endpoint, "flips": reports.endpoint})
+            hello = _wait_for_hello(child, reports)
+            yield OpenScreen(hello, commands, reports)
+        finally:
+            hub.stop("stimulus")
+            if not child.wait(END_S):
+                child.kill()
+            commands.close()
+            reports.close()
+            book.close()
 
 
 def try_screen(session: Session, n_commands: int = 90, rate_hz: float = 30.0) -> ScreenTrial:
@@ -68,24 +154,8 @@ def try_screen(session: Session, n_commands: int = 90, rate_hz: float = 30.0) ->
     ScreenTrialFailed
         Where it does not open.
     """
-    with TemporaryDirectory() as name, SupervisorHub() as hub:
-        folder = Path(name)
-        write_manifest(folder, make_manifest("screen-trial", session, datetime.now().astimezone()))
-        book = LogBook(folder / "log.jsonl", None)
-        arguments = ["stimulus", str(folder / MANIFEST), f"--supervisor={hub.endpoint}"]
-        child = Child("stimulus", arguments, book)
-        commands, reports = CommandPublisher(), ReportReceiver()
-        try:
-            hub.announce({"commands": commands.endpoint, "flips": reports.endpoint})
-            hello = _wait_for_hello(child, reports)
-            return _turn(hello, commands, reports, n_commands, rate_hz)
-        finally:
-            hub.stop("stimulus")
-            if not child.wait(END_S):
-                child.kill()
-            commands.close()
-            reports.close()
-            book.close()
+    with open_screen(session) as screen:
+        return _turn(screen, n_commands, rate_hz)
 
 
 def _wait_for_hello(child: Child, reports: ReportReceiver) -> ScreenHello:
@@ -101,38 +171,56 @@ def _wait_for_hello(child: Child, reports: ReportReceiver) -> ScreenHello:
     raise ScreenTrialFailed(f"the screen did not open within {OPEN_S:g} s")
 
 
-def _turn(
-    hello: ScreenHello,
-    commands: CommandPublisher,
-    reports: ReportReceiver,
-    n_commands: int,
-    rate_hz: float,
-) -> ScreenTrial:
+def _turn(screen: OpenScreen, n_commands: int, rate_hz: float) -> ScreenTrial:
     sent_ns: dict[int, int] = {}
     draw_ns: list[int] = []
-    flip_ns: list[int] = []
+    delay_ns: list[int] = []
+    flips_ns: list[int] = []
     missed = 0
     next_s = time.perf_counter()
     end_s = next_s + n_commands / rate_hz + 0.5
     while time.perf_counter() < end_s:
         if len(sent_ns) < n_commands and time.perf_counter() >= next_s:
             next_s += 1 / rate_hz
-            number = len(sent_ns) + 1
+            number = screen.next_id()
             angle_deg = 90.0 * (number % 46) / 45
-            sent_ns[number] = commands.send(
+            sent_ns[number] = screen.send(
                 StimulusCommand(number, -1, ScreenKind.GRATING, angle_deg, 1.0, 2.0)
             )
-        reports.socket.poll(2)
-        while (report := reports.receive()) is not None:
+        for report in screen.reports(2):
             if isinstance(report, MissedFlips):
                 missed += report.count
-            elif isinstance(report, FlipReport) and report.kind is FlipKind.SHOWN:
+            elif report.kind is FlipKind.SHOWN:
                 missed += report.missed_flips
                 draw_ns.append(report.t_flip_ns - report.t_draw_ns)
-                flip_ns.append(report.t_flip_ns - sent_ns[report.command_id])
-    if not flip_ns:
+                delay_ns.append(report.t_flip_ns - sent_ns[report.command_id])
+                flips_ns.append(report.t_flip_ns)
+    if not flips_ns:
         raise ScreenTrialFailed("the screen opened and showed nothing")
-    return ScreenTrial(hello, len(flip_ns), missed, _p50_p99_ms(draw_ns), _p50_p99_ms(flip_ns))
+    return ScreenTrial(
+        screen.hello,
+        len(flips_ns),
+        missed,
+        _p50_p99_ms(draw_ns),
+        _p50_p99_ms(delay_ns),
+        jitter_ms(flips_ns, screen.hello.refresh_hz),
+    )
+
+
+def jitter_ms(flips_ns: Sequence[int], refresh_hz: float) -> float:
+    """How far flips lie from whole refreshes of each other, ms: the 99th percentile.
+
+    Parameters
+    ----------
+    flips_ns
+        Times of flips, in order, not every refresh among them.
+    refresh_hz
+        Of the screen.
+    """
+    steps = np.diff(np.asarray(flips_ns)) * 1e-9 * refresh_hz
+    if not len(steps):
+        return float("nan")
+    return float(np.percentile(np.abs(steps - np.rint(steps)), 99) * 1e3 / refresh_hz)
 
 
 def _p50_p99_ms(nanoseconds: list[int]) -> tuple[float, float]:

@@ -249,6 +249,6 @@ class _Lines(QPlainTextEdit):
 class _Box(QComboBox):
     """A box that a wheel turned over it in passing does not change."""
 
-    def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
         if event is not None:
             event.ignore()

@@ -1,0 +1,98 @@
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from free_port import free_port
+from microscope import N_ROIS, RATE_HZ, Microscope
+
+from bci.config.rig import DoorSource, SimulatedSource
+from bci.core.stream_types import StreamInfo
+from bci.session.check import Status
+from bci.session.screen_trial import jitter_ms
+from bci.session.stream_check import dark_check, rate_check, stream_check
+from bci.session.stream_trial import StreamTrial, StreamTrialFailed, try_stream
+
+
+def door(port: int, **changed: float) -> DoorSource:
+    plain = {"kind": "zmq", "n_rois": N_ROIS, "rate_hz": RATE_HZ, "port": port}
+    return DoorSource.model_validate(plain | changed)
+
+
+@contextmanager
+def sending(port: int, skip: int = 0, n_rois: int = N_ROIS) -> Iterator[None]:
+    """A microscope that sends 30 frames a second to a port, one in `skip` left out."""
+    done = threading.Event()
+    microscope = Microscope(f"tcp://127.0.0.1:{port}")
+
+    def run() -> None:
+        while not done.wait(1 / RATE_HZ):
+            if skip and microscope.next_id % skip == 0:
+                microscope.next_id += 1
+            microscope.send(values=microscope.values()[:n_rois])
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        microscope.close()
+
+
+def found(**changed: object) -> StreamTrial:
+    info = StreamInfo("", 0, "door", 30.0, 1, (0, 0), 1, 10.0, None, ())
+    plain = {
+        "info": info,
+        "arrives": True,
+        "n_frames": 60,
+        "lost": 0,
+        "rate_hz": 30.1,
+        "wrong": {},
+        "above_dark_counts": 400.0,
+    }
+    return StreamTrial(**plain | changed)
+
+
+def test_frames_of_a_microscope_are_counted_and_their_level_told() -> None:
+    port = free_port()
+    with sending(port, skip=10):
+        trial = try_stream(door(port, dark_counts=100.0), 1.0)
+    assert trial.arrives
+    assert trial.n_frames >= 10
+    assert trial.lost >= 1
+    assert trial.above_dark_counts == pytest.approx(400.0, abs=5.0)
+    assert not trial.wrong
+
+
+def test_frames_that_a_session_would_refuse_are_told() -> None:
+    port = free_port()
+    with sending(port, n_rois=5), pytest.raises(StreamTrialFailed, match="5 ROIs in plane 0"):
+        try_stream(door(port), 0.5)
+
+
+def test_a_simulation_is_read_without_waiting() -> None:
+    trial = try_stream(SimulatedSource(kind="simulated", n_planes=2), 0.5)
+    assert not trial.arrives
+    assert trial.lost == 0
+    assert rate_check(trial).status is Status.OK
+
+
+def test_verdicts_on_the_stream() -> None:
+    assert stream_check(found()).status is Status.OK
+    assert stream_check(found(lost=3)).status is Status.WARN
+    assert stream_check(found(wrong={"plane 3 of 1": 2})).status is Status.FAIL
+    assert rate_check(found()).status is Status.OK
+    assert rate_check(found(rate_hz=15.0)).status is Status.FAIL
+    assert rate_check(found(arrives=False, rate_hz=12.0)).status is Status.FAIL
+    assert dark_check(found()).status is Status.OK
+    assert dark_check(found(above_dark_counts=-3.0)).status is Status.FAIL
+
+
+def test_jitter_counts_from_whole_refreshes() -> None:
+    period_ns = 1e9 / 60
+    steady = [round(k * 2 * period_ns) for k in range(90)]
+    shaken = [t + (2_000_000 if place % 3 == 0 else 0) for place, t in enumerate(steady)]
+    assert jitter_ms(steady, 60.0) < 1e-3
+    assert jitter_ms(shaken, 60.0) == pytest.approx(2.0, abs=0.01)
