@@ -1,7 +1,7 @@
 """Settings while somebody writes them: right or wrong, with a way back."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import tomli_w
 
 from bci.config.check import faults_of
 from bci.config.fault import Fault
-from bci.config.load import Rules, dump_session, read_tree, validate_session
+from bci.config.load import Override, Rules, dump_session, read_tree, validate_session
 from bci.config.session import Session
 
 STEPS_KEPT = 200
@@ -35,15 +35,22 @@ class Draft:
         self.revision = 0
 
     @classmethod
-    def read(cls, path: Path) -> tuple["Draft", list[Fault]]:
+    def read(
+        cls, path: Path, overrides: Sequence[Override] = (), recording: Path | None = None
+    ) -> tuple["Draft", list[Fault]]:
         """A session file as it stands, wrong values included, and what could not be read.
+
+        Parameters
+        ----------
+        path, overrides, recording
+            As in `load_session`.
 
         Raises
         ------
         SettingsError
             Where the session file itself cannot be read.
         """
-        values, faults = read_tree(path)
+        values, faults = read_tree(path, overrides, recording)
         return cls(values), faults
 
     @classmethod
@@ -84,9 +91,9 @@ class Draft:
         """Write a value; None removes the key. Values typed in a row are one step to undo."""
         if self.get(key) == value and type(self.get(key)) is type(value):
             return
-        if self._joined != key or value is None:
+        if self._joined != key:
             self._past = [*self._past[-STEPS_KEPT + 1 :], copy.deepcopy(self._values)]
-        self._joined = None if value is None else key
+        self._joined = key
         self._future = []
         *parents, last = key.split(".")
         table = self._values
@@ -100,6 +107,12 @@ class Draft:
         else:
             table[last] = copy.deepcopy(value)
         self.revision += 1
+
+    def reset(self, key: str) -> None:
+        """Remove a key, as a step of its own."""
+        self._joined = None
+        self.put(key, None)
+        self._joined = None
 
     def undo(self) -> None:
         """Take the last step back; nothing where there is none."""

@@ -83,13 +83,8 @@ def load_session(
     SettingsError
         With every fault found, never the first alone.
     """
-    data, unread = read_tree(path, overrides)
-    if recording is not None:
-        _play(data, recording)
+    data, unread = read_tree(path, overrides, recording)
     faults = list(unread)
-    for override in overrides:
-        if not _names_a_file(override):
-            faults += _set(data, override)
     session, more = validate_session(data, lambda tried: [*faults_of(tried), *outside(tried)])
     # What stands in a file that could not be read is not missing.
     unread_keys = {fault.key for fault in unread}
@@ -129,15 +124,22 @@ def settings_hash(session: Session) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_tree(path: Path, overrides: Sequence[Override] = ()) -> tuple[dict[str, Any], list[Fault]]:
+def read_tree(
+    path: Path, overrides: Sequence[Override] = (), recording: Path | None = None
+) -> tuple[dict[str, Any], list[Fault]]:
     """Read a session file and the files that it names, without a look at what they say.
+
+    Parameters
+    ----------
+    path, overrides, recording
+        As in `load_session`.
 
     Returns
     -------
     data
         One tree, `rig` and `experiment` in it as tables.
     faults
-        Of the named files that could not be read.
+        Of the named files that could not be read, and of overrides that fit nowhere.
 
     Raises
     ------
@@ -161,6 +163,11 @@ def read_tree(path: Path, overrides: Sequence[Override] = ()) -> tuple[dict[str,
             folders[part] = (path.parent / value).parent
     for key in RECORDINGS:
         _make_absolute(data, key, folders[key.partition(".")[0]])
+    if recording is not None:
+        _play(data, recording)
+    for override in overrides:
+        if not _names_a_file(override):
+            faults += _set(data, override)
     return data, faults
 
 

@@ -8,6 +8,7 @@ from bci.gui.steps.ensembles import EnsemblesStep
 from bci.gui.steps.field_of_view import FieldOfViewStep
 from bci.gui.steps.rig import RigStep
 from bci.gui.steps.session import SessionStep
+from bci.gui.steps.settings import SettingsPage
 from bci.gui.window import OperatorWindow
 
 STEPS: tuple[type[Step], ...] = (
@@ -19,7 +20,7 @@ STEPS: tuple[type[Step], ...] = (
     EndStep,
 )
 """The way of a day."""
-PAGES: tuple[type[Step], ...] = ()
+PAGES: tuple[type[Step], ...] = (SettingsPage,)
 """What stands beside it: settings, subjects, replay."""
 
 

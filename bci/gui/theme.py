@@ -112,6 +112,7 @@ QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus, QPlainTe
      border-color: {SKY}; }}
 QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{
      color: {GREY}; background: {PANEL}; }}
+QComboBox::drop-down {{ border: 0; }}
 QComboBox QAbstractItemView {{ background: {RAISED}; selection-background-color: {BLUE}; }}
 QTableView, QTreeView, QListView {{ background: {PANEL}; alternate-background-color: {BACKGROUND};
      border: 1px solid {LINE}; gridline-color: {LINE}; selection-background-color: {BLUE}; }}
@@ -126,8 +127,22 @@ QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {LINE}; paddi
 QProgressBar {{ background: {BACKGROUND}; border: 1px solid {LINE}; border-radius: {px(4)};
      text-align: center; }}
 QProgressBar::chunk {{ background: {BLUE}; }}
-QCheckBox::indicator {{ width: {px(16)}; height: {px(16)}; }}
+QCheckBox::indicator {{ width: {px(14)}; height: {px(14)}; border: 1px solid {DIM};
+     border-radius: {px(3)}; }}
+QCheckBox::indicator:checked {{ background: {SKY}; border-color: {SKY}; }}
+QCheckBox::indicator:disabled {{ border-color: {LINE}; }}
 QSlider::groove:horizontal {{ height: {px(6)}; background: {LINE}; border-radius: {px(3)}; }}
 QSlider::handle:horizontal {{ width: {px(18)}; margin: -{px(6)} 0; border-radius: {px(9)};
      background: {TEXT}; }}
+QLabel[state="wrong"] {{ color: {VERMILION}; }}
+QWidget[state="wrong"] QLineEdit, QWidget[state="wrong"] QComboBox,
+QWidget[state="wrong"] QPlainTextEdit {{ border-color: {VERMILION}; }}
+QLabel[state="locked"] {{ background: {RAISED}; border-radius: {px(4)}; padding: {px(6)}; }}
+QLabel[differs="true"] {{ color: {SKY}; }}
+QPushButton#flat {{ background: transparent; border: 0; padding: 0; min-height: {px(20)}; }}
+QPushButton#fold {{ background: transparent; border: 0; padding: {px(3)}; font-weight: 600;
+     text-align: left; min-height: {px(20)}; }}
+QPushButton#fold:checked {{ background: transparent; border: 0; }}
+QPushButton#fold:focus, QPushButton#flat:focus {{ color: {SKY}; }}
+QScrollArea {{ border: 0; background: transparent; }}
 """

@@ -87,10 +87,13 @@ def test_undo_goes_back_to_the_beginning_and_redo_to_the_end(
     assert draft.values == after
 
 
-def test_typing_a_number_is_one_step() -> None:
+def test_typing_a_number_is_one_step_and_the_way_back_another() -> None:
     draft = demo()
-    for value in (1, 12, 12.5):
+    for value in (None, 1, 12, 12.5):
         draft.put("experiment.task.trial_s", value)
+    draft.reset("experiment.task.trial_s")
+    draft.undo()
+    assert draft.get("experiment.task.trial_s") == 12.5
     draft.undo()
     assert draft.get("experiment.task.trial_s") == 6.0
     assert not draft.can_undo

@@ -28,6 +28,7 @@ from bci.gui.settings.group import Group
 from bci.gui.settings.locks import REASONS, Use
 
 CHECK_AFTER_MS = 150
+SCROLL_AFTER_MS = 50
 FAULTS_SHOWN = 6
 UNFOLDED = ("rig", "experiment")
 
@@ -72,6 +73,7 @@ class SettingsForm(QWidget):
         self.root = Group(outline(), unfolded=True)
         self.root.head.hide()
         self.root.edited.connect(self._edited)
+        self.root.reset.connect(self._reset)
         self._make_head()
         self._lay_out()
         self._keys()
@@ -81,7 +83,7 @@ class SettingsForm(QWidget):
         try:
             draft, unread = Draft.read(path)
         except SettingsError as error:
-            self._tell(list(error.faults))
+            self.tell(list(error.faults))
             return
         self.show_draft(draft, path, unread=unread)
 
@@ -119,7 +121,7 @@ class SettingsForm(QWidget):
         """Lock what this use does not let change, and say why."""
         self.use = use
         self.root.lock(REASONS[use])
-        self.banner.setText(f"🔒 {REASONS[use]}")
+        self.banner.setText(f"Locked: {REASONS[use]}")
         self.banner.setVisible(bool(REASONS[use]))
         self._enable()
 
@@ -131,7 +133,7 @@ class SettingsForm(QWidget):
         try:
             self.draft.save(path)
         except OSError as error:
-            self._tell([Fault("file", str(path), f"{error.strerror or error}", "save elsewhere")])
+            self.tell([Fault("file", str(path), f"{error.strerror or error}", "save elsewhere")])
             return False
         self.path = path
         if self.use is Use.RECORDED:
@@ -145,7 +147,8 @@ class SettingsForm(QWidget):
         if row is None:
             return
         row.setVisible(True)
-        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(row, 0, 120))
+        # once the unfolded tables have their places
+        QTimer.singleShot(SCROLL_AFTER_MS, lambda: self._scroll.ensureWidgetVisible(row, 0, 120))
         row.editor.setFocus()
 
     def undo(self) -> None:
@@ -165,6 +168,11 @@ class SettingsForm(QWidget):
             return
         self.draft.put(key, value)
         self._changed()
+
+    def _reset(self, key: str) -> None:
+        if self.use is Use.NEXT:
+            self.draft.reset(key)
+            self._changed()
 
     def _changed(self) -> None:
         self._unread = [f for f in self._unread if self.draft.get(f.key) is None]
@@ -192,7 +200,7 @@ class SettingsForm(QWidget):
             faults = [fault for fault in faults if fault.key.partition(".")[0] not in read]
             self._checked_revision = revision
             self.session = None if faults or unread else session
-            self._tell([*unread, *faults])
+            self.tell([*unread, *faults])
             self.checked.emit(self.session)
 
         self._work(check, show)
@@ -202,7 +210,8 @@ class SettingsForm(QWidget):
         """True where what stands on the form has been checked."""
         return self._checked_revision == self.draft.revision and not self._timer.isActive()
 
-    def _tell(self, faults: list[Fault]) -> None:
+    def tell(self, faults: list[Fault]) -> None:
+        """Show what is wrong, above the form and at each setting; nothing where nothing is."""
         self.faults = faults
         self.root.show_faults(faults)
         shown = faults[:FAULTS_SHOWN]

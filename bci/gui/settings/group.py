@@ -29,11 +29,12 @@ class Group(QFrame):
 
     Signals
     -------
-    edited
-        Dotted key and value, as of `SettingRow`.
+    edited, reset
+        As of `SettingRow`, of whatever is in it.
     """
 
     edited = pyqtSignal(str, object)
+    reset = pyqtSignal(str)
 
     def __init__(self, table: Table, indent_px: int = 0, *, unfolded: bool = False) -> None:
         super().__init__()
@@ -199,10 +200,12 @@ class Group(QFrame):
             if isinstance(row, Setting):
                 made = self.rows[row.name] = SettingRow(row, self._indent_px)
                 made.edited.connect(self.edited)
+                made.reset.connect(self.reset)
                 self._inside.addWidget(made)
             else:
                 group = self.groups[row.name] = Group(row, self._indent_px + INDENT_PX)
                 group.edited.connect(self.edited)
+                group.reset.connect(self.reset)
                 self._inside.addWidget(group)
         self.lock(self._lock)
 
@@ -217,7 +220,7 @@ class Group(QFrame):
             told.append("not used")
         elif n_changed:
             told.append(f"● {n_changed} set")
-        self._told.setText("  ".join(part for part in told if part))
+        self._told.setText("  ".join(part for part in told if part) if self.table.key else "")
 
 
 def _written(table: Table, values: Any) -> Iterator[str]:

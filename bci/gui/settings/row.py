@@ -26,10 +26,13 @@ class SettingRow(QWidget):
     Signals
     -------
     edited
-        Its key and the value as a file would hold it; None: back to the default.
+        Its key and the value as a file would hold it; None: nothing.
+    reset
+        Its key: back to the default.
     """
 
     edited = pyqtSignal(str, object)
+    reset = pyqtSignal(str)
 
     def __init__(self, setting: Setting, indent_px: int = 0) -> None:
         super().__init__()
@@ -47,7 +50,7 @@ class SettingRow(QWidget):
         self.back.setObjectName("flat")
         self.back.setFixedWidth(BACK_PX)
         self.back.setToolTip(f"back to the default: {_default(setting)}")
-        self.back.clicked.connect(lambda: self.edited.emit(setting.key, None))
+        self.back.clicked.connect(lambda: self.reset.emit(setting.key))
         told = setting.help or setting.allowed
         self._help = QLabel(told)
         self._help.setObjectName("small")
