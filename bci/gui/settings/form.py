@@ -29,6 +29,7 @@ from bci.gui.settings.locks import REASONS, Use
 
 CHECK_AFTER_MS = 150
 SCROLL_AFTER_MS = 50
+MARGIN_PX = 120
 FAULTS_SHOWN = 6
 UNFOLDED = ("rig", "experiment")
 
@@ -70,6 +71,11 @@ class SettingsForm(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(CHECK_AFTER_MS)
         self._timer.timeout.connect(self._check)
+        self._wanted = ""
+        self._scroll_timer = QTimer(self)
+        self._scroll_timer.setSingleShot(True)
+        self._scroll_timer.setInterval(SCROLL_AFTER_MS)
+        self._scroll_timer.timeout.connect(self._scroll_to)
         self.root = Group(outline(), unfolded=True)
         self.root.head.hide()
         self.root.edited.connect(self._edited)
@@ -147,9 +153,15 @@ class SettingsForm(QWidget):
         if row is None:
             return
         row.setVisible(True)
+        self._wanted = key
         # once the unfolded tables have their places
-        QTimer.singleShot(SCROLL_AFTER_MS, lambda: self._scroll.ensureWidgetVisible(row, 0, 120))
+        self._scroll_timer.start()
         row.editor.setFocus()
+
+    def _scroll_to(self) -> None:
+        row = self.root.row_of(self._wanted)
+        if row is not None:
+            self._scroll.ensureWidgetVisible(row, 0, MARGIN_PX)
 
     def undo(self) -> None:
         """Take the last change back."""
