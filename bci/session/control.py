@@ -245,7 +245,8 @@ class _Control:
     def _loop(self, duration_s: float) -> None:
         frames, runner = self._frames, self._runner
         n_frames = duration_s * frames.info.rate_hz
-        rehearsal = Rehearsal(self._session, frames.info, frames)
+        rehearsal = Rehearsal(self._session, frames.info, frames, self._screen.commands)
+        self._open.callback(rehearsal.close)
         last: Received | None = None
         while not runner.done:
             received = rehearsal.wait(TURN_MS, last)

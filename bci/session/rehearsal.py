@@ -1,6 +1,6 @@
-"""Waiting for a frame with the loop kept warm, so that the frame finds it so.
+"""Waiting for a frame with loop and lines kept warm, so that the frame finds them so.
 
-Between two frames the processor sleeps or draws, and the loop falls out of its caches: the same
+Between two frames the processor sleeps or draws, and everything falls out of its caches: the same
 step then takes three times as long. docs/decisions/0004 has the figures.
 """
 
@@ -8,17 +8,20 @@ import time
 
 import msgspec
 import numpy as np
+import zmq
 
 from bci.config.experiment import Threshold
 from bci.config.session import Session
 from bci.config.session_type import ClosedLoopType
-from bci.core.frame_header import unpack_frame
+from bci.core.frame_header import TOPIC
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import Start
 from bci.core.stimulus_types import ScreenKind, StimulusCommand
-from bci.core.stream_types import StreamInfo
+from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.session.frame_line import FrameLine
-from bci.stream.subscriber import Received
+from bci.stream.commands import CommandPublisher, CommandReceiver
+from bci.stream.sockets import bind, open_socket
+from bci.stream.subscriber import FrameSubscriber, Received
 
 MS = 1_000_000
 LEAD_NS = 400_000
@@ -28,14 +31,18 @@ LATE_NS = 400_000
 FASTEST_HZ = 120.0
 """Above this rate the loop does not grow cold, and rehearsals would take the core."""
 NEVER = 1e9
+_ARRIVES_MS = 2
+"""Longest wait for a frame that was sent to ourselves."""
+_QUEUE = 4
 
 
 class Rehearsal:
-    """Steps a loop of its own in the moments before a frame is due.
+    """Sends the last frame to itself in the moments before the next is due, and steps it.
 
     Once a millisecond, and it sleeps in the receiving in between, so that a frame that comes is
-    taken at once. Nothing it decides goes anywhere, and it shares nothing with the loop that
-    counts. It takes about 0.2 ms a frame of one core.
+    taken at once. The frame goes through a socket to ourselves and through a loop of our own to a
+    screen that nobody looks at: what the operating system and ZeroMQ do for a frame is kept warm
+    as well. It shares nothing with the loop that counts.
 
     Parameters
     ----------
@@ -45,9 +52,14 @@ class Rehearsal:
         The stream.
     frames
         Where frames come from.
+    real
+        Where commands go: the newest is sent once more before each frame, and so the way to the
+        screen is warm, too. The screen drops what it has had.
     """
 
-    def __init__(self, session: Session, info: StreamInfo, frames: FrameLine) -> None:
+    def __init__(
+        self, session: Session, info: StreamInfo, frames: FrameLine, real: CommandPublisher
+    ) -> None:
         experiment = session.experiment
         endless = {"trial_s": NEVER, "session_s": NEVER, "grey_s": 0.0}
         always_run = experiment.model_copy(
@@ -61,8 +73,12 @@ class Rehearsal:
         self._loop = ClosedLoop(session.model_copy(update={"experiment": always_run}), info)
         self._loop.apply(Start())
         self._frames = frames
+        self._real = real
         self._epoch = info.epoch
-        self._encode = msgspec.msgpack.Encoder().encode
+        self._sender = open_socket(zmq.PUB, queue=_QUEUE)
+        self._receiver = FrameSubscriber(bind(self._sender, "127.0.0.1", 0), queue_frames=_QUEUE)
+        self._commands = CommandPublisher()
+        self._screen = CommandReceiver(self._commands.endpoint)
         self._period_ns = int(1e9 / info.rate_hz)
         live = session.rig.stream.delivery == "live"
         self._is_worth_it = live and info.rate_hz <= FASTEST_HZ
@@ -87,22 +103,36 @@ class Rehearsal:
         now_ns = time.perf_counter_ns()
         if received is not None or not due_ns - LEAD_NS - MS < now_ns < due_ns + LATE_NS:
             return received
+        self._real.resend()
         while received is None and time.perf_counter_ns() < due_ns + LATE_NS:
             self._rehearse(last)
             received = frames.wait(1)
         return received
 
+    def close(self) -> None:
+        """Give all sockets back; a second call does nothing."""
+        self._sender.close(0)
+        for end in (self._receiver, self._commands, self._screen):
+            end.close()
+
     def _rehearse(self, last: Received) -> None:
-        """Everything between a frame's arrival and its command's sending, but the sending."""
-        frame = unpack_frame(last.header, last.buffer)
+        """Everything between a frame's arrival and its command's sending."""
+        self._sender.send(TOPIC, zmq.SNDMORE)
+        self._sender.send(last.header, zmq.SNDMORE)
+        self._sender.send(last.buffer)
+        received = self._receiver.wait(_ARRIVES_MS)
+        if received is None or not isinstance(received.frame, RoiFrame):
+            return
+        self._frames.is_behind(received)
         self._frame_id += 1
-        values = frame.fluorescence + np.float32(self._frame_id & 1)
+        # else the image would be taken for a stale one
+        values = received.frame.fluorescence + np.float32(self._frame_id & 1)
         decision = self._loop.step(
             msgspec.structs.replace(
-                frame, epoch=self._epoch, frame_id=self._frame_id, fluorescence=values
+                received.frame, epoch=self._epoch, frame_id=self._frame_id, fluorescence=values
             )
         )
-        self._encode(
+        self._commands.send(
             decision.command
             or StimulusCommand(0, self._frame_id, ScreenKind.GRATING, decision.s3, 1.0, 0.0)
         )
