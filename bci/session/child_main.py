@@ -1,6 +1,7 @@
 """What every process of a session does around its own work: log, link, exit code."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ def run_child(
     work: Callable[[ProcessLink], object],
     peers: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
-    """Do the work of one process; returns its exit code.
+    """Do the work of one process; returns its exit code, or ends with it under a supervisor.
 
     Parameters
     ----------
@@ -43,6 +44,19 @@ def run_child(
     peers
         Where the others listen, for a process that runs alone.
     """
+    code = _code_of(name, supervisor, work, peers)
+    if supervisor is not None:
+        # everything of ours is closed, and Python takes a second to take PsychoPy apart
+        os._exit(code)
+    return code
+
+
+def _code_of(
+    name: str,
+    supervisor: str | None,
+    work: Callable[[ProcessLink], object],
+    peers: Mapping[str, str],
+) -> int:
     priority = start_transport()
     listener = log_to_stderr(name)
     log = logging.getLogger(f"bci.{name}")
