@@ -2,6 +2,7 @@
 
 import math
 
+from bci.config.check_board import board_faults
 from bci.config.check_decoder import decoder_faults
 from bci.config.check_session_type import session_type_faults
 from bci.config.fault import Fault
@@ -20,7 +21,7 @@ def faults_of(session: Session) -> list[Fault]:
         _cap,
         _times,
         _plane,
-        _rig,
+        board_faults,
         session_type_faults,
     )
     return [fault for rule in rules for fault in rule(session)]
@@ -224,40 +225,3 @@ def _plane(session: Session) -> list[Fault]:
             ("rig.source.n_planes",),
         )
     ]
-
-
-def _rig(session: Session) -> list[Fault]:
-    rig, faults = session.rig, []
-    if rig.board.kind == "serial" and not rig.board.port:
-        faults.append(
-            Fault(
-                "rig.board.port",
-                rig.board.port,
-                "must be a port, because rig.board.kind is serial",
-                'name it, or set rig.board.kind = "simulated"',
-                ("rig.board.kind",),
-            )
-        )
-    if rig.board.keep_alive_ms * 2 > rig.board.watchdog_ms:
-        faults.append(
-            Fault(
-                "rig.board.keep_alive_ms",
-                rig.board.keep_alive_ms,
-                f"must be at most half of rig.board.watchdog_ms = {rig.board.watchdog_ms:g}",
-                "one lost keep-alive must not shut the board: shorten it",
-                ("rig.board.watchdog_ms",),
-            )
-        )
-    open_ms = session.experiment.task.reward_ul * rig.board.valve.ms_per_ul
-    if open_ms > rig.board.valve.max_open_ms:
-        faults.append(
-            Fault(
-                "experiment.task.reward_ul",
-                session.experiment.task.reward_ul,
-                f"must open the valve for at most rig.board.valve.max_open_ms = "
-                f"{rig.board.valve.max_open_ms:g} ms (this asks for {open_ms:g} ms)",
-                "lower the volume, or raise the limit if the valve is that slow",
-                ("rig.board.valve.ms_per_ul", "rig.board.valve.max_open_ms"),
-            )
-        )
-    return faults

@@ -168,14 +168,58 @@ class Faults(Settings):
     """The board restarts once, this long after the line was first opened."""
 
 
+ON_A_PORT = ("serial", "harp", "bpod", "arduino")
+"""Kinds of board that need `rig.board.port`."""
+
+
+class HarpBoard(Settings):
+    """A Harp Behavior board as the board."""
+
+    output: Literal[
+        "do_port0",
+        "do_port1",
+        "do_port2",
+        "supply_port0",
+        "supply_port1",
+        "supply_port2",
+        "do0",
+        "do1",
+        "do2",
+        "do3",
+    ] = "supply_port0"
+    """Output that the valve is at; supply_port0 to 2 are the 12 V lines of the poke ports."""
+    lick_input: int | None = Field(default=None, ge=0, le=3)
+    """Digital input that the lick sensor is at, 0 to 3; none: no licks."""
+
+
+class BpodBoard(Settings):
+    """A Bpod state machine as the board."""
+
+    valve: int = Field(default=1, ge=1, le=8)
+    """Valve of the state machine, counted from 1."""
+
+
+class ArduinoBoard(Settings):
+    """A plain Arduino whose sketch obeys single characters, as the board."""
+
+    reward: str = Field(default="b", pattern="^[!-~]$")
+    """Character that opens the valve."""
+    open_ms: PositiveFloat = 40.0
+    """How long the sketch opens it: no host can change that."""
+    tells_licks: bool = True
+    """The sketch sends a byte again and again that goes up with each lick; false: it is silent."""
+
+
 class Board(Settings):
     """The microcontroller with valve, light, sensors and frame clock."""
 
-    kind: Literal["serial", "chip", "simulated"]
-    """serial: the device on `port`; chip: the compiled firmware in simavr; simulated: Python."""
+    kind: Literal["serial", "chip", "simulated", "harp", "bpod", "arduino"]
+    """serial: this program's own firmware on `port`; chip: that firmware in simavr; simulated:
+    Python; harp, bpod, arduino: what a lab has, on `port`, less safe: docs/other-boards.md."""
     port: str | None = None
-    """Device such as /dev/ttyACM0, COM3 or socket://host:port; for kind = serial alone."""
+    """Device such as /dev/ttyACM0, COM3 or socket://host:port; not for chip and simulated."""
     baud: PositiveInt = 115200
+    """Of this program's own firmware; other boards have their own."""
     keep_alive_ms: PositiveFloat = 100.0
     watchdog_ms: PositiveFloat = 300.0
     """Host silence after which the board shuts everything."""
@@ -185,6 +229,9 @@ class Board(Settings):
     pay_within_s: PositiveFloat = 5.0
     """A reward that could not begin within this of being earned fails."""
     valve: Valve = Valve()
+    harp: HarpBoard = HarpBoard()
+    bpod: BpodBoard = BpodBoard()
+    arduino: ArduinoBoard = ArduinoBoard()
     faults: Faults = Faults()
 
 

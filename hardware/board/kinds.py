@@ -1,5 +1,6 @@
 """Which board a settings file means: the one place where kinds are listed."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,13 +8,19 @@ from pathlib import Path
 from serial.tools import list_ports
 
 from bci.config.fault import Fault
+from bci.config.rig import ON_A_PORT
 from bci.config.rig import Board as BoardSettings
 from bci.core.process import ProcessLink
+from hardware.board.arduino import ArduinoDialect
+from hardware.board.bpod import BpodDialect
 from hardware.board.chip import chip_faults, run_chip_board
+from hardware.board.dialect import Dialect
+from hardware.board.harp import HarpDialect
 from hardware.board.interface import Board, BoardError
 from hardware.board.link import SerialLink
 from hardware.board.simulated import run_simulated_board
 
+_LOG = logging.getLogger("bci.board")
 Wake = Callable[[], None] | None
 _ANNOUNCED_S = 30.0
 """A chip may have to be compiled first."""
@@ -58,7 +65,7 @@ def port_faults(settings: BoardSettings) -> list[Fault]:
         return chip_faults(settings)
     port = settings.port
     # a URL names a host, not a device: only opening it tells
-    if settings.kind != "serial" or port is None or "://" in port or _exists(port):
+    if settings.kind not in ON_A_PORT or port is None or "://" in port or _exists(port):
         return []
     found = ", ".join(ports_found()) or "none"
     return [
@@ -83,7 +90,10 @@ def _exists(port: str) -> bool:
 def _serial(settings: BoardSettings, _: Callable[[], Mapping[str, str]], wake: Wake) -> Board:
     if settings.port is None:
         raise BoardError('rig.board.port is not set. Set it, or rig.board.kind = "simulated".')
-    return SerialLink(settings, settings.port, wake)
+    dialect = DIALECTS[settings.kind](settings) if settings.kind in DIALECTS else None
+    if dialect is not None:
+        _LOG.warning("a %s board lacks: %s", settings.kind, "; ".join(dialect.LACKS))
+    return SerialLink(settings, settings.port, wake, dialect)
 
 
 def _own_process(
@@ -100,8 +110,15 @@ def _own_process(
     return SerialLink(settings, peers()["board"], wake)
 
 
+DIALECTS: dict[str, Callable[[BoardSettings], Dialect]] = {
+    "harp": lambda settings: HarpDialect(settings.harp),
+    "bpod": lambda settings: BpodDialect(settings.bpod),
+    "arduino": lambda settings: ArduinoDialect(settings.arduino),
+}
+"""Boards that do not speak this program's own protocol: the words of each."""
+
 KINDS: dict[str, Callable[[BoardSettings, Callable[[], Mapping[str, str]], Wake], Board]] = {
-    "serial": _serial,
+    **dict.fromkeys(ON_A_PORT, _serial),
     "chip": _own_process,
     "simulated": _own_process,
 }

@@ -14,9 +14,12 @@ import serial
 from bci.config.rig import Board as BoardSettings
 from bci.core.board_types import BoardEvent, LightCommand, RewardRequest
 from hardware.board.conversation import Conversation, LineState
+from hardware.board.dialect import Dialect
 from hardware.board.interface import BoardError
+from hardware.board.plain import PlainTalk
 from hardware.board.protocol import Identity
 from hardware.board.rewards import RewardTotals
+from hardware.board.talk import Talk
 
 _LOG = logging.getLogger("bci.board.link")
 _READ_S = 0.05
@@ -49,10 +52,16 @@ class SerialLink:
         What pyserial's `serial_for_url` takes: /dev/ttyACM0, COM3, socket://host:port.
     wake
         Called from the line's thread after events came; must return at once.
+    dialect
+        Of a board that does not speak this program's own protocol.
     """
 
     def __init__(
-        self, settings: BoardSettings, port: str, wake: Callable[[], None] | None = None
+        self,
+        settings: BoardSettings,
+        port: str,
+        wake: Callable[[], None] | None = None,
+        dialect: Dialect | None = None,
     ) -> None:
         self._settings = settings
         self._url = port
@@ -60,7 +69,13 @@ class SerialLink:
         self._inbox: SimpleQueue[Callable[[], None] | _Received] = SimpleQueue()
         self._events: deque[BoardEvent] = deque()
         self._n_published = 0
-        self._talk = Conversation(settings, secrets.randbelow(2**32 - 1) + 1, self._publish)
+        if dialect is None:
+            session = secrets.randbelow(2**32 - 1) + 1
+            self._talk: Talk = Conversation(settings, session, self._publish)
+            self._baud, self._dtr = settings.baud, False
+        else:
+            self._talk = PlainTalk(settings, dialect, self._publish)
+            self._baud, self._dtr = dialect.BAUD, dialect.DTR
         self._turns = 0
         self._asked = 0
         self._ended = 0
@@ -220,7 +235,7 @@ class SerialLink:
             return
         self._t_connect_ns = now_ns + round(self._settings.reconnect_s * 1e9)
         try:
-            self._port = _Port(self._url, self._settings.baud, self._inbox.put)
+            self._port = _Port(self._url, self._baud, self._inbox.put, dtr=self._dtr)
         except (OSError, ValueError) as fault:
             self._fault = str(fault)
             return
@@ -255,13 +270,13 @@ class SerialLink:
 class _Port:
     """An open port and the thread that reads it."""
 
-    def __init__(self, url: str, baud: int, put: Callable[[_Received], None]) -> None:
+    def __init__(self, url: str, baud: int, put: Callable[[_Received], None], *, dtr: bool) -> None:
         self._put = put
         self._serial = serial.serial_for_url(
             url, baudrate=baud, timeout=_READ_S, write_timeout=_WRITE_S, do_not_open=True
         )
-        # an Arduino restarts when DTR rises
-        self._serial.dtr = False
+        # an Arduino restarts when DTR rises; others take it for somebody who listens
+        self._serial.dtr = dtr
         self._serial.open()
         # pyserial forgets to close a socket whose other end is gone, and leaves Nagle's delay on
         self._socket = getattr(self._serial, "_socket", None)

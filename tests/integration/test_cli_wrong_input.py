@@ -9,7 +9,7 @@ WRONG_SETS = {
     "wrong type": (["experiment.task.trial_s=long"], ["experiment.task.trial_s", "'long'"]),
     "unknown key": (["experiment.task.trail_s=3"], ["experiment.task.trail_s", "trial_s"]),
     "negative": (["experiment.task.trial_s=-1"], ["experiment.task.trial_s", "-1"]),
-    "unknown kind": (['rig.board.kind="arduino"'], ["rig.board.kind", "serial"]),
+    "unknown kind": (['rig.board.kind="teensy"'], ["rig.board.kind", "serial"]),
     "ROI that is not there": (
         ['experiment.decoder.p_plus=["roi9999"]'],
         ["experiment.decoder.p_plus", "roi9999", "roi0000"],

@@ -83,7 +83,11 @@ def test_valid_settings_have_no_fault() -> None:
             [1.0, 2.0, 3.0],
             "must be a list of at most 2 item(s)",
         ),
-        ("rig.board.kind", "arduino", "must be 'serial', 'chip' or 'simulated'"),
+        (
+            "rig.board.kind",
+            "teensy",
+            "must be 'serial', 'chip', 'simulated', 'harp', 'bpod' or 'arduino'",
+        ),
         ("rig.board.faults.no_ack", "yes", "must be true or false"),
         ("rig.stream.frames_port", 70000, "must be at most 65535"),
         ("rig", 3, "must be the path of a TOML file, in quotes"),
@@ -271,7 +275,7 @@ def test_all_faults_are_told_at_once() -> None:
     assert keys_with(
         {
             "subject": "",
-            "rig.board.kind": "arduino",
+            "rig.board.kind": "teensy",
             "rig.screen.width_px": 0,
             "rig.source.foo": 1,
             "experiment.name": GONE,
@@ -374,3 +378,26 @@ def test_no_settings_whatever_escape_as_another_error(changes: list[tuple[str, A
     assert session is not None or faults
     assert all(fault.key and str(fault) for fault in faults)
     assert repr(data) == repr(before)
+
+
+@pytest.mark.parametrize("kind", ["serial", "harp", "bpod", "arduino"])
+def test_board_that_is_not_ours_to_start_needs_a_port(kind: str) -> None:
+    assert keys_with({"rig.board.kind": kind}) == ["rig.board.port"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reward_ul", "rule"),
+    [
+        ("harp", 4.05, "whole 1 ms"),
+        ("bpod", 4.005, "whole 0.1 ms"),
+        ("arduino", 5.0, "open_ms = 40 ms"),
+    ],
+)
+def test_opening_that_another_makers_board_cannot_give_is_a_fault(
+    kind: str, reward_ul: float, rule: str
+) -> None:
+    board = {"rig.board.kind": kind, "rig.board.port": "COM9"}
+    assert keys_with({**board, "experiment.task.reward_ul": 4.0}) == []
+    [fault] = faults_with({**board, "experiment.task.reward_ul": reward_ul})
+    assert fault.key == "experiment.task.reward_ul"
+    assert rule in str(fault)

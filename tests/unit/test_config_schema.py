@@ -38,7 +38,7 @@ def test_schema_is_a_schema(kind: str) -> None:
 
 def test_schema_refuses_an_unknown_key_and_a_wrong_value() -> None:
     rig = tomllib.loads((CONFIGS / "rigs" / "simulated.toml").read_text(encoding="utf-8"))
-    for key, value in (("nmae", "x"), ("board", {"kind": "arduino"})):
+    for key, value in (("nmae", "x"), ("board", {"kind": "teensy"})):
         bad = copy.deepcopy(rig)
         bad[key] = value
         with pytest.raises(jsonschema.ValidationError):

@@ -1,0 +1,75 @@
+"""Rules between the keys of the board and of the task."""
+
+import math
+
+from bci.config.fault import Fault
+from bci.config.rig import ON_A_PORT
+from bci.config.session import Session
+
+
+def board_faults(session: Session) -> list[Fault]:
+    """Every rule about the board that the session breaks."""
+    rig, faults = session.rig, []
+    if rig.board.kind in ON_A_PORT and not rig.board.port:
+        faults.append(
+            Fault(
+                "rig.board.port",
+                rig.board.port,
+                f"must be a port, because rig.board.kind is {rig.board.kind}",
+                'name it, or set rig.board.kind = "simulated"',
+                ("rig.board.kind",),
+            )
+        )
+    if rig.board.keep_alive_ms * 2 > rig.board.watchdog_ms:
+        faults.append(
+            Fault(
+                "rig.board.keep_alive_ms",
+                rig.board.keep_alive_ms,
+                f"must be at most half of rig.board.watchdog_ms = {rig.board.watchdog_ms:g}",
+                "one lost keep-alive must not shut the board: shorten it",
+                ("rig.board.watchdog_ms",),
+            )
+        )
+    open_ms = session.experiment.task.reward_ul * rig.board.valve.ms_per_ul
+    if open_ms > rig.board.valve.max_open_ms:
+        faults.append(
+            Fault(
+                "experiment.task.reward_ul",
+                session.experiment.task.reward_ul,
+                f"must open the valve for at most rig.board.valve.max_open_ms = "
+                f"{rig.board.valve.max_open_ms:g} ms (this asks for {open_ms:g} ms)",
+                "lower the volume, or raise the limit if the valve is that slow",
+                ("rig.board.valve.ms_per_ul", "rig.board.valve.max_open_ms"),
+            )
+        )
+    return faults + _steps(session, open_ms)
+
+
+STEPS_MS = {"harp": 1.0, "bpod": 0.1}
+"""Openings that these devices time are multiples of this."""
+
+
+def _steps(session: Session, open_ms: float) -> list[Fault]:
+    """What a board that is not ours cannot open for."""
+    board = session.rig.board
+    if board.kind == "arduino":
+        allowed = board.arduino.open_ms
+        fits = math.isclose(open_ms, allowed, abs_tol=0.0005)
+        rule = f"rig.board.arduino.open_ms = {allowed:g} ms, which the sketch alone decides"
+    else:
+        step_ms = STEPS_MS.get(board.kind)
+        if step_ms is None:
+            return []
+        fits = math.isclose(open_ms, round(open_ms / step_ms) * step_ms, abs_tol=0.0005)
+        rule = f"whole {step_ms:g} ms, because rig.board.kind is {board.kind}"
+    if fits:
+        return []
+    return [
+        Fault(
+            "experiment.task.reward_ul",
+            session.experiment.task.reward_ul,
+            f"must open the valve for {rule} (this asks for {open_ms:g} ms)",
+            "change the volume or rig.board.valve.ms_per_ul",
+            ("rig.board.valve.ms_per_ul", "rig.board.kind", "rig.board.arduino.open_ms"),
+        )
+    ]
