@@ -2,22 +2,44 @@
 
 from bci.config.fault import Fault
 from bci.config.session import Session
-from bci.config.session_type import DelayedRewardType, InvertedType, RandomRewardType
+from bci.config.session_type import (
+    DelayedRewardType,
+    InvertedType,
+    RandomRewardType,
+    follows_neurons,
+)
 
 KEY = "experiment.session_type"
 
 
 def session_type_faults(session: Session) -> list[Fault]:
     """What the session type asks for and does not find."""
+    faults = _adaptive(session)
     match session.experiment.session_type:
         case InvertedType():
-            return _inverted(session)
+            faults += _inverted(session)
         case DelayedRewardType() as delayed:
-            return _delayed(session, delayed)
+            faults += _delayed(session, delayed)
         case RandomRewardType() as random:
-            return _random(random)
+            faults += _random(random)
         case _:
-            return []
+            pass
+    return faults
+
+
+def _adaptive(session: Session) -> list[Fault]:
+    experiment = session.experiment
+    if experiment.adaptive is None or follows_neurons(experiment.session_type):
+        return []
+    return [
+        Fault(
+            "experiment.adaptive",
+            None,
+            f"must not be there where {KEY}.kind is {experiment.session_type.kind}",
+            "T follows the hits of the neurons, and these are not theirs: remove it",
+            (f"{KEY}.kind",),
+        )
+    ]
 
 
 def _inverted(session: Session) -> list[Fault]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from bci.config.ensembles import EnsembleChoice
+from bci.config.light import Light
 from bci.config.model import Settings
 from bci.config.session_type import ClosedLoopType, SessionType
 
@@ -208,6 +209,7 @@ class Experiment(Settings):
     name: str = Field(min_length=1)
     decoder: Decoder
     session_type: SessionType = ClosedLoopType(kind="closed_loop")
+    light: Light = Light()
     baseline: Baseline | None = None
     """None: no baseline block; `threshold` is then needed."""
     threshold: Threshold | None = None

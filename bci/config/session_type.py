@@ -97,3 +97,14 @@ SessionType = Annotated[
     | PassiveType,
     Field(discriminator="kind"),
 ]
+
+
+def follows_neurons(session_type: SessionType) -> bool:
+    """True where the neurons turn the grating and make the hits."""
+    match session_type:
+        case OpenLoopType() | YokedType() | PassiveType():
+            return False
+        case RandomRewardType(follows=follows):
+            return follows == "neurons"
+        case _:
+            return True

@@ -27,9 +27,13 @@ class RewardRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class LightCommand(msgspec.Struct, frozen=True, gc=False):
-    """Light for the opsin on or off, gated by the PMT gate on the board."""
+    """Light for the opsin on or off, and whether the gate of the detector runs on every frame.
+
+    The board raises no light without its gate.
+    """
 
     on: bool
+    gate: bool = False
 
 
 class BoardEventKind(StrEnum):
@@ -48,6 +52,7 @@ class BoardEventKind(StrEnum):
     SYNC = "sync"
     AUX = "aux"
     LIGHT = "light"
+    GATE = "gate"
     CONNECTED = "board_connected"
     LOST = "board_lost"
     SAFE = "board_safe"

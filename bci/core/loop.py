@@ -7,13 +7,14 @@ import numpy as np
 
 from bci.config.session import Session
 from bci.core.adaptive import AdaptiveThreshold
-from bci.core.board_types import LightCommand, RewardRequest
+from bci.core.board_types import RewardRequest
 from bci.core.calibration import CalibrationResult, calibrate
 from bci.core.decoding.decoder import EnsembleDecoder
 from bci.core.frame_check import FrameCheck, Verdict
 from bci.core.guards import GuardRule
 from bci.core.hit_rule import HitRule
 from bci.core.ledger import entry
+from bci.core.light import HELD, LightRule
 from bci.core.loop_types import (
     Decision,
     EpochStarted,
@@ -38,8 +39,6 @@ from bci.core.screen_rule import ScreenRule
 from bci.core.session_types import Contingency, decoder_settings, task_settings
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.core.task import TaskMachine
-
-HELD = (TaskState.PAUSED, TaskState.DONE)
 
 
 class ClosedLoop:
@@ -91,6 +90,7 @@ class ClosedLoop:
         self._task = TaskMachine(task_settings(experiment), info.rate_hz, baseline_s)
         self._contingency = Contingency(experiment, info.rate_hz)
         self._screen = ScreenRule(experiment)
+        self._light = LightRule(experiment)
         self._threshold = experiment.threshold
         adaptive = experiment.adaptive
         self._adaptive = AdaptiveThreshold(adaptive) if adaptive is not None else None
@@ -110,7 +110,6 @@ class ClosedLoop:
         self._turned_deg = nan
         self._ledger: list[LedgerEntry] = []
         self._below_floor: frozenset[int] = frozenset()
-        self._last_state = self._task.state
         self.t = nan
         self.lo = nan
 
@@ -309,11 +308,6 @@ class ClosedLoop:
         due_trial, trial_end = task.take_effects()
         free = decoded and self._contingency.gives_free_reward
         state = task.state
-        light = None
-        if state is not self._last_state:
-            self._last_state = state
-            if state in HELD:
-                light = LightCommand(on=False)
         ledger: tuple[LedgerEntry, ...] = ()
         if self._ledger:
             ledger = tuple(self._ledger)
@@ -332,7 +326,7 @@ class ClosedLoop:
                 frame_id, state, self._turned_deg, self._block_s(frame_id), frozen=self._frozen
             ),
             self._reward(due_trial) if due_trial or free else None,
-            light,
+            self._light.command(state, task.trial),
             trial_end,
             ledger,
             self._raise(trial_end) if trial_end is not None else None,

@@ -47,17 +47,6 @@ def task_settings(experiment: Experiment) -> Task:
             return task
 
 
-def neurons_decide(experiment: Experiment) -> bool:
-    """True where the neurons turn the grating and make the hits."""
-    match experiment.session_type:
-        case OpenLoopType() | YokedType() | PassiveType():
-            return False
-        case RandomRewardType(follows=follows):
-            return follows == "neurons"
-        case _:
-            return True
-
-
 class Contingency:
     """What turns the grating and what pays, where it is not the neurons and their hits.
 

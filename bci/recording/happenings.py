@@ -31,6 +31,7 @@ MEASURED = frozenset(
         BoardEventKind.PHOTODIODE,
         BoardEventKind.AUX,
         BoardEventKind.LIGHT,
+        BoardEventKind.GATE,
     }
 )
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from bci.config.experiment import Experiment
 from bci.config.fault import Fault, SettingsError
-from bci.config.session_type import RandomRewardType, YokedType
+from bci.config.session_type import RandomRewardType, YokedType, follows_neurons
 from bci.core.loop_types import Decision, Outcome, PlaybackSet, PlayedTrial, TrialEnd
-from bci.core.session_types import IN_TRIALS, neurons_decide
+from bci.core.session_types import IN_TRIALS
 from bci.recording.folder import JOURNAL
 from bci.recording.manifest import NoManifest
 from bci.recording.session_record import DamagedJournal, SessionRecord
@@ -115,7 +115,7 @@ def _read(folder: Path, name: str, follower: Experiment | None) -> PlaybackSet:
         if not playback.rewards_per_min:
             raise refused("a session with rewards of its task", "name another one")
         return playback
-    if not neurons_decide(record.session.experiment):
+    if not follows_neurons(record.session.experiment.session_type):
         kind = record.session.experiment.session_type.kind
         raise refused(
             f"a session in which the neurons turned the grating; this one is {kind}",

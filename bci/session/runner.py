@@ -3,6 +3,7 @@
 import logging
 
 from bci.config.session import Session
+from bci.config.session_type import follows_neurons
 from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.calibration import BaselineRefused, CalibrationResult
 from bci.core.ledger import entry
@@ -16,7 +17,6 @@ from bci.core.loop_types import (
     TaskState,
 )
 from bci.core.performance import PerformanceMeter
-from bci.core.session_types import neurons_decide
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.journal import Journal
 from bci.recording.records import SequencedEvent, Topic
@@ -75,7 +75,7 @@ class LoopRunner:
         self.failure: str | None = None
         self._prediction = ChancePrediction(session.experiment, info)
         # where they do not, what the baseline would score tells nothing of the hits
-        self._neurons_decide = neurons_decide(session.experiment)
+        self._neurons_decide = follows_neurons(session.experiment.session_type)
         self._board_lost = False
         self._effects = effects
         self._journal = journal

@@ -12,6 +12,7 @@ from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, Rewar
 from hardware.board.codes import DeviceState, InputKind, Reason, reason_in_words
 from hardware.board.delivery import Delivery
 from hardware.board.framing import FrameDecoder
+from hardware.board.light import LightRequests
 from hardware.board.outbox import Outbox
 from hardware.board.protocol import (
     PROTOCOL_VERSION,
@@ -19,6 +20,7 @@ from hardware.board.protocol import (
     Cut,
     Done,
     Event,
+    Gate,
     Hello,
     Identity,
     KeepAlive,
@@ -120,10 +122,7 @@ class Conversation:
         self._turns = -1
         self._t_ask_ns = 0
         self._tell_connected = True
-        self._light_wanted: bool | None = None
-        self._light_confirmed: bool | None = None
-        self._light_sent: tuple[int, bool] = (0, False)
-        self._t_light_ns = 0
+        self._light = LightRequests(self._outbox, self._ack_ns, self._tell)
         self._safe_wanted = False
         self._t_safe_ns = 0
         self._parting = False
@@ -143,16 +142,14 @@ class Conversation:
             self._tell(BoardEventKind.PROTOCOL, t_ns, str(fault), request_id=request.request_id)
 
     def light(self, command: LightCommand) -> None:
-        """Want the light allowed or forbidden; sent until the board confirms it."""
-        self._light_wanted = command.on
-        self._light_confirmed = None
-        self._t_light_ns = 0
+        """Want gate and light so; asked for until the board confirms it."""
+        self._light.want(command)
 
     def safe(self, t_ns: int) -> None:
         """Shut everything; rewards not yet sent fail, none is sent again."""
         self._safe_wanted = True
         self._t_safe_ns = 0
-        self._light_wanted = None
+        self._light.want_nothing()
         self._delivery.forsake(t_ns)
 
     def part(self, t_ns: int) -> None:
@@ -186,7 +183,7 @@ class Conversation:
         if self.state is not LineState.DOWN:
             self.state = LineState.DOWN
             self._tell(BoardEventKind.LOST, t_ns, why)
-            self._light_lowered(t_ns)
+            self._light.lowered(t_ns)
 
     @property
     def dead(self) -> bool:
@@ -245,7 +242,8 @@ class Conversation:
             self.state = LineState.READY
         if self.state is LineState.SETTLING:
             return min(due_ns, self._delivery.advance_settling(t_ns))
-        due_ns = min(due_ns, self._delivery.advance(t_ns) or later_ns, self._advance_light(t_ns))
+        for errand in (self._delivery, self._light):
+            due_ns = min(due_ns, errand.advance(t_ns) or later_ns)
         return self._greet_if_doubtful(t_ns) or due_ns
 
     # ------------------------------------------------------------------ what is due
@@ -271,15 +269,6 @@ class Conversation:
             self._outbox.ask(question)
             self._t_ask_ns = t_ns + again_ns
         return self._t_ask_ns
-
-    def _advance_light(self, t_ns: int) -> int:
-        wanted = self._light_wanted
-        if wanted is None or wanted == self._light_confirmed:
-            return t_ns + self._keep_alive_ns
-        if t_ns >= self._t_light_ns:
-            self._light_sent = (self._outbox.ask(Light(int(wanted))), wanted)
-            self._t_light_ns = t_ns + self._ack_ns
-        return self._t_light_ns
 
     # ------------------------------------------------------------------ what is heard
 
@@ -313,7 +302,7 @@ class Conversation:
         if self._tell_connected or restarted:
             self._tell_connected = False
             self._tell(BoardEventKind.CONNECTED, t_ns, identity.text)
-        self._light_confirmed = None
+        self._light.greeted()
         self._t_ask_ns = t_ns + self._keep_alive_ns
         self._delivery.begin_settling((identity.label, identity.losses), t_ns)
         self.state = LineState.SETTLING
@@ -322,15 +311,14 @@ class Conversation:
         if self.state in _GREETED:
             self._tell_connected = True
             self._tell(BoardEventKind.SAFE, t_ns, reason_in_words(reason), t_device_us)
-            self._light_lowered(t_ns)
+            self._light.lowered(t_ns)
             self._greet(t_ns)
 
     def _hear_ack(self, ack: Ack, t_ns: int) -> None:
         if ack.request_type == Reward.TYPE:
             self._delivery.hear_ack(ack, t_ns)
-        elif ack.request_type == Light.TYPE and ack.answered == self._light_sent[0]:
-            self._light_confirmed = self._light_sent[1]
-            self._tell(BoardEventKind.LIGHT, t_ns, value=float(self._light_confirmed))
+        elif ack.request_type in (Light.TYPE, Gate.TYPE):
+            self._light.hear_ack(ack, t_ns)
         elif ack.request_type == Safe.TYPE and self._safe_wanted:
             self._safe_wanted = False
             self._hear_safe(Reason.HOST_ASKED, t_ns)
@@ -348,11 +336,6 @@ class Conversation:
         else:
             what = f"request type 0x{nack.request_type:02x}"
             self._tell(BoardEventKind.PROTOCOL, t_ns, f"the board refused {what}: {why}")
-
-    def _light_lowered(self, t_ns: int) -> None:
-        if self._light_confirmed:
-            self._tell(BoardEventKind.LIGHT, t_ns, "lowered by the safe state")
-        self._light_confirmed = None
 
     def _count(self, sequence: int, t_ns: int) -> None:
         expected = next_sequence(self._board_sequence)

@@ -11,6 +11,7 @@ from bci.config.rig import DoorSource as DoorSettings
 from bci.config.rig import RecordingSource as RecordingSettings
 from bci.config.rig import SimulatedSource as SimulatedSettings
 from bci.config.rig import Source
+from bci.core.light import blanked_rows, is_barred
 from bci.core.source import FrameSource
 from bci.core.stream_types import Roi, StreamInfo
 from bci.recording.readers.registry import read_traces
@@ -92,6 +93,7 @@ def source_faults(session: Session) -> list[Fault]:
         *_door_faults(settings),
         *_plane_faults(session, opened.info),
         *_label_faults(session, opened.info),
+        *_light_faults(session, opened.info),
         *_duration_faults(session, opened),
     ]
 
@@ -168,6 +170,36 @@ def _label_fault(
             others,
         )
     return None
+
+
+def _light_faults(session: Session, info: StreamInfo) -> list[Fault]:
+    """ROIs of the ensembles that the gate blanks, or may blank."""
+    experiment = session.experiment
+    light, decoder = experiment.light, experiment.decoder
+    table = {roi.label: roi for roi in info.rois}
+    rows = blanked_rows(light, info)
+    faults = []
+    for name, labels in (("p_plus", decoder.p_plus), ("p_minus", decoder.p_minus)):
+        barred = [
+            label for label in labels if label in table and is_barred(light, info, table[label])
+        ]
+        if not barred:
+            continue
+        known = rows is not None and all(table[label].y_px == table[label].y_px for label in barred)
+        allowed = (
+            f"ROIs below the first {rows} rows, which the gate of the light blanks, and "
+            f"{light.margin_px:g} px more"
+            if known
+            else "ROIs whose place in the image is known, because the gate of the light blanks rows"
+        )
+        todo = (
+            "choose others, or set experiment.light.blanked_rows to what your gate blanks"
+            if known
+            else "set experiment.light.blanked_rows = 0 if they lie below the rows that are gated"
+        )
+        others = ("experiment.light", "rig.source")
+        faults.append(Fault(f"experiment.decoder.{name}", barred, allowed, todo, others))
+    return faults
 
 
 def _listed(labels: Sequence[str]) -> str:

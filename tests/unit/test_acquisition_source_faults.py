@@ -10,7 +10,9 @@ from bci.config import Fault, validate_session
 from hardware.imaging.open import describe_source, open_source, source_faults
 
 
-def faults(source: dict[str, Any], **decoder: Any) -> list[Fault]:
+def faults(
+    source: dict[str, Any], light: dict[str, Any] | None = None, **decoder: Any
+) -> list[Fault]:
     data = {
         "rig": {"name": "r", "source": source, "board": {"kind": "simulated"}},
         "experiment": {
@@ -23,6 +25,7 @@ def faults(source: dict[str, Any], **decoder: Any) -> list[Fault]:
             },
             "baseline": {"duration_s": 20.0},
             "task": {"trial_s": 6.0, "grey_s": 0.5},
+            "light": light or {},
         },
     }
     session, wrong = validate_session(data)
@@ -132,3 +135,14 @@ def test_a_description_is_that_of_the_source_and_binds_nothing(recording: dict[s
         assert opened.info == described
         opened.close()
         opened.close()
+
+
+def test_light_bars_rois_whose_place_in_the_image_is_not_known() -> None:
+    assert faults(SIMULATED, light={"trials": "none"}) == []
+    both = faults(SIMULATED, light={"trials": "all"})
+    assert [fault.key for fault in both] == [
+        "experiment.decoder.p_plus",
+        "experiment.decoder.p_minus",
+    ]
+    assert "experiment.light.blanked_rows = 0" in both[0].todo
+    assert faults(SIMULATED, light={"trials": "all", "blanked_rows": 0}) == []

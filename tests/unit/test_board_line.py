@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
-from hardware.board.codes import Pin, Reason, reason_in_words
+from hardware.board.codes import InputKind, Pin, Reason, reason_in_words
 from hardware.board.conversation import Conversation, LineState
 from hardware.board.device import Device, Edge
 from hardware.board.framing import encode_frame
@@ -20,6 +20,7 @@ from hardware.board.rewards import RewardState
 SETTINGS = Board(kind="simulated", ack_timeout_ms=50.0)
 VOLUME_UL = 4.0
 WIDTH_US = 40_000
+LIGHT_KINDS = (BoardEventKind.GATE, BoardEventKind.LIGHT)
 
 
 class Line:
@@ -257,6 +258,42 @@ def test_loop_that_stops_turning_makes_the_board_safe_until_it_turns_again() -> 
     assert line.state(1) is RewardState.DONE
     lights = [e.value for e in line.events if e.kind is BoardEventKind.LIGHT]
     assert lights == [1.0, 0.0, 1.0]
+
+
+def frames_with(line: Line, n_frames: int) -> list[tuple[Pin, int]]:
+    """Edges of gate and light over frame TTLs at the board's own period."""
+    first = len(line.edges)
+    for _ in range(n_frames):
+        line.device.input(InputKind.FRAME_TTL, 1, line.t_us)
+        line.run(33_000)
+    return [(e.pin, e.level) for e in line.edges[first:] if e.pin in (Pin.GATE, Pin.LIGHT)]
+
+
+def test_gate_runs_with_and_without_light_and_the_light_never_without_it() -> None:
+    line = ready()
+    line.host.light(LightCommand(on=True, gate=True))
+    line.run(300_000)
+    pulse = [(Pin.GATE, 1), (Pin.LIGHT, 1), (Pin.LIGHT, 0), (Pin.GATE, 0)]
+    assert frames_with(line, 3) == pulse * 3
+    line.host.light(LightCommand(on=False, gate=True))
+    line.run(300_000)
+    assert frames_with(line, 2) == [(Pin.GATE, 1), (Pin.GATE, 0)] * 2
+    line.host.light(LightCommand(on=False))
+    line.run(300_000)
+    assert frames_with(line, 2) == []
+    told = [(e.kind.value, e.value) for e in line.events if e.kind in LIGHT_KINDS]
+    assert told == [("gate", 1), ("light", 1), ("light", 0), ("light", 0), ("gate", 0)]
+
+
+def test_board_that_comes_back_has_its_gate_again() -> None:
+    line = ready()
+    line.lose = 0.05
+    line.host.light(LightCommand(on=True, gate=True))
+    line.run(1_000_000)
+    line.device.reset(line.t_us)
+    line.run(1_000_000)
+    pulse = {(Pin.GATE, 1), (Pin.LIGHT, 1), (Pin.LIGHT, 0), (Pin.GATE, 0)}
+    assert set(frames_with(line, 4)) == pulse
 
 
 def test_safe_cuts_the_pulse_and_drops_what_waits() -> None:

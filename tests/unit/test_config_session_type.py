@@ -67,6 +67,12 @@ def test_inverted_needs_two_ensembles() -> None:
     assert keys_with({"kind": "inverted"}, decoder=one) == ["kind"]
 
 
+@pytest.mark.parametrize("kind", ["passive", "open_loop"])
+def test_hits_that_are_not_the_neurons_raise_no_threshold(kind: str) -> None:
+    assert keys_with({"kind": kind}, adaptive={}) == ["experiment.adaptive"]
+    assert keys_with({"kind": "inverted"}, adaptive={}) == []
+
+
 def test_recorded_session_is_found_beside_the_experiment_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "rigs").mkdir()
     (tmp_path / "experiments").mkdir()

@@ -7,6 +7,7 @@ from hdmf.common import VectorData
 from pynwb import NWBFile
 from pynwb.event import EventsTable, TimestampVectorData
 
+from bci.core.light import light_of_trial
 from bci.core.loop_types import TrialEnd
 from bci.recording.happenings import Happening
 from bci.recording.session_record import LARGEST_ID, SessionRecord
@@ -20,7 +21,7 @@ TRIAL_COLUMNS = {
     "chance": "Predicted accuracy of a passive animal; NaN: none, or too short a baseline.",
     "session_type": "What turned the grating and what paid: closed_loop, inverted, no_reward, "
     "delayed_reward, random_reward, open_loop, yoked or passive.",
-    "light": "Light for the opsin: none, or when it was on.",
+    "light": "Light for the opsin: none, or when it was on: trial (grey to black) or run.",
     "trial": "Number of the trial in the session, from 1.",
     "start_frame_id": "First frame of the closed loop.",
     "stop_frame_id": "Frame at which the outcome was decided.",
@@ -47,7 +48,7 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
             threshold=span.threshold,
             chance=chances.get(span.threshold, float("nan")),
             session_type=record.session.experiment.session_type.kind,
-            light="none",
+            light=light_of_trial(record.session.experiment.light, end.trial),
             trial=end.trial,
             start_frame_id=min(end.start_frame_id, LARGEST_ID),
             stop_frame_id=min(end.stop_frame_id, LARGEST_ID),
