@@ -41,6 +41,8 @@ class Rules:
     target_fraction: float = 0.5
     early_frames: int = 3
     max_gap_s: str = "5"
+    z_first: float | None = None
+    carry_over: str = "z"
 
     @property
     def plane_rate_hz(self) -> Fraction:
@@ -90,6 +92,9 @@ class Reading:
     mu: float = float("nan")
     sigma: float = float("nan")
     z_t: float = float("nan")
+    fresh_t: float = float("nan")
+    baseline: Floats = field(default_factory=lambda: np.empty(0))
+    """s3 of the baseline, without the first F0 window."""
     states: list[str] = field(default_factory=list)
     trial_of: list[int] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
@@ -120,7 +125,10 @@ def read_signal(frames: Sequence[Frame], n_plus: int, rules: Rules) -> Reading:
 
 
 def calibrate_slowly(reading: Reading, baseline: Floats, rules: Rules) -> None:
-    """T, lo, mu, sigma, z_T from the s3 of a baseline, by the lines of the reference."""
+    """T, lo, mu, sigma, z_T from the s3 of a baseline, by the lines of the reference.
+
+    Day d, where z_T of day 1 is given: T_d = mu_d + sigma_d · z_T, or T anew, or the easier.
+    """
     n, length = len(baseline), rules.run_frames
     starts = np.random.default_rng(rules.seed).integers(
         0, n - length + 1, size=rules.n_pseudo_trials
@@ -130,12 +138,16 @@ def calibrate_slowly(reading: Reading, baseline: Floats, rules: Rules) -> None:
     k = 0
     while np.mean(maxima >= reading.lo + rules.step_dff * k) > rules.target_fraction:
         k += 1
-    reading.t = reading.lo + rules.step_dff * k
+    reading.fresh_t = reading.t = reading.lo + rules.step_dff * k
     median = np.median(baseline)
     left = [value for value in baseline if value <= median]
     symmetric = np.array(left + [2 * median - value for value in left])
     reading.mu = symmetric.sum() / len(symmetric)
     reading.sigma = np.sqrt(((symmetric - reading.mu) ** 2).sum() / (len(symmetric) - 1))
+    if rules.z_first is not None:
+        carried_t = reading.mu + reading.sigma * rules.z_first
+        by_rule = {"z": carried_t, "fresh": reading.t, "easier": min(carried_t, reading.t)}
+        reading.t = by_rule[rules.carry_over]
     reading.z_t = (reading.t - reading.mu) / reading.sigma
 
 
@@ -160,7 +172,8 @@ def read_experiment(
 
     task = first(0, ids[0], rules.baseline_s)
     in_baseline = [k for k in range(task) if reading.settled[k]]
-    calibrate_slowly(reading, reading.s3[in_baseline], rules)
+    reading.baseline = reading.s3[in_baseline]
+    calibrate_slowly(reading, reading.baseline, rules)
     reading.angles = angles_of(reading, continuous=continuous)
     reading.angles[: task + 1] = np.nan
 

@@ -9,6 +9,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 from reference_reading import Rules
+from scipy.stats import t as student_t
 
 Floats = NDArray[np.float64]
 
@@ -101,8 +102,7 @@ def interval_slowly(
         if drawn:
             rates.append(sum(drawn) / len(drawn))
     rate = sum(hit for _, hit in trials) / len(trials)
-    # Student's t at 0.975, from a table
-    student = {12: 2.178813, 11: 2.200985, 3: 3.182446}[n_blocks - 1] / 1.959964
+    student = student_t.ppf(0.975, n_blocks - 1) / 1.959963984540054
     low, high = np.quantile(rates, [0.025, 0.975])
     return max(0.0, rate - (rate - low) * student), min(1.0, rate + (high - rate) * student)
 

@@ -1,5 +1,6 @@
 """Predicted chance: the whole task on the baseline, and how far that can be trusted."""
 
+from dataclasses import replace
 from math import isnan
 from typing import Any
 
@@ -69,9 +70,31 @@ def test_chance_is_the_hit_rate_of_the_whole_task_on_the_baseline(seed: int) -> 
     assert found.chance == sum(hit for _, hit in slowly) / len(slowly)
     block_frames = 928
     assert (found.low, found.high) == pytest.approx(
-        interval_slowly(slowly, len(s3), block_frames, seed=1), abs=1e-6
+        interval_slowly(slowly, len(s3), block_frames, seed=1), rel=1e-9
     )
     assert found.low <= found.chance <= found.high
+
+
+@pytest.mark.parametrize(("rate_hz", "n"), [("30", 6000), ("1000", 150_000)])
+def test_chance_and_its_interval_at_other_rates(rate_hz: str, n: int) -> None:
+    rules = replace(RULES, rate_hz=rate_hz, n_planes=1, **{"trial_s": "7", "grey_s": "0.5"})
+    slow = passive(3, 6000)
+    s3 = np.repeat(slow, 25) + passive(4, n) * 1e-3 if n > 6000 else slow
+    task = {name: float(getattr(rules, name)) for name in TIMES}
+    experiment = session_of(
+        p_plus="ab", p_minus="cd", baseline_s=810.0, task=task | {"session_s": 60.0}
+    ).experiment
+    info = info_of(rate_hz=float(rate_hz))
+    layout = Layout(4, 2, 100, float(rate_hz))
+    t = calibrate(s3, rules.run_frames, experiment.calibration).t
+    signals: list[tuple[float, ...]] = [()] * n
+    threshold = ThresholdSet(t, float(s3.min()), 400.0, "calibration")
+    found = predict_chance(experiment, info, layout, s3.tolist(), signals, threshold)
+    slowly = play_passively(s3.tolist(), t, rules, [True] * n)
+    assert found.n_trials == len(slowly) >= 10
+    assert found.chance == sum(hit for _, hit in slowly) / len(slowly)
+    expected = interval_slowly(slowly, n, 60 * int(rate_hz), seed=1)
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-9)
 
 
 def test_chance_is_the_same_for_the_same_seed_and_its_interval_another_for_another() -> None:

@@ -1,5 +1,6 @@
 """The program against an independent reading of the experiment's description."""
 
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from core_session import frame_of, info_of, session_of, started
 from numpy.typing import NDArray
 from reference_reading import Frame, Reading, Rules, frames_that_count, read_experiment
+from reference_task import interval_slowly, play_passively
 
-from bci.core.calibration import CalibrationResult, calibrate
-from bci.core.loop_types import Decision, ThresholdSet
+from bci.core.calibration import CalibrationResult
+from bci.core.chance import predict_chance
+from bci.core.loop_types import Decision
 from bci.core.stream_types import RoiFrame, StreamInfo
 
 N_PLUS = N_MINUS = 4
@@ -74,7 +77,11 @@ def run_program(
             )
         },
         faults={"max_gap_s": float(rules.max_gap_s)},
-        calibration={"seed": rules.seed},
+        calibration={
+            "seed": rules.seed,
+            "carry_over": rules.carry_over,
+            "z_first": rules.z_first,
+        },
     )
     loop = started(session, info)
     assert loop.run_frames == rules.run_frames
@@ -84,8 +91,17 @@ def run_program(
         if decisions[-1].decoded:
             dff.append(list(loop.decoder.signal))
         if loop.needs_calibration:
-            result = calibrate(loop.baseline_s3, loop.run_frames, session.experiment.calibration)
-            loop.apply(ThresholdSet(result.t, result.lo, 400.0, "calibration"))
+            found = loop.calibrate()
+            chance = predict_chance(
+                session.experiment,
+                info,
+                loop.decoder.layout,
+                loop.baseline_s3,
+                loop.baseline_signals,
+                found.threshold,
+            )
+            loop.apply(found.threshold)
+            result = found.with_chance(chance)
     assert result is not None
     return decisions, dff, result
 
@@ -127,10 +143,11 @@ def compare(
     np.testing.assert_allclose([d.s for d in decoded], reading.s, **tight)
     np.testing.assert_allclose([d.s3 for d in decoded], reading.s3, **tight)
     np.testing.assert_allclose(
-        [result.lo, result.t, result.mu, result.sigma, result.z_t],
-        [reading.lo, reading.t, reading.mu, reading.sigma, reading.z_t],
+        [result.lo, result.t, result.fresh_t, result.mu, result.sigma, result.z_t],
+        [reading.lo, reading.t, reading.fresh_t, reading.mu, reading.sigma, reading.z_t],
         **tight,
     )
+    compare_chance(result, reading, rules)
     angles = [d.angle_deg for d in decoded]
     if angle_map == "steps":
         assert np.array_equal(angles, reading.angles, equal_nan=True)
@@ -149,6 +166,21 @@ def compare(
         (d.frame_id, d.reward.trial) for d in decisions if d.reward is not None
     ] == reading.rewards
     return reading
+
+
+def compare_chance(result: CalibrationResult, reading: Reading, rules: Rules) -> None:
+    """The task from grey to black, laid out over the baseline; hit rates of blocks of 60 s."""
+    s3 = reading.baseline.tolist()
+    trials = play_passively(s3, reading.t, rules, [True] * len(s3))
+    assert result.chance_trials == len(trials)
+    rate = np.mean([hit for _, hit in trials]) if trials else np.nan
+    np.testing.assert_equal(result.chance, rate)
+    block_frames = ceil(60 * rules.plane_rate_hz)
+    if len(s3) < 2 * block_frames:
+        assert np.isnan([result.chance_low, result.chance_high]).all()
+        return
+    expected = interval_slowly(trials, len(s3), block_frames, rules.seed)
+    np.testing.assert_allclose((result.chance_low, result.chance_high), expected, rtol=1e-9)
 
 
 def calcium(n_rois: int, n_frames: int, seed: int) -> NDArray[np.float32]:
@@ -187,6 +219,41 @@ def test_simulated_recording_reads_as_described(rate_hz: str, n_planes: int, see
     assert len(outcomes) >= 5
 
 
+def rules_with_interval(rate_hz: str, n_planes: int, seed: int, **changes: Any) -> Rules:
+    """A baseline of 140 s, so that chance has an interval, and an hour of trials after it."""
+    return rules_of(rate_hz, n_planes, seed, baseline_s="140", session_s="3600", **changes)
+
+
+@pytest.mark.parametrize("carry_over", ["z", "fresh", "easier"])
+@pytest.mark.parametrize(("rate_hz", "n_planes"), [("15.46", 1), ("30", 1), ("30.92", 2)])
+def test_later_day_carries_t_over_and_predicts_chance_as_described(
+    rate_hz: str, n_planes: int, carry_over: str
+) -> None:
+    plane_rate = float(rate_hz) / n_planes
+    n_frames = round(190 * plane_rate)
+
+    def day(seed: int, scale: float, **changes: Any) -> Reading:
+        rules = rules_with_interval(rate_hz, n_planes, seed, **changes)
+        traces = 300 + scale * (calcium(N_PLUS + N_MINUS + 2, n_frames, seed) - 300)
+        lost = some_lost(n_frames * n_planes, seed, 50, 0, 0)
+        return compare(traces.astype(np.float32), rules, lost)
+
+    first = day(11, 1.0)
+    assert first.trials
+    for seed, scale in ((12, 0.7), (13, 1.2)):
+        later = day(seed, scale, z_first=first.z_t, carry_over=carry_over)
+        assert later.trials
+        assert later.t <= later.fresh_t or carry_over == "z"
+
+
+def test_later_day_at_1000_hz_carries_t_over_as_described() -> None:
+    traces = calcium(N_PLUS + N_MINUS + 2, 3000, 14)
+    z_first = compare(traces, rules_of("1000", 1, 14), set()).z_t
+    lost = some_lost(3000, 15, one_in=50, n_long=1, long_ids=61)
+    rules = rules_of("1000", 1, 15, z_first=0.9 * z_first)
+    assert compare(calcium(N_PLUS + N_MINUS + 2, 3000, 15), rules, lost).trials
+
+
 @pytest.mark.parametrize("seed", [4, 5])
 def test_inverted_digitiser_continuous_angle_and_low_counts_read_as_described(seed: int) -> None:
     rules = rules_of(
@@ -220,3 +287,13 @@ def test_recording_of_a_mouse_reads_as_described(
     reading = compare(traces, rules_of(rate_hz, n_planes, seed), lost)
     assert reading.trials
     assert compare(traces, rules_of(rate_hz, n_planes, seed), set()).rewards
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("carry_over", ["z", "easier"])
+def test_later_day_of_a_mouse_reads_as_described(bci_data: Path, carry_over: str) -> None:
+    """Day 1 are some of its neurons, day 2 others; 194 s at 15.46 Hz give chance an interval."""
+    traces = np.load(bci_data / "sue2x" / "traces.npy") + np.float32(500)
+    first = compare(traces, rules_with_interval("15.46", 1, 1), set())
+    rules = rules_with_interval("15.46", 1, 2, z_first=first.z_t, carry_over=carry_over)
+    assert compare(np.roll(traces, 20, axis=0), rules, some_lost(3000, 2, 40, 0, 0)).trials
