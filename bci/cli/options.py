@@ -38,6 +38,14 @@ Headless = Annotated[
 
 
 Announce = Annotated[Path | None, typer.Option("--announce", hidden=True)]
+Preflight = Annotated[
+    Path | None,
+    typer.Option(
+        "--preflight",
+        metavar="FILE",
+        help="Checks made before, of `bci doctor --json FILE`: stored with the session.",
+    ),
+]
 
 
 def with_journal(folder: Path) -> Path:

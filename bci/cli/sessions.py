@@ -14,6 +14,7 @@ from bci.cli.options import (
     Headless,
     Json,
     Out,
+    Preflight,
     SessionFile,
     Sets,
     errors,
@@ -41,13 +42,14 @@ def run(
     duration: Duration = None,
     json_file: Json = None,
     announce: Announce = None,
+    preflight: Preflight = None,
 ) -> None:
     """Run a session: acquisition, decoder, screen and board, to its end."""
     from bci.session.run import all_faults
 
     session = load_session(session_file, overrides(sets), outside=all_faults)
     if headless:
-        _run(session, out, duration, json_file, announce)
+        _run(session, out, duration, json_file, announce, preflight)
     else:
         _run_window(session_file, sets, out, duration, ["run"])
 
@@ -73,6 +75,7 @@ def replay(
     duration: Duration = None,
     json_file: Json = None,
     announce: Announce = None,
+    preflight: Preflight = None,
 ) -> None:
     """Play a recording as the live source, through the same processes as a session."""
     from bci.session.run import all_faults
@@ -80,7 +83,7 @@ def replay(
     pace = LOCKSTEP if as_fast_as_possible else (Override("rig.stream.speed", speed),)
     session = load_session(session_file, [*pace, *overrides(sets)], recording, all_faults)
     if headless:
-        _run(session, out, duration, json_file, announce)
+        _run(session, out, duration, json_file, announce, preflight)
         return
     how = "--as-fast-as-possible" if as_fast_as_possible else f"--speed={speed}"
     _run_window(session_file, sets, out, duration, ["replay", str(recording), how])
@@ -184,11 +187,12 @@ def _run(
     duration: float | None,
     json_file: Path | None,
     announce: Path | None,
+    preflight: Path | None,
 ) -> None:
     from bci.session.run import run_session
 
     console = told()
-    result = run_session(session, out, console, duration, announce)
+    result = run_session(session, out, console, duration, announce, preflight)
     write_json(json_file, result)
     summary = result.summary
     if summary:

@@ -16,6 +16,7 @@ from bci.gui.client import SessionClient, Then
 from bci.gui.launch import Launch
 from bci.gui.model import SessionModel
 from bci.recording.manifest import Manifest, NoManifest, read_manifest
+from bci.session.check import Check
 from bci.stream.operator import OperatorRequest, Reply
 
 log = logging.getLogger("bci.gui")
@@ -67,6 +68,8 @@ class Day(QObject):
         What is known of the session.
     phase
         Where the day stands.
+    preflight
+        Of the newest complete one; stored with the session that is started next.
 
     Signals
     -------
@@ -101,6 +104,7 @@ class Day(QObject):
         self.folder: Path | None = None
         self.manifest: Manifest | None = None
         self.phase = Phase.SETTING_UP
+        self.preflight: list[Check] = []
         self.launch: Launch | None = None
         self._client: SessionClient | None = None
         self._threads = ThreadPoolExecutor(2, "work")
@@ -155,7 +159,7 @@ class Day(QObject):
         command += [part for text in self.sets for part in ("--set", text)]
         if self.duration_s is not None:
             command.append(f"--duration={self.duration_s}")
-        self.launch = Launch(command)
+        self.launch = Launch(command, self.preflight)
         self.phase = Phase.STARTING
         self.folder, self.manifest = None, None
         self.model = self._empty_model()

@@ -7,6 +7,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
+from bci.session.check import Check
+
 LAST_LINES = 30
 
 
@@ -17,14 +21,20 @@ class Launch:
     ----------
     arguments
         Of the command line, from the verb on.
+    preflight
+        Checks that were made before, to be stored with the session.
     """
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], preflight: Sequence[Check] = ()) -> None:
         self._place = Path(tempfile.mkdtemp(prefix="bci-"))
         self._announced = self._place / "session.json"
         self._output = self._place / "output.txt"
         command = [sys.executable, "-m", "bci.cli", *arguments, "--headless"]
         command.append(f"--announce={self._announced}")
+        if preflight:
+            made = self._place / "preflight.json"
+            made.write_bytes(msgspec.json.encode(list(preflight)))
+            command.append(f"--preflight={made}")
         with self._output.open("wb") as output:
             # a file and no pipe: nobody reads along once the window has gone
             self._process = subprocess.Popen(

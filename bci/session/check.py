@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+
+from bci.config.fault import Fault
 
 
 class Status(StrEnum):
@@ -39,3 +42,14 @@ class Trial(NamedTuple):
 
     name: str
     make: Callable[[], Check]
+
+
+def read_checks(path: Path | None) -> tuple[list[Check], list[Fault]]:
+    """Checks of a file as `bci doctor --json` writes it, and what is wrong with the file."""
+    if path is None:
+        return [], []
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[Check]), []
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        todo = "write it with bci doctor --json, or leave it out"
+        return [], [Fault("--preflight", str(path), f"a list of checks ({error})", todo)]

@@ -33,7 +33,7 @@ NULL_SCREEN = 'set rig.screen.backend = "psychopy"'
 
 def quick_checks(session: Session, root: Path) -> list[Check]:
     """Checks that take no time and open nothing; stored with every session."""
-    return [trial.make() for trial in _quick(session, root)]
+    return [trial.make() for trial in quick_trials(session, root)]
 
 
 def all_trials(session: Session, root: Path) -> list[Trial]:
@@ -47,7 +47,7 @@ def all_trials(session: Session, root: Path) -> list[Trial]:
         Folder of all subjects.
     """
     return [
-        *_quick(session, root),
+        *quick_trials(session, root),
         Trial("settings", lambda: _settings(session)),
         *stream_trials(session),
         Trial("board", lambda: _board(session)),
@@ -62,7 +62,8 @@ def all_checks(session: Session, root: Path) -> Iterator[Check]:
     return (trial.make() for trial in all_trials(session, root))
 
 
-def _quick(session: Session, root: Path) -> list[Trial]:
+def quick_trials(session: Session, root: Path) -> list[Trial]:
+    """The checks of `quick_checks`."""
     return [
         Trial("python", _python),
         Trial("clock", _clock),

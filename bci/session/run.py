@@ -18,7 +18,7 @@ from bci.recording.nwb import export_nwb
 from bci.recording.playback import playback_faults
 from bci.recording.scan import JournalBytes
 from bci.recording.settled_rewards import settle_rewards
-from bci.session.check import Status
+from bci.session.check import Status, read_checks
 from bci.session.interrupts import on_interrupt
 from bci.session.logs import LogBook
 from bci.session.preflight import cap_faults, quick_checks
@@ -72,6 +72,7 @@ def run_session(
     console: Console,
     duration_s: float | None = None,
     announce: Path | None = None,
+    preflight: Path | None = None,
 ) -> Result:
     """Run a session to its end and write its files.
 
@@ -87,6 +88,9 @@ def run_session(
         End after this frame time, seconds; without frames by the clock. None: when the task ends.
     announce
         File to write the session's folder to once it is made, as JSON; None: nobody waits for it.
+    preflight
+        File with checks that were made before, as of `bci doctor --json`; those that are not made
+        again here are stored with the session as well.
 
     Raises
     ------
@@ -95,6 +99,8 @@ def run_session(
     """
     faults = all_faults(session)
     faults += cap_faults(session, root)
+    earlier, unread = read_checks(preflight)
+    faults += unread
     if duration_s is not None and not 0 < duration_s < inf:
         faults.append(
             Fault("--duration", duration_s, "must be above 0", "name the seconds, or leave it out")
@@ -104,6 +110,8 @@ def run_session(
     console.file = cast(IO[str], LastingTerminal(console.file))
     now = datetime.now().astimezone()
     checks = quick_checks(session, root)
+    made = {check.name for check in checks}
+    checks += [check for check in earlier if check.name not in made]
     try:
         folder = session_folder(root.resolve(), session.subject, now)
         name = f"{session.subject}-{folder.name}"

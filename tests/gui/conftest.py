@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 # read when the first QApplication is made
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -11,6 +12,7 @@ os.environ.setdefault("PYQTGRAPH_QT_LIB", "PyQt6")
 import pytest
 from PyQt6.QtCore import QCoreApplication, QEvent
 from PyQt6.QtWidgets import QApplication
+from window_session import make_session
 
 
 def settle() -> None:
@@ -29,3 +31,9 @@ def nothing_left_open(qapp: QApplication) -> Iterator[None]:
     settle()
     left = [widget for widget in QApplication.topLevelWidgets() if id(widget) not in before]
     assert not left, f"left open: {left}"
+
+
+@pytest.fixture(scope="session")
+def finished_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a session that is over; to be read alone."""
+    return make_session(tmp_path_factory.mktemp("sessions"))
