@@ -2,6 +2,7 @@
 
 import math
 
+from bci.config.check_blocks import block_faults
 from bci.config.check_board import board_faults
 from bci.config.check_decoder import decoder_faults
 from bci.config.check_session_type import session_type_faults
@@ -14,6 +15,7 @@ def faults_of(session: Session) -> list[Fault]:
     """Every rule between keys that the session breaks."""
     rules = (
         decoder_faults,
+        block_faults,
         _guards,
         _adaptive,
         _calibration,
@@ -31,7 +33,8 @@ def _guards(session: Session) -> list[Fault]:
     experiment = session.experiment
     guards, decoder, faults = experiment.guards, experiment.decoder, []
     below, others = "experiment.guards.p_minus_below_mean", "experiment.guards.p_plus_others_sd"
-    if guards.p_minus_below_mean and not decoder.p_minus:
+    chosen = bool(decoder.p_plus)
+    if guards.p_minus_below_mean and chosen and not decoder.p_minus:
         faults.append(
             Fault(
                 below,
@@ -41,7 +44,7 @@ def _guards(session: Session) -> list[Fault]:
                 ("experiment.decoder.p_minus",),
             )
         )
-    if guards.p_plus_others_sd is not None and len(decoder.p_plus) < 2:
+    if guards.p_plus_others_sd is not None and chosen and len(decoder.p_plus) < 2:
         faults.append(
             Fault(
                 others,

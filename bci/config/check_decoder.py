@@ -20,7 +20,12 @@ HOW_TO_FIT = (
 def decoder_faults(session: Session) -> list[Fault]:
     """Every rule between keys of the decoder that the session breaks."""
     decoder = session.experiment.decoder
-    faults = [*_ensembles(session), *_read_out(decoder), *_weights(decoder), *_axis(decoder)]
+    faults = [
+        *_ensembles(session),
+        *_read_out(decoder),
+        *_weights(decoder),
+        *_axis(decoder, session.day.without),
+    ]
     if decoder.control == "velocity" and session.experiment.threshold is None:
         faults.append(
             Fault(
@@ -57,7 +62,12 @@ def _ensembles(session: Session) -> list[Fault]:
 
 
 def _read_out(decoder: Decoder) -> list[Fault]:
-    name = decoder.read_out
+    name, plus = decoder.read_out, f"{DECODER}.p_plus"
+    if not decoder.p_plus:
+        # both empty: the subject's folder has them, or they are chosen after the baseline
+        todo = f"name its ROIs, or leave {MINUS} empty too: the ensembles of the subject's folder"
+        must = f"must hold an ROI, because {MINUS} does"
+        return [Fault(plus, [], must, todo, (MINUS,))] if decoder.p_minus else []
     if name == "two_populations" and not decoder.p_minus:
         return [
             Fault(
@@ -104,16 +114,17 @@ def _weights(decoder: Decoder) -> list[Fault]:
     return faults
 
 
-def _axis(decoder: Decoder) -> list[Fault]:
+def _axis(decoder: Decoder, without: Sequence[str]) -> list[Fault]:
     axis, dynamics = decoder.axis, decoder.read_out == "population_dynamics"
     if axis is None:
         must = f"must be there, because {READ_OUT} is population_dynamics; no session fits it"
-        return [Fault(AXIS, None, must, HOW_TO_FIT, (READ_OUT,))] if dynamics else []
+        needed = dynamics and decoder.p_plus
+        return [Fault(AXIS, None, must, HOW_TO_FIT, (READ_OUT,))] if needed else []
     if not dynamics:
         must = f"must not be there, because {READ_OUT} is {decoder.read_out}"
         todo = f'remove it, or set {READ_OUT} = "population_dynamics"'
         return [Fault(AXIS, list(axis.labels), must, todo, (READ_OUT,))]
-    return [*_axis_lengths(axis), *_axis_rois(axis.labels, decoder.p_plus)]
+    return [*_axis_lengths(axis), *_axis_rois(axis.labels, decoder.p_plus, without)]
 
 
 def _axis_lengths(axis: Axis) -> list[Fault]:
@@ -126,8 +137,8 @@ def _axis_lengths(axis: Axis) -> list[Fault]:
     ]
 
 
-def _axis_rois(labels: Sequence[str], p_plus: Sequence[str]) -> list[Fault]:
-    if Counter(labels) == Counter(p_plus):
+def _axis_rois(labels: Sequence[str], p_plus: Sequence[str], without: Sequence[str]) -> list[Fault]:
+    if Counter(labels) == Counter((*p_plus, *(label for label in without if label in labels))):
         return []
     must = f"must be the ROIs of {DECODER}.p_plus, each once: {', '.join(p_plus)}"
     return [Fault(f"{AXIS}.labels", list(labels), must, HOW_TO_FIT, (f"{DECODER}.p_plus",))]

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from bci.config.day import BlockName
 from bci.config.ensembles import EnsembleChoice
 from bci.config.light import Light
 from bci.config.model import Settings
@@ -31,8 +32,11 @@ class Axis(Settings):
 class Decoder(Settings):
     """From fluorescence to s3, the read-out that turns the grating."""
 
-    p_plus: tuple[str, ...] = Field(min_length=1)
-    """Labels of the ROIs whose activity turns the grating towards the target."""
+    p_plus: tuple[str, ...]
+    """Labels of the ROIs whose activity turns the grating towards the target.
+
+    Empty: the ensembles of the subject's folder, or, on day 1, those chosen after the baseline.
+    """
     p_minus: tuple[str, ...] = ()
     """Labels of the ROIs whose activity turns it away; only where read_out is two_populations."""
     weights_plus: tuple[float, ...] | None = None
@@ -212,6 +216,10 @@ class Experiment(Settings):
     light: Light = Light()
     baseline: Baseline | None = None
     """None: no baseline block; `threshold` is then needed."""
+    blocks: tuple[BlockName, ...] = ()
+    """The blocks of a session in order; empty: baseline where there is one, then closed_loop."""
+    hold: bool = False
+    """Each block begins when the operator says so, and the session ends when they say so."""
     threshold: Threshold | None = None
     ensembles: EnsembleChoice = EnsembleChoice()
     calibration: Calibration = Calibration()

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from bci.config.day import Day
 from bci.config.experiment import Experiment
 from bci.config.metadata import Animal, Lab
 from bci.config.model import Settings
@@ -19,3 +20,4 @@ class Session(Settings):
     """The subject, for the data file."""
     lab: Lab = Lab()
     """The people, for the data file."""
+    day: Day = Day()

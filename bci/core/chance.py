@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from bci.config.experiment import Experiment
+from bci.core.blocks import BaselineClock, BlockPlan
 from bci.core.decoding.parts import Layout
 from bci.core.hit_rule import HitRule
-from bci.core.loop_types import Outcome, TaskState, ThresholdSet, TrialEnd
+from bci.core.loop_types import BlockKind, Outcome, TaskState, ThresholdSet, TrialEnd
 from bci.core.session_types import task_settings
 from bci.core.stream_types import StreamInfo
 from bci.core.task import TaskMachine
@@ -115,7 +116,8 @@ def passive_trials(
         As in `predict_chance`.
     """
     task = task_settings(experiment).model_copy(update={"session_s": ENDLESS})
-    machine = TaskMachine(task, info.rate_hz, 0.0)
+    blocks = BlockPlan((BlockKind.CLOSED_LOOP,), BaselineClock(info.rate_hz, info.n_planes, 0.0))
+    machine = TaskMachine(task, info.rate_hz, blocks)
     rule = HitRule(experiment, layout)
     rule.guards.levels = threshold.guards
     t, lo, stride = threshold.t, threshold.lo, info.n_planes

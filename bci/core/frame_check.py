@@ -76,9 +76,7 @@ class FrameCheck:
         # more light gives fewer counts where polarity is -1: its rail is 0
         self._rail = info.saturation_counts if info.polarity < 0 else None
         self._max_ahead = max(1, int(round(faults.max_gap_s * info.rate_hz, 6)))
-        self._ensemble = np.array(ensemble, dtype=np.intp)
-        # one value that is finite in every frame tells most images apart at once
-        self._witness = ensemble[0]
+        self.watch(ensemble)
         n_decoded = self._plane_sizes[decode_plane]
         self._sorted = np.empty(n_decoded, dtype=np.float32)
         self._middle = n_decoded // 2
@@ -94,6 +92,12 @@ class FrameCheck:
         self.paused_by: LedgerKind | None = None
         self.median = nan
         self.dark_reference = nan
+
+    def watch(self, ensemble: tuple[int, ...]) -> None:
+        """Ask for finite values in these places; none: nothing is decoded yet."""
+        self._ensemble = np.array(ensemble, dtype=np.intp)
+        # one value that is finite in every frame tells most images apart at once
+        self._witness = ensemble[0] if ensemble else 0
 
     def new_epoch(self, epoch: int) -> None:
         """Expect frames of this epoch from now on."""

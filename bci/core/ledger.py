@@ -36,6 +36,7 @@ REACTIONS: dict[LedgerKind, str] = {
     LedgerKind.PROCESS_DIED: "started again where declared, else session ended",
     LedgerKind.PROCESS_RESTARTED: "session goes on",
     LedgerKind.CALIBRATION: "session ended",
+    LedgerKind.BASELINE_REFUSED: "T as before, none at first: the baseline may be repeated",
 }
 
 

@@ -1,22 +1,31 @@
 """The closed loop: a pure function of one ordered list of frames and events."""
 
-from collections.abc import Sequence
 from math import ceil, inf, isfinite, nan
 
 import numpy as np
 
 from bci.config.session import Session
 from bci.core.adaptive import AdaptiveThreshold
+from bci.core.baseline_record import BaselineRecord
+from bci.core.baseline_tape import BaselineTape, Kept
+from bci.core.blocks import BaselineClock, BlockPlan, block_fault, planned_blocks
 from bci.core.board_types import RewardRequest
 from bci.core.calibration import CalibrationResult, calibrate
 from bci.core.decoding.decoder import EnsembleDecoder
+from bci.core.ensembles import ensembles_fault, with_ensembles
 from bci.core.frame_check import FrameCheck, Verdict
 from bci.core.guards import GuardRule
 from bci.core.hit_rule import HitRule
 from bci.core.ledger import entry
 from bci.core.light import HELD, LightRule
 from bci.core.loop_types import (
+    BlockBegun,
+    BlockEnded,
+    BlockKind,
+    BlockTurn,
+    CalibrationRefused,
     Decision,
+    EnsemblesSet,
     EpochStarted,
     Finish,
     LedgerEntry,
@@ -35,8 +44,9 @@ from bci.core.loop_types import (
     ThresholdSet,
     TrialEnd,
 )
+from bci.core.reader import EnsembleReader
 from bci.core.screen_rule import ScreenRule
-from bci.core.session_types import Contingency, decoder_settings, task_settings
+from bci.core.session_types import Contingency, task_settings
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.core.task import TaskMachine
 
@@ -55,16 +65,10 @@ class ClosedLoop:
 
     Attributes
     ----------
-    decoder
-        The decoder, for taps such as the signal of the ensembles.
-    hit_rule
-        Cursor, guards and re-arm.
-    baseline_s3
-        s3 of the baseline block, without the first F0 window and flagged frames, dF/F.
-    baseline_signals
-        Smoothed signals of the ensembles at the same frames; each empty where no guard is set.
-    baseline_medians
-        Median F above dark of the same frames, counts.
+    blocks
+        Which block runs and which comes next.
+    baseline_s3, baseline_signals
+        Of the newest baseline block, as in `BaselineRecord`.
 
     Raises
     ------
@@ -74,11 +78,11 @@ class ClosedLoop:
 
     def __init__(self, session: Session, info: StreamInfo) -> None:
         self._experiment = experiment = session.experiment
-        self.decoder = EnsembleDecoder(decoder_settings(experiment), info)
-        self.hit_rule = HitRule(experiment, self.decoder.layout)
-        self.baseline_s3: list[float] = []
-        self.baseline_signals: list[Sequence[float]] = []
-        self.baseline_medians: list[float] = []
+        self._info = info
+        self._reader = EnsembleReader(experiment, info)
+        self._baseline = BaselineRecord()
+        self.baseline_s3 = self._baseline.s3
+        self.baseline_signals = self._baseline.signals
         self.run_frames = ceil(round(experiment.task.trial_s * info.plane_rate_hz, 9))
         self._check = FrameCheck(
             experiment.faults,
@@ -87,7 +91,22 @@ class ClosedLoop:
             self.decoder.roi_indices,
         )
         baseline_s = experiment.baseline.duration_s if experiment.baseline else 0.0
-        self._task = TaskMachine(task_settings(experiment), info.rate_hz, baseline_s)
+        self.blocks = BlockPlan(
+            planned_blocks(session),
+            BaselineClock(info.rate_hz, info.n_planes, baseline_s),
+            hold=experiment.hold,
+        )
+        resumed = session.day.resumed
+        self._task = TaskMachine(
+            task_settings(experiment),
+            info.rate_hz,
+            self.blocks,
+            trials=resumed.trials if resumed else 0,
+            session_spent_s=resumed.session_spent_s if resumed else 0.0,
+        )
+        may_choose = experiment.hold or not self.decoder.labels
+        self._tape = BaselineTape(self.decoder.window_frames) if may_choose else None
+        self._turns: tuple[BlockTurn, ...] = ()
         self._contingency = Contingency(experiment, info.rate_hz)
         self._screen = ScreenRule(experiment)
         self._light = LightRule(experiment)
@@ -96,10 +115,6 @@ class ClosedLoop:
         self._adaptive = AdaptiveThreshold(adaptive) if adaptive is not None else None
         self._reward_ul = experiment.task.reward_ul
         self._resume_after_stall = experiment.faults.resume_after_stall
-        self._places = np.array(self.decoder.roi_indices, dtype=np.intp)
-        self._gathered = np.empty(len(self._places), dtype=np.float32)
-        self._polarity = info.polarity
-        self._dark = info.dark_counts
         self._settling_medians: list[float] = []
         self._started = False
         self._stalled = False
@@ -112,6 +127,16 @@ class ClosedLoop:
         self._below_floor: frozenset[int] = frozenset()
         self.t = nan
         self.lo = nan
+
+    @property
+    def decoder(self) -> EnsembleDecoder:
+        """The decoder of the ensembles that stand."""
+        return self._reader.decoder
+
+    @property
+    def hit_rule(self) -> HitRule:
+        """Its cursor, guards and re-arm."""
+        return self._reader.hit_rule
 
     @property
     def state(self) -> TaskState:
@@ -130,9 +155,24 @@ class ClosedLoop:
 
     @property
     def needs_calibration(self) -> bool:
-        """True once the baseline block is over and no threshold has been set."""
-        task = self._task
-        return task.state is TaskState.WAITING and task.baseline_over and self.t != self.t
+        """True once a baseline block is over and its threshold has not been set."""
+        return self._baseline.awaits_threshold and bool(self.decoder.labels)
+
+    @property
+    def is_ready(self) -> bool:
+        """True where trials may begin: there is a T, and no baseline waits for its own."""
+        known = self.t == self.t and not self._baseline.awaits_threshold
+        return known and self._contingency.is_ready
+
+    @property
+    def is_settled(self) -> bool:
+        """True where the F0 window is full."""
+        return self.decoder.frames_since_reset > self.decoder.window_frames
+
+    @property
+    def session_s(self) -> float:
+        """Frame time of the closed loop so far, that of an interrupted session included, s."""
+        return self._task.session_s(self._check.last_id)
 
     @property
     def last_frame_id(self) -> int:
@@ -147,16 +187,16 @@ class ClosedLoop:
         bci.core.calibration.BaselineRefused
             Where the baseline gives none.
         """
-        experiment, medians = self._experiment, self.baseline_medians
+        experiment, baseline = self._experiment, self._baseline
         return calibrate(
-            self.baseline_s3,
+            baseline.s3,
             self.run_frames,
             experiment.calibration,
-            float(np.median(medians)) if medians else nan,
+            baseline.median,
             plane_rate_hz=self.decoder.layout.plane_rate_hz,
             guards=experiment.guards,
             guard_rule=GuardRule(experiment.guards, self.decoder.layout.n_plus),
-            signals=self.baseline_signals,
+            signals=baseline.signals,
         )
 
     def step(self, frame: RoiFrame) -> Decision:
@@ -181,6 +221,7 @@ class ClosedLoop:
                 if self._threshold is not None:
                     self._set_threshold(self._threshold.t, self._threshold.lo)
                 task.begin(frame_id + 1)
+                self._follow_blocks()
             case Pause() if self._stalled or task.state not in HELD:
                 # a pause asked for in a stall outlasts it
                 self._stalled = False
@@ -195,8 +236,20 @@ class ClosedLoop:
             case Finish() if task.state is not TaskState.DONE:
                 task.finish(frame_id)
                 self._stalled = self._stalled and task.state is TaskState.PAUSED
+            case BlockBegun():
+                self._begin_block(event.kind)
+            case BlockEnded() if self.blocks.kind and task.state is not TaskState.DONE:
+                task.end_block(frame_id)
+                self._follow_blocks()
+                self._baseline.awaits_threshold = False
+            case EnsemblesSet():
+                self._choose(event)
+            case CalibrationRefused() if self._baseline.awaits_threshold:
+                self._baseline.awaits_threshold = False
+                self._note(LedgerKind.BASELINE_REFUSED, event.reason)
             case ThresholdSet() if inf > event.t > event.lo > -inf:
                 self._set_threshold(event.t, event.lo)
+                self._baseline.awaits_threshold = False
                 if event.guards is not None:
                     self.hit_rule.guards.levels = event.guards
                 if isfinite(event.baseline_median):
@@ -226,27 +279,81 @@ class ClosedLoop:
     def _decode(self, frame: RoiFrame) -> None:
         task, decoder, frame_id = self._task, self.decoder, frame.frame_id
         self._frozen = False
-        frame.fluorescence.take(self._places, out=self._gathered)
-        polarity, dark = self._polarity, self._dark
-        s3 = decoder.update([polarity * (f - dark) for f in self._gathered.tolist()])
+        s3 = self._reader.read(frame.fluorescence)
         if decoder.below_floor is not self._below_floor:
             self._note_below_floor(frame_id)
-        settled = decoder.frames_since_reset > decoder.window_frames
+        unfilled = max(0, decoder.window_frames + 1 - decoder.frames_since_reset)
+        settled = not unfilled
         if task.state is TaskState.PAUSED and self._stalled and self._resume_after_stall:
             self._stalled = False
             task.resume(frame_id)
         if self._check.dark_reference != self._check.dark_reference:
             self._settle_dark()
+        if task.state is TaskState.BASELINE:
+            self.blocks.baseline.tick(frame_id, unfilled)
         rule, t = self.hit_rule, self.t
         signal = decoder.smoothed if rule.guards.needs_signal else ()
         hit = rule.update(s3, signal, t, self.lo, running=task.state is TaskState.RUN)
         self._angle_deg = self._turned_deg = rule.angle_deg
-        task.advance(frame_id, ready=t == t and self._contingency.is_ready, settled=settled)
+        task.advance(frame_id, ready=self.is_ready, settled=settled)
+        self._follow_blocks()
         self._decide(frame_id, hit=hit)
-        if task.state is TaskState.BASELINE and settled:
-            self.baseline_s3.append(s3)
-            self.baseline_signals.append(signal)
-            self.baseline_medians.append(self._check.median)
+        in_baseline = task.state is TaskState.BASELINE
+        if in_baseline and settled and decoder.labels:
+            self._baseline.add(s3, signal, self._check.median)
+        if self._tape is not None:
+            kept = Kept(frame.fluorescence, self._check.median, settled)
+            self._tape.add(kept, in_baseline=in_baseline)
+
+    def _begin_block(self, kind: BlockKind) -> None:
+        why = self._not_between_blocks() or block_fault(kind, self._experiment)
+        if not why and kind is BlockKind.CLOSED_LOOP and not self.is_ready:
+            why = "no T yet: record a baseline, and choose ensembles where there are none"
+        if why:
+            self._note(LedgerKind.REFUSED, f"{kind.value}: {why}")
+            return
+        self._task.begin_block(kind, self._check.last_id + 1)
+        self._follow_blocks()
+
+    def _not_between_blocks(self) -> str:
+        """Why this is no moment between two blocks, and what to do; empty where it is one."""
+        if self._task.state is TaskState.WAITING and self.blocks.kind is None:
+            return ""
+        return f"not between two blocks ({self._task.state.name}): end the present one first"
+
+    def _follow_blocks(self) -> None:
+        """A baseline that begins is a new one; one that is over waits for its T."""
+        turns = self.blocks.take_turns()
+        if not turns:
+            return
+        self._turns += turns
+        for turn in turns:
+            if turn.kind is BlockKind.BASELINE and turn.begins:
+                self._baseline.clear()
+                if self._tape is not None:
+                    self._tape.begin()
+            elif turn.kind is BlockKind.BASELINE:
+                self._baseline.awaits_threshold = True
+
+    def _choose(self, event: EnsemblesSet) -> None:
+        """Decode with other ensembles from now on, as if they had been there from the start."""
+        experiment, tape = self._experiment, self._tape
+        why = self._not_between_blocks() or ensembles_fault(
+            event.p_plus, event.p_minus, experiment.decoder, self._info
+        )
+        if tape is None:
+            why = "the session began with ensembles: experiment.hold = true lets others be chosen"
+        if why or tape is None:
+            self._note(LedgerKind.REFUSED, f"ensembles: {why}")
+            return
+        self._experiment = with_ensembles(experiment, event.p_plus, event.p_minus)
+        self._reader = EnsembleReader(self._experiment, self._info)
+        self._check.watch(self.decoder.roi_indices)
+        self._below_floor = frozenset()
+        self.t = self.lo = self._angle_deg = nan
+        self._baseline.clear()
+        self._reader.read_again(tape.play(), self._baseline)
+        self._baseline.awaits_threshold = bool(self.baseline_s3)
 
     def _decide(self, frame_id: int, *, hit: bool) -> None:
         """Ask the session type what this frame means for the trial.
@@ -290,6 +397,8 @@ class ClosedLoop:
 
     def _refill(self, frame_id: int) -> None:
         self.decoder.reset()
+        if self._tape is not None:
+            self._tape.reset()
         self._task.interrupt(frame_id)
 
     def _pause_for_fault(self, frame_id: int, kind: LedgerKind) -> None:
@@ -312,6 +421,7 @@ class ClosedLoop:
         if self._ledger:
             ledger = tuple(self._ledger)
             self._ledger.clear()
+        turns, self._turns = self._turns, ()
         self._sequence += 1
         return Decision(
             self._sequence,
@@ -330,13 +440,14 @@ class ClosedLoop:
             trial_end,
             ledger,
             self._raise(trial_end) if trial_end is not None else None,
+            turns,
         )
 
     def _block_s(self, frame_id: int) -> float:
         """Frame time spent in the present block."""
-        if self._task.baseline_over:
-            return self._contingency.task_s
-        return self._task.baseline_s(frame_id)
+        if self.blocks.kind is BlockKind.BASELINE:
+            return self._task.baseline_s(frame_id)
+        return self._contingency.task_s
 
     def _set_threshold(self, t: float, lo: float) -> None:
         self.t, self.lo = t, lo

@@ -22,6 +22,13 @@ class TaskState(IntEnum):
     DONE = 8
 
 
+class BlockKind(StrEnum):
+    """What a stretch of a session is for."""
+
+    BASELINE = "baseline"
+    CLOSED_LOOP = "closed_loop"
+
+
 class Outcome(StrEnum):
     """How a trial ended."""
 
@@ -66,6 +73,7 @@ class LedgerKind(StrEnum):
     PROCESS_DIED = "process_died"
     PROCESS_RESTARTED = "process_restarted"
     CALIBRATION = "calibration"
+    BASELINE_REFUSED = "baseline_refused"
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
@@ -154,6 +162,38 @@ class ThresholdSet(msgspec.Struct, frozen=True, tag="threshold"):
     guards: GuardLevels | None = None
 
 
+class BlockBegun(msgspec.Struct, frozen=True, tag="block_begun"):
+    """The operator begins a block, the next of the plan or any other; between blocks alone."""
+
+    kind: BlockKind
+
+
+class BlockEnded(msgspec.Struct, frozen=True, tag="block_ended"):
+    """The operator ends the block: a baseline at once and for nothing, trials after this one."""
+
+
+class EnsemblesSet(msgspec.Struct, frozen=True, tag="ensembles"):
+    """Ensembles chosen within the session; the baseline's frames are decoded again with them.
+
+    Parameters
+    ----------
+    p_plus, p_minus
+        Labels of ROIs of the decode plane; weights are 1/n.
+    origin
+        Who chose them and how, in words.
+    """
+
+    p_plus: tuple[str, ...]
+    p_minus: tuple[str, ...]
+    origin: str = "operator"
+
+
+class CalibrationRefused(msgspec.Struct, frozen=True, tag="calibration_refused"):
+    """The baseline gives no T; the operator may repeat it, or choose other ensembles."""
+
+    reason: str
+
+
 class Stalled(msgspec.Struct, frozen=True, tag="stall"):
     """No frame came for longer than `faults.stall_s`."""
 
@@ -228,6 +268,10 @@ LoopEvent = (
     | Stop
     | Finish
     | ThresholdSet
+    | BlockBegun
+    | BlockEnded
+    | EnsemblesSet
+    | CalibrationRefused
     | Stalled
     | EpochStarted
     | ScreenLost
@@ -260,6 +304,25 @@ class TrialEnd(msgspec.Struct, frozen=True, gc=False):
     early: bool
 
 
+class BlockTurn(msgspec.Struct, frozen=True, gc=False):
+    """A block that begins or is over.
+
+    Parameters
+    ----------
+    number
+        Of the block in the session, from 1.
+    begins
+        False where it is over.
+    frame_id
+        First frame of the block, or the first one after it.
+    """
+
+    number: int
+    kind: BlockKind
+    begins: bool
+    frame_id: int
+
+
 class Decision(msgspec.Struct, frozen=True):
     """What one frame or event led to.
 
@@ -285,6 +348,8 @@ class Decision(msgspec.Struct, frozen=True):
         Faults noticed here.
     raised_t
         T from the next frame on, where adaptive difficulty raised it at the end of this trial.
+    blocks
+        Blocks that are over or begin here, in order.
     """
 
     sequence: int
@@ -301,3 +366,4 @@ class Decision(msgspec.Struct, frozen=True):
     trial_end: TrialEnd | None = None
     ledger: tuple[LedgerEntry, ...] = ()
     raised_t: float | None = None
+    blocks: tuple[BlockTurn, ...] = ()

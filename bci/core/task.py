@@ -3,7 +3,8 @@
 from math import nan
 
 from bci.config.experiment import Task
-from bci.core.loop_types import Outcome, TaskState, TrialEnd
+from bci.core.blocks import BlockPlan
+from bci.core.loop_types import BlockKind, Outcome, TaskState, TrialEnd
 
 S = TaskState
 
@@ -34,6 +35,8 @@ class TaskMachine:
                                               └───────────────────────────────┘
         any ──► PAUSED ──► WAITING | BASELINE        any ──► DONE
 
+    WAITING is between blocks, and in the closed loop until F0 and T are there.
+
     A state ends at the first decoded frame whose time since entry is at least its duration; that
     frame already belongs to the next state. So a hit can fall on `ceil(trial_s × plane rate)`
     decoded frames, the frame that enters RUN included. A lost frame uses up time. A frame decides
@@ -46,8 +49,12 @@ class TaskMachine:
         `experiment.task`.
     rate_hz
         Rate of frame_id over all planes, Hz.
-    baseline_s
-        Length of the baseline block; 0: none.
+    blocks
+        The plan of the session's blocks.
+    trials
+        Trials of the day before this session.
+    session_spent_s
+        Closed loop of the day before this session, s: the first block of it is shorter by that.
 
     Attributes
     ----------
@@ -55,11 +62,19 @@ class TaskMachine:
         State now; trial counts from 1 at its GREY.
     """
 
-    def __init__(self, task: Task, rate_hz: float, baseline_s: float) -> None:
+    def __init__(
+        self,
+        task: Task,
+        rate_hz: float,
+        blocks: BlockPlan,
+        *,
+        trials: int = 0,
+        session_spent_s: float = 0.0,
+    ) -> None:
         self._task = task
         self._rate_hz = rate_hz
-        self._baseline_s = baseline_s
-        self._baseline_spent_s = 0.0
+        self._blocks = blocks
+        self._spent_before_s = session_spent_s
         self._entered_id = 0
         self._run_id = 0
         self._run_frames = 0
@@ -69,32 +84,31 @@ class TaskMachine:
         self._pays_after_s = 0.0
         self._first_trial_id: int | None = None
         self._finishing = False
+        self._ending_block = False
         self._seen = False
         self._due_trial = 0
         self._trial_end: TrialEnd | None = None
         self.state = S.WAITING
-        self.trial = 0
-
-    @property
-    def baseline_over(self) -> bool:
-        """True once the baseline block has had its time."""
-        return self._baseline_spent_s >= self._baseline_s
+        self.trial = trials
 
     def baseline_s(self, frame_id: int) -> float:
         """Frame time spent in the baseline block so far, pauses left out, seconds."""
-        spent_s = self._baseline_spent_s
-        if self.state is S.BASELINE and self._seen:
-            spent_s += max(0, frame_id - self._entered_id) / self._rate_hz
-        return spent_s
+        return self._blocks.baseline.spent_s(frame_id) if self._seen else 0.0
+
+    def session_s(self, frame_id: int) -> float:
+        """Frame time of the closed-loop block so far, seconds."""
+        since_s = 0.0
+        if self._first_trial_id is not None:
+            since_s = (frame_id - self._first_trial_id) / self._rate_hz
+        return self._spent_before_s + since_s
 
     def progress(self, frame_id: int) -> float:
         """How far the present block is, in 0–1 of its time."""
-        if not self.baseline_over:
-            return min(self.baseline_s(frame_id) / self._baseline_s, 1.0)
+        if self._blocks.kind is BlockKind.BASELINE:
+            return self._blocks.baseline.progress(frame_id) if self._seen else 0.0
         if self._first_trial_id is None:
             return 0.0
-        spent_s = (frame_id - self._first_trial_id) / self._rate_hz
-        return min(spent_s / self._task.session_s, 1.0)
+        return min(self.session_s(frame_id) / self._task.session_s, 1.0)
 
     def step(
         self, frame_id: int, *, hit: bool, at_zero: bool = False, ready: bool, settled: bool
@@ -121,6 +135,8 @@ class TaskMachine:
             # whatever id a stream begins with, no time has passed before its first frame
             self._seen = True
             self._entered_id = frame_id
+            if self.state is S.BASELINE:
+                self._blocks.baseline.run(frame_id)
         while self._advance(frame_id, ready=ready, settled=settled):
             pass
 
@@ -168,9 +184,25 @@ class TaskMachine:
         return effects
 
     def begin(self, frame_id: int) -> None:
-        """Leave WAITING for the first block."""
-        if not self.baseline_over:
+        """Leave WAITING for a baseline where that is the first block and waits for nobody."""
+        if self._blocks.due is BlockKind.BASELINE:
+            self.begin_block(BlockKind.BASELINE, frame_id)
+
+    def begin_block(self, kind: BlockKind, frame_id: int) -> None:
+        """Begin a block; allowed in WAITING between two of them."""
+        self._ending_block = False
+        if self._first_trial_id is not None:
+            self._first_trial_id, self._spent_before_s = None, 0.0
+        self._blocks.begin(kind, frame_id)
+        if kind is BlockKind.BASELINE:
             self._enter(S.BASELINE, frame_id)
+
+    def end_block(self, frame_id: int) -> None:
+        """End the present block: a baseline now, trials after the present one."""
+        if self.state in (S.GREY, S.RUN, S.HIT, S.BLACK, S.MISS):
+            self._ending_block = True
+        else:
+            self._close_block(frame_id)
 
     def interrupt(self, frame_id: int) -> None:
         """Back to WAITING, or to the end where asked: F0 must refill before the next trial."""
@@ -187,7 +219,8 @@ class TaskMachine:
 
     def resume(self, frame_id: int) -> None:
         """Go on after a pause, with the baseline where it stopped or with a new trial."""
-        self._enter(S.WAITING if self.baseline_over else S.BASELINE, frame_id)
+        in_baseline = self._blocks.kind is BlockKind.BASELINE
+        self._enter(S.BASELINE if in_baseline else S.WAITING, frame_id)
 
     def stop(self, frame_id: int) -> None:
         """End now; a running trial is aborted, a reward already earned is due at once."""
@@ -227,16 +260,29 @@ class TaskMachine:
                 return False
             self._next_trial(frame_id, settled=settled)
         elif state is S.WAITING:
-            if not (settled and self.baseline_over and ready):
-                return False
-            self._next_trial(frame_id, settled=settled)
+            return self._go_on(frame_id, ready=ready, settled=settled)
         elif state is S.BASELINE:
-            if self._baseline_spent_s + elapsed_s < self._baseline_s:
-                return False
-            self._enter(S.WAITING, frame_id)
+            if self._blocks.baseline.is_over(frame_id):
+                self._close_block(frame_id)
+            # what follows needs a T of the baseline that is over
+            return False
         else:
             return False
         return True
+
+    def _go_on(self, frame_id: int, *, ready: bool, settled: bool) -> bool:
+        """Leave WAITING where something is due: a block, or the next trial of this one."""
+        blocks = self._blocks
+        if blocks.kind is None:
+            due = blocks.due
+            if due is None or (due is BlockKind.CLOSED_LOOP and not (settled and ready)):
+                return False
+            self.begin_block(due, frame_id)
+        elif settled and ready:
+            self._next_trial(frame_id, settled=settled)
+        else:
+            return False
+        return self.state is not S.BASELINE
 
     def _give_up(self, frame_id: int, *, at_zero: bool) -> None:
         """Abort a RUN whose angle stays at 0°, where that is asked for."""
@@ -251,13 +297,22 @@ class TaskMachine:
     def _next_trial(self, frame_id: int, *, settled: bool) -> None:
         if self._first_trial_id is None:
             self._first_trial_id = frame_id
-        spent_s = (frame_id - self._first_trial_id) / self._rate_hz
-        if self._finishing or spent_s >= self._task.session_s:
+        if self._finishing:
             self._enter(S.DONE, frame_id)
+        elif self._ending_block or self.session_s(frame_id) >= self._task.session_s:
+            self._close_block(frame_id)
         elif settled:
             self.trial += 1
             self._enter(S.GREY, frame_id)
         else:
+            self._enter(S.WAITING, frame_id)
+
+    def _close_block(self, frame_id: int) -> None:
+        """The block is over: WAITING, or the end where nothing is to come."""
+        self._blocks.end(frame_id)
+        if self._blocks.over:
+            self._enter(S.DONE, frame_id)
+        elif self.state not in (S.WAITING, S.PAUSED):
             self._enter(S.WAITING, frame_id)
 
     def _leave(self, to: TaskState, frame_id: int) -> None:
@@ -283,6 +338,8 @@ class TaskMachine:
         if state not in TRANSITIONS[self.state]:
             raise IllegalTransition(f"{self.state.name} → {state.name} at frame {frame_id}")
         if self.state is S.BASELINE:
-            self._baseline_spent_s += max(0, frame_id - self._entered_id) / self._rate_hz
+            self._blocks.baseline.halt(frame_id)
+        elif state is S.BASELINE:
+            self._blocks.baseline.run(frame_id)
         self.state = state
         self._entered_id = frame_id

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import zmq
 
+from bci.config.day import Day
 from bci.config.experiment import Threshold
 from bci.config.session import Session
 from bci.config.session_type import ClosedLoopType
@@ -66,11 +67,15 @@ class Rehearsal:
             update={
                 "session_type": ClosedLoopType(kind="closed_loop"),
                 "baseline": None,
+                "blocks": (),
+                "hold": False,
                 "threshold": Threshold(t=NEVER, lo=-NEVER),
                 "task": experiment.task.model_copy(update=endless),
             }
         )
-        self._loop = ClosedLoop(session.model_copy(update={"experiment": always_run}), info)
+        self._loop = ClosedLoop(
+            session.model_copy(update={"experiment": always_run, "day": Day()}), info
+        )
         self._loop.apply(Start())
         self._frames = frames
         self._real = real

@@ -73,7 +73,11 @@ def test_valid_settings_have_no_fault() -> None:
         ("experiment.task.grey_s", -0.1, "must be at least 0"),
         ("experiment.decoder.f0_percentile", 101, "must be at most 100"),
         ("experiment.decoder.smoothing_frames", 2.5, "must be a whole number"),
-        ("experiment.decoder.p_plus", [], "must be a list of at least 1 item(s)"),
+        (
+            "experiment.decoder.p_plus",
+            [],
+            "must hold an ROI, because experiment.decoder.p_minus does",
+        ),
         ("experiment.decoder.p_plus", "a", "must be a list, in [ ]"),
         ("experiment.decoder.p_plus", ["a", 3], "each item must be text, in quotes"),
         ("experiment.decoder.angle_map", "stairs", "must be 'steps' or 'continuous'"),

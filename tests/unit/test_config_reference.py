@@ -20,4 +20,4 @@ def test_needed_settings_and_every_kind_of_source_are_marked() -> None:
     page = reference()
     assert '## rig.source (kind = "recording")' in page
     assert '## rig.source (kind = "tcp" or "zmq")' in page
-    assert "| `p_plus` | list, at least 1 | **needed** |" in page
+    assert "| `p_plus` | list | **needed** |" in page

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bci.config.experiment import Task
-from bci.core.loop_types import Outcome, TaskState, TrialEnd
+from bci.core.blocks import BaselineClock, BlockPlan
+from bci.core.loop_types import BlockKind, Outcome, TaskState, TrialEnd
 from bci.core.task import TRANSITIONS, IllegalTransition, TaskMachine
 
 S = TaskState
@@ -23,13 +24,19 @@ def task_of(**task: float) -> Task:
     return session_of(task=dict(task)).experiment.task
 
 
+def plan_of(rate_hz: float, baseline_s: float, stride: int = 1) -> BlockPlan:
+    kinds = [BlockKind.BASELINE] * (baseline_s > 0) + [BlockKind.CLOSED_LOOP]
+    return BlockPlan(kinds, BaselineClock(rate_hz, stride, baseline_s))
+
+
 class Bench:
     """A machine, the frame it is at, and all that it has told."""
 
     def __init__(
         self, task: Task, rate_hz: float = RATE_HZ, baseline_s: float = 0.0, stride: int = 1
     ) -> None:
-        self.machine = TaskMachine(task, rate_hz, baseline_s)
+        self.plan = plan_of(rate_hz, baseline_s, stride)
+        self.machine = TaskMachine(task, rate_hz, self.plan)
         self.stride = stride
         self.frame_id = 0
         self.ends: list[TrialEnd] = []
@@ -276,7 +283,7 @@ def test_pause_does_not_count_as_baseline() -> None:
             bench.ask("pause")
         if k in (30, 60):
             bench.ask("resume")
-    assert bench.machine.baseline_over
+    assert bench.plan.kind is not BlockKind.BASELINE
     assert n_baseline in (50, 51, 52)
 
 
@@ -352,7 +359,8 @@ class TaskRules(RuleBasedStateMachine):
         )  # fmt: skip
         self.rate, self.stride, self.next_id, self.last_id = rate, stride, first_id, -1
         self.t = nan
-        self.machine = TaskMachine(self.task, rate, baseline)
+        self.plan = plan_of(rate, baseline, stride)
+        self.machine = TaskMachine(self.task, rate, self.plan)
         self.machine.begin(0)
 
     def seconds(self, since_id: int) -> float:
@@ -410,7 +418,7 @@ class TaskRules(RuleBasedStateMachine):
             assert settled, "no trial starts while F0 is not settled"
             assert self.t == self.t, "no trial starts without a threshold"
             assert not self.finishing, "no trial starts after finish"
-            assert machine.baseline_over
+            assert self.plan.kind is BlockKind.CLOSED_LOOP
             if self.first_start_id is None:
                 self.first_start_id = self.last_id
             assert self.seconds(self.first_start_id) < self.task.session_s

@@ -23,7 +23,7 @@ class EnsembleDecoder:
     Parameters
     ----------
     settings
-        `experiment.decoder`.
+        `experiment.decoder`; with no ROI in it, frames are counted and s stays NaN.
     info
         The stream; both ensembles must lie in `decode_plane`.
 
@@ -106,10 +106,12 @@ class EnsembleDecoder:
         float
             s3, in the unit of the signal.
         """
+        self.frames_since_reset += 1
+        if not self.labels:
+            return nan
         self.signal = signal = self._signal.update(fluorescence)
         self.s = self._read_out(signal)
         self._recent.append(self.s)
         self._signals.append(signal)
         self.s3 = fsum(self._recent) / len(self._recent)
-        self.frames_since_reset += 1
         return self.s3

@@ -1,0 +1,59 @@
+"""Which ROIs may be the ensembles of a stream."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bci.config.experiment import Decoder, Experiment
+from bci.core.stream_types import StreamInfo
+
+FEWEST = 2
+"""ROIs a side: with one, a single cell does it alone."""
+
+
+def ensembles_fault(
+    p_plus: Sequence[str], p_minus: Sequence[str], decoder: Decoder, info: StreamInfo
+) -> str:
+    """Why these cannot be the ensembles, and what can; empty where they can.
+
+    Parameters
+    ----------
+    p_plus, p_minus
+        Labels.
+    decoder
+        `experiment.decoder`; its read-out says whether there is a P−.
+    info
+        The stream.
+    """
+    two_sided = decoder.read_out == "two_populations"
+    if p_minus and not two_sided:
+        return f"P− must be empty: experiment.decoder.read_out is {decoder.read_out}"
+    for name, labels in (("P+", p_plus), ("P−", p_minus)):
+        if len(labels) < FEWEST and (two_sided or name == "P+"):
+            return f"{name} has {len(labels)} of at least {FEWEST} ROIs: name more"
+    twice = [label for label, n in Counter((*p_plus, *p_minus)).items() if n > 1]
+    if twice:
+        return f"named more than once: {', '.join(twice)}"
+    plane = decoder.decode_plane
+    there = {roi.label for roi in info.plane_rois(plane)}
+    missing = [label for label in (*p_plus, *p_minus) if label not in there]
+    if missing:
+        return f"not among the {len(there)} ROIs of plane {plane}: {', '.join(missing)}"
+    if decoder.axis is not None:
+        beside = [label for label in p_plus if label not in decoder.axis.labels]
+        if beside:
+            return f"not in experiment.decoder.axis: {', '.join(beside)}"
+    return ""
+
+
+def with_ensembles(
+    experiment: Experiment, p_plus: Sequence[str], p_minus: Sequence[str]
+) -> Experiment:
+    """The experiment with these ensembles, weights 1/n."""
+    changes = {
+        "p_plus": tuple(p_plus),
+        "p_minus": tuple(p_minus),
+        "weights_plus": None,
+        "weights_minus": None,
+    }
+    decoder = experiment.decoder.model_copy(update=changes)
+    return experiment.model_copy(update={"decoder": decoder})
