@@ -41,11 +41,11 @@ def session_of(
     stimulus: dict[str, Any] | None = None,
     guards: dict[str, Any] | None = None,
     baseline: dict[str, Any] | None = None,
-    **tables: dict[str, Any],
+    **tables: Any,
 ) -> Session:
     """Settings with an F0 window of 1 s and trials of 1 s; T and lo 0.3 and −0.3.
 
-    `tables` are further tables of the experiment.
+    `tables` are further keys of the experiment.
     """
     experiment: dict[str, Any] = {
         "name": "e",

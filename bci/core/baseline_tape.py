@@ -29,18 +29,18 @@ class Kept(NamedTuple):
 class BaselineTape:
     """Plays the decoded frames again, to a decoder that was made after them.
 
-    It holds the frames of the newest baseline, the F0 window before it, and the newest F0 window.
-    Between baseline and now more frames may lie than that: there the new decoder begins afresh,
-    which changes nothing for an F0 that knows its window alone.
+    It holds the frames of the newest baseline, those that s3 knows before it, and the newest that
+    s3 knows. Between baseline and now more frames may lie than that: there the new decoder begins
+    afresh, which changes nothing for an F0 that knows its window alone.
 
     Parameters
     ----------
-    window_frames
-        Length of the F0 window, decoded frames.
+    known_frames
+        As far back as s3 knows frames: F0 window and smoothing, decoded frames.
     """
 
-    def __init__(self, window_frames: int) -> None:
-        self._recent: deque[Kept] = deque(maxlen=window_frames)
+    def __init__(self, known_frames: int) -> None:
+        self._recent: deque[Kept] = deque(maxlen=known_frames)
         self._rows: list[Kept | None] = []
         self._running = False
         self._n_since = 0

@@ -67,7 +67,7 @@ class ClosedLoop:
     ----------
     blocks
         Which block runs and which comes next.
-    baseline_s3, baseline_signals
+    baseline_s3, baseline_signals, baseline_medians
         Of the newest baseline block, as in `BaselineRecord`.
 
     Raises
@@ -83,6 +83,7 @@ class ClosedLoop:
         self._baseline = BaselineRecord()
         self.baseline_s3 = self._baseline.s3
         self.baseline_signals = self._baseline.signals
+        self.baseline_medians = self._baseline.medians
         self.run_frames = ceil(round(experiment.task.trial_s * info.plane_rate_hz, 9))
         self._check = FrameCheck(
             experiment.faults,
@@ -105,7 +106,8 @@ class ClosedLoop:
             session_spent_s=resumed.session_spent_s if resumed else 0.0,
         )
         may_choose = experiment.hold or not self.decoder.labels
-        self._tape = BaselineTape(self.decoder.window_frames) if may_choose else None
+        known_frames = self.decoder.window_frames + experiment.decoder.smoothing_frames - 1
+        self._tape = BaselineTape(known_frames) if may_choose else None
         self._turns: tuple[BlockTurn, ...] = ()
         self._contingency = Contingency(experiment, info.rate_hz)
         self._screen = ScreenRule(experiment)
@@ -160,9 +162,9 @@ class ClosedLoop:
 
     @property
     def is_ready(self) -> bool:
-        """True where trials may begin: there is a T, and no baseline waits for its own."""
+        """True where trials may begin: ensembles and a T, and no baseline that waits for its own."""
         known = self.t == self.t and not self._baseline.awaits_threshold
-        return known and self._contingency.is_ready
+        return known and bool(self.decoder.labels) and self._contingency.is_ready
 
     @property
     def is_settled(self) -> bool:

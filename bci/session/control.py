@@ -26,6 +26,7 @@ from bci.core.process import ASKED_TO_STOP, ProcessLink
 from bci.recording.journal import Journal
 from bci.recording.playback import playback_of
 from bci.recording.records import JournalStart, Topic
+from bci.session.blocks import waits_for
 from bci.session.board_line import BoardLine
 from bci.session.desk import OperatorDesk, attend_early
 from bci.session.effects import Effects
@@ -413,6 +414,10 @@ class _Control:
             ledger_count=sum(tally.ledger.values()),
             last_ledger=tally.last_ledger,
             progress=loop.progress,
+            block=loop.blocks.kind or "",
+            block_number=loop.blocks.number,
+            next_block=loop.blocks.next or "",
+            waits_for=waits_for(loop),
             session_s=(frames.t_stepped_ns - frames.t_first_ns) * 1e-9,
             screen="lost" if self._desk.screen_died else self._screen.light,
             board=board,

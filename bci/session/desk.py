@@ -6,8 +6,12 @@ from collections.abc import Callable
 from bci.core.board_types import RewardRequest
 from bci.core.ledger import entry
 from bci.core.loop_types import (
+    BlockBegun,
+    BlockEnded,
+    EnsemblesSet,
     Finish,
     LedgerKind,
+    LoopEvent,
     Pause,
     Resume,
     ScreenLost,
@@ -120,6 +124,8 @@ class OperatorDesk:
         match request:
             case Pause() | Resume() | Stop() | Finish():
                 return self._apply(request)
+            case BlockBegun() | BlockEnded() | EnsemblesSet():
+                return self._apply(request)
             case OperatorReward():
                 asked_ul = request.volume_ul
                 return self._reward(self._reward_ul if asked_ul is None else asked_ul)
@@ -132,8 +138,8 @@ class OperatorDesk:
                 self._hear(request)
                 return Reply(True)
 
-    def _apply(self, request: Pause | Resume | Stop | Finish) -> Reply:
-        if not self.begun and isinstance(request, Pause | Resume):
+    def _apply(self, request: LoopEvent) -> Reply:
+        if not (self.begun or isinstance(request, Stop | Finish)):
             return Reply(False, NOT_BEGUN)
         decision = self._runner.apply(request)
         refused = [e for e in decision.ledger if e.kind is LedgerKind.REFUSED]

@@ -15,9 +15,10 @@ def status_lines(telemetry: Telemetry) -> tuple[str, str, str]:
     """The session at one moment: the task, the animal, and how well the computer keeps up."""
     t = telemetry
     early = f" ({t.performance.early_hits} early)" if t.performance.early_hits else ""
+    waiting = f" for {t.waits_for}" if t.waits_for else ""
     task = [
         f"{t.session_s:6.1f} s",
-        f"{t.state.lower():8s} {100 * t.progress:3.0f} %",
+        f"{t.state.lower():8s} {100 * t.progress:3.0f} %{waiting}",
         f"trial {t.trial}",
         f"hits {t.hits}{early}  misses {t.misses}",
         f"rewards {t.rewards_done} ({volumes(t)})",

@@ -9,7 +9,9 @@ from bci.core.calibration import BaselineRefused, CalibrationResult
 from bci.core.ledger import entry
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import (
+    CalibrationRefused,
     Decision,
+    EnsemblesSet,
     LedgerEntry,
     LedgerKind,
     LoopEvent,
@@ -76,6 +78,8 @@ class LoopRunner:
         self._prediction = ChancePrediction(session.experiment, info)
         # where they do not, what the baseline would score tells nothing of the hits
         self._neurons_decide = follows_neurons(session.experiment.session_type)
+        experiment = session.experiment
+        self._waits_for_operator = experiment.hold or not experiment.decoder.p_plus
         self._board_lost = False
         self._effects = effects
         self._journal = journal
@@ -120,6 +124,8 @@ class LoopRunner:
         self._effects.carry_out(decision)
         self._journal.append(Topic.EVENT, SequencedEvent(decision.sequence, event))
         self._keep(decision)
+        if isinstance(event, EnsemblesSet) and self.loop.needs_calibration:
+            self._calibrate()
         return decision
 
     def note(self, ledger_entry: LedgerEntry) -> None:
@@ -158,10 +164,7 @@ class LoopRunner:
         try:
             self.calibration = result = loop.calibrate()
         except BaselineRefused as error:
-            self.failure = f"baseline refused: {error}"
-            log.error("%s", self.failure)
-            self.note(entry(loop.last_frame_id, LedgerKind.CALIBRATION, str(error)))
-            self.apply(Stop(self.failure))
+            self._refuse(str(error))
             return
         for warning in result.warnings:
             log.warning("calibration: %s", warning)
@@ -172,6 +175,17 @@ class LoopRunner:
         self.apply(result.threshold)
         if self._neurons_decide:
             self._prediction.start(result, loop)
+
+    def _refuse(self, why: str) -> None:
+        """No T from this baseline: the operator may repeat it, where one is there to be asked."""
+        if self._waits_for_operator:
+            log.error("baseline refused: %s. Repeat it, or choose other ensembles", why)
+            self.apply(CalibrationRefused(why))
+            return
+        self.failure = f"baseline refused: {why}"
+        log.error("%s", self.failure)
+        self.note(entry(self.loop.last_frame_id, LedgerKind.CALIBRATION, why))
+        self.apply(Stop(self.failure))
 
     def hear_chance(self, *, wait: bool = False) -> None:
         """Record the predicted chance, once it is there or, at the end, when it has come."""

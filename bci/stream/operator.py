@@ -5,7 +5,15 @@ from time import perf_counter_ns
 import msgspec
 import zmq
 
-from bci.core.loop_types import Finish, Pause, Resume, Stop
+from bci.core.loop_types import (
+    BlockBegun,
+    BlockEnded,
+    EnsemblesSet,
+    Finish,
+    Pause,
+    Resume,
+    Stop,
+)
 from bci.core.process import ProcessEvent
 from bci.stream.errors import StreamError
 from bci.stream.sockets import bind, open_socket, wait_readable
@@ -38,7 +46,17 @@ class OperatorStatus(msgspec.Struct, frozen=True, tag="status"):
 
 
 OperatorRequest = (
-    Pause | Resume | Stop | Finish | OperatorReward | OperatorNote | OperatorStatus | ProcessEvent
+    Pause
+    | Resume
+    | Stop
+    | Finish
+    | BlockBegun
+    | BlockEnded
+    | EnsemblesSet
+    | OperatorReward
+    | OperatorNote
+    | OperatorStatus
+    | ProcessEvent
 )
 
 

@@ -45,6 +45,13 @@ class Telemetry(msgspec.Struct, frozen=True):
         Entries, and the last one in words.
     progress
         Of the present block, 0-1.
+    block, block_number
+        The block that runs, empty between two; how many were begun.
+    next_block
+        What the plan has next; empty: nothing.
+    waits_for
+        What keeps the next block or trial from beginning: ensembles, threshold, operator, F0
+        window; empty: nothing does.
     session_s
         Since the first frame, s.
     screen, board, acquisition
@@ -75,6 +82,10 @@ class Telemetry(msgspec.Struct, frozen=True):
     ledger_count: int = 0
     last_ledger: str = ""
     progress: float = 0.0
+    block: str = ""
+    block_number: int = 0
+    next_block: str = ""
+    waits_for: str = ""
     session_s: float = 0.0
     screen: str = "waiting"
     board: str = "waiting"

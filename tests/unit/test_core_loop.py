@@ -336,7 +336,7 @@ def test_baseline_drops_the_first_f0_window() -> None:
     kept = [d for d in animal.decisions if d.state is S.BASELINE][RATE_HZ:]
     assert len(kept) == 4 * RATE_HZ - RATE_HZ
     assert animal.loop.baseline_s3 == [d.s3 for d in kept]
-    assert len(animal.loop.baseline_signals) == len(kept)
+    assert len(animal.loop.baseline_medians) == len(kept)
 
 
 def test_baseline_drops_flagged_frames() -> None:
