@@ -162,7 +162,7 @@ class ClosedLoop:
 
     @property
     def is_ready(self) -> bool:
-        """True where trials may begin: ensembles and a T, and no baseline that waits for its own."""
+        """True where trials may begin: ensembles, a T, and no baseline that waits for its own."""
         known = self.t == self.t and not self._baseline.awaits_threshold
         return known and bool(self.decoder.labels) and self._contingency.is_ready
 
