@@ -1,7 +1,6 @@
 """`bci bench board`: from a reward decided to the valve's edge, and the widths of pulses."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,43 +14,15 @@ from bci.bench.sessions import BenchFailed
 from bci.bench.table import Bench, Row, make_bench
 from bci.config.rig import Board as BoardSettings
 from bci.core.board_types import RewardRequest
+from hardware.board.hosted import hosted
 from hardware.board.interface import Board, BoardError
-from hardware.board.kinds import PROCESSES, open_board
+from hardware.board.kinds import open_board
 
 EDGE_MS = 5.0
 WIDTH_US = 20.0
 WIDTHS_MS = (1.0, 5.0, 20.0, 50.0)
-_START_S = 60.0
 _TURN_S = 0.002
 _END_S = 5.0
-
-
-class _Link:
-    """The line to a supervisor that is this process itself."""
-
-    name = "board"
-
-    def __init__(self) -> None:
-        self.endpoints: dict[str, str] = {}
-        self.stop = threading.Event()
-
-    def turn(self) -> None:
-        """Nobody watches."""
-
-    def announce(self, endpoints: dict[str, str]) -> None:
-        self.endpoints = self.endpoints | endpoints
-
-    def peers(self) -> dict[str, str]:
-        return self.endpoints
-
-    def stop_requested(self) -> bool:
-        return self.stop.is_set()
-
-    def wait(self, timeout_s: float) -> None:
-        self.stop.wait(timeout_s)
-
-    def report(self, kind: str, detail: str = "") -> None:
-        del kind, detail
 
 
 def bench_board(
@@ -94,26 +65,15 @@ def bench_board(
 
 @contextmanager
 def _running(settings: BoardSettings, edges: Path) -> Iterator[Board]:
-    link = _Link()
-    run = PROCESSES[settings.kind]
-    thread = threading.Thread(target=run, args=(settings, link, edges, 0), name="board")
-    thread.start()
     try:
-        t_end = time.monotonic() + _START_S
-        while not link.endpoints:
-            if not thread.is_alive() or time.monotonic() > t_end:
-                raise BenchFailed("the board did not start")
-            time.sleep(_TURN_S)
-        board = open_board(settings, link.peers)
-        try:
-            yield board
-        finally:
-            board.close()
+        with hosted(settings, edges) as peers:
+            board = open_board(settings, lambda: peers)
+            try:
+                yield board
+            finally:
+                board.close()
     except BoardError as error:
         raise BenchFailed(str(error)) from error
-    finally:
-        link.stop.set()
-        thread.join(_END_S)
 
 
 def _give(board: Board, request_id: int) -> int:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bci.cli import benches, processes, sessions
+from bci.cli import benches, doctor, processes, sessions
 from bci.cli.options import FAULT, WRONG_INPUT, errors
 from bci.config import SettingsError
 
@@ -18,6 +18,7 @@ app = typer.Typer(
     epilog="First steps: `bci check configs/demo.toml`, `bci run configs/demo.toml --headless`.",
 )
 app.add_typer(sessions.app)
+app.add_typer(doctor.app)
 app.add_typer(benches.bench, name="bench")
 app.add_typer(processes.app)
 

@@ -102,34 +102,6 @@ def check(
 
 
 @app.command()
-def doctor(
-    session_file: SessionFile,
-    sets: Sets = None,
-    out: Out = Path("sessions"),
-    json_file: Json = None,
-) -> None:
-    """Pre-flight: try stream, screen, board, disk and clock, and say what to do."""
-    from bci.session.check import Status
-    from bci.session.preflight import all_checks
-
-    session, console, checks = load_session(session_file, overrides(sets)), told(), []
-    for found in all_checks(session, out):
-        checks.append(found)
-        style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[found.status.value]
-        console.print(f"{found.status.value:5s}", style=style, end="")
-        solution = f" → {found.solution}" if found.solution else ""
-        console.print(
-            f"{found.name:10s} {found.message}{solution}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-    write_json(json_file, checks)
-    if any(found.status is Status.FAIL for found in checks):
-        raise typer.Exit(FAULT)
-
-
-@app.command()
 def attach(
     folder: Annotated[Path, typer.Argument(help="Session folder, of a session that runs or ran.")],
 ) -> None:

@@ -21,7 +21,7 @@ from bci.session.screen_trial import ScreenTrialFailed, try_screen
 from bci.session.stream_check import ANY_PORT, FIX_PORT, stream_trials
 from bci.session.stream_trial import StreamTrialFailed
 from hardware.board.interface import BoardError
-from hardware.board.kinds import PROCESSES, open_board, port_faults
+from hardware.board.kinds import DIALECTS, PROCESSES, open_board, port_faults
 from hardware.imaging.open import source_faults
 
 MB = 1_000_000
@@ -193,7 +193,11 @@ def _board(session: Session) -> Check:
         return Check("board", Status.FAIL, str(error), "see rig.board")
     identity = board.identity
     board.close()
-    return Check("board", Status.OK, f"{settings.port}: {identity}")
+    message = f"{settings.port}: {identity.text if identity is not None else 'there'}"
+    if settings.kind in DIALECTS:
+        lacks = "; ".join(DIALECTS[settings.kind](settings).LACKS)
+        return Check("board", Status.WARN, f"{message}; it lacks {lacks}", "docs/other-boards.md")
+    return Check("board", Status.OK, f"{message} (step by step: bci doctor --board)")
 
 
 def _screen(session: Session) -> Check:

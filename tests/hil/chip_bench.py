@@ -1,0 +1,43 @@
+"""A chip bench at the pace of real time, its pins driven while it runs."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+
+class Bench:
+    """A chip bench at the pace of real time."""
+
+    def __init__(self, chip: tuple[Path, Path], folder: Path) -> None:
+        program, firmware = chip
+        self.edges_path = folder / "edges.jsonl"
+        self.command = [
+            str(program),
+            f"--elf={firmware}",
+            f"--edges={self.edges_path}",
+            f"--eeprom={folder / 'eeprom.bin'}",
+        ]
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.told = json.loads(self.process.stdout.readline())
+
+    def script(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def edges(self) -> list[dict[str, Any]]:
+        if not self.edges_path.exists():
+            return []
+        return [json.loads(line) for line in self.edges_path.read_text().splitlines()]
+
+    def close(self) -> int:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        code = self.process.wait(5.0)
+        self.process.stdout.close()
+        return code
