@@ -5,6 +5,8 @@ import logging
 import sys
 import time
 
+import msgspec
+
 from bci.config.session import Session
 from bci.core.process import ProcessLink
 from bci.core.stimulus_types import (
@@ -21,6 +23,7 @@ from stimuli.control_line import ControlLine
 from stimuli.null_backend import NullBackend
 from stimuli.pacing import FlipPacer
 from stimuli.psychopy_backend import PsychoPyBackend
+from stimuli.speaker import Speaker, open_speaker
 
 _log = logging.getLogger("bci.stimulus")
 
@@ -62,24 +65,31 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
     except ScreenError as error:
         link.report("failed", str(error))
         raise
+    # lossless runs have no real time that a timer could follow
+    at_once = isinstance(backend, NullBackend) and session.rig.stream.delivery == "lossless"
+    has_tone = session.experiment.feedback.kind in ("auditory", "both")
+    live = not isinstance(backend, NullBackend)
+    speaker = open_speaker(session.rig.sound, needed=has_tone, live=live)
+    hello = msgspec.structs.replace(hello, sound=speaker.description)
     # PsychoPy leaves a heap that takes several refreshes to sweep
     gc.collect()
     gc.freeze()
     screen = "blanks" if hello.blanks else "no screen, paced by a timer"
+    sound = f", sound {hello.sound}" if has_tone else ""
     told = (
         f"{hello.backend} on {hello.display}, {hello.width_px} x {hello.height_px}, "
         f"{hello.refresh_hz:.2f} Hz ({screen}), {hello.renderer}, "
-        f"open after {time.perf_counter() - t_start_s:.2f} s"
+        f"open after {time.perf_counter() - t_start_s:.2f} s{sound}"
     )
     _log.info("%s", told)
     link.report("ready", told)
-    # lossless runs have no real time that a timer could follow
-    at_once = isinstance(backend, NullBackend) and session.rig.stream.delivery == "lossless"
     line = ControlLine(hello)
+    pre_blank_s = session.rig.screen.pre_blank_ms * 1e-3
     try:
-        _Show(backend, hello, line, session.rig.screen.pre_blank_ms * 1e-3, at_once).run(link)
+        _Show(backend, speaker, hello, line, pre_blank_s, at_once).run(link)
     finally:
         line.close()
+        speaker.close()
         backend.close()
         gc.unfreeze()
     link.report("ended")
@@ -91,12 +101,14 @@ class _Show:
     def __init__(
         self,
         backend: StimulusBackend,
+        speaker: Speaker,
         hello: ScreenHello,
         line: ControlLine,
         pre_blank_s: float,
         at_once: bool,
     ) -> None:
         self._backend = backend
+        self._speaker = speaker
         self._line = line
         self._at_once = at_once
         self._blanks = hello.blanks
@@ -128,6 +140,7 @@ class _Show:
         arrival, superseded = self._sequence.pick(self._line.take())
         if arrival is not None:
             self._command = arrival.command
+            self._speaker.play(arrival.command.tone_hz)
         t_draw_ns = time.perf_counter_ns()
         self._backend.draw(self._command, t_seen_s)
         t_flip_ns = self._backend.flip()

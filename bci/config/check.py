@@ -5,6 +5,7 @@ import math
 from bci.config.check_blocks import block_faults
 from bci.config.check_board import board_faults
 from bci.config.check_decoder import decoder_faults
+from bci.config.check_feedback import feedback_faults
 from bci.config.check_session_type import session_type_faults
 from bci.config.fault import Fault
 from bci.config.rig import RecordingSource
@@ -25,6 +26,7 @@ def faults_of(session: Session) -> list[Fault]:
         _plane,
         board_faults,
         session_type_faults,
+        feedback_faults,
     )
     return [fault for rule in rules for fault in rule(session)]
 

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from bci.config.day import BlockName
 from bci.config.ensembles import EnsembleChoice
+from bci.config.feedback import Feedback
 from bci.config.light import Light
 from bci.config.model import Settings
 from bci.config.session_type import ClosedLoopType, SessionType
@@ -213,6 +214,7 @@ class Experiment(Settings):
     name: str = Field(min_length=1)
     decoder: Decoder
     session_type: SessionType = ClosedLoopType(kind="closed_loop")
+    feedback: Feedback = Feedback()
     light: Light = Light()
     baseline: Baseline | None = None
     """None: no baseline block; `threshold` is then needed."""

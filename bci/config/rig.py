@@ -136,6 +136,18 @@ class Screen(Settings):
     photodiode: PhotodiodePatch = PhotodiodePatch()
 
 
+class Sound(Settings):
+    """The device that the auditory cursor is heard from."""
+
+    device: str | None = None
+    """Part of its name; none: the computer's own choice."""
+    sample_rate_hz: PositiveFloat = 48000.0
+    volume: float = Field(default=0.2, ge=0, le=1)
+    """Amplitude, 1: as loud as the device goes."""
+    latency_ms: PositiveFloat | None = None
+    """From sample to sound, as asked of the driver; none: as low as it offers."""
+
+
 class Valve(Settings):
     """Opening time of the reward valve."""
 
@@ -242,5 +254,6 @@ class Rig(Settings):
     source: Source
     board: Board
     screen: Screen = Screen()
+    sound: Sound = Sound()
     stream: Stream = Stream()
     imaging: Imaging = Imaging()

@@ -1,4 +1,4 @@
-"""What the animal's screen shows in each state of the task."""
+"""What the animal sees and hears in each state of the task."""
 
 from bci.config.experiment import Baseline, Experiment
 from bci.config.session_type import PassiveType
@@ -6,6 +6,7 @@ from bci.core.decoding.angle import TARGET_DEG
 from bci.core.loop_types import TaskState
 from bci.core.passive_gratings import PassiveGratings
 from bci.core.stimulus_types import ScreenKind, StimulusCommand
+from bci.core.tone import ToneRule
 
 SCREENS = {
     TaskState.WAITING: ScreenKind.GREY,
@@ -20,6 +21,7 @@ SCREENS = {
 }
 UNBROKEN = (TaskState.GREY, TaskState.RUN, TaskState.MISS)
 """States that show gratings without grey between them where viewing is passive."""
+TURNED = (ScreenKind.GRATING, ScreenKind.FROZEN)
 LONGEST_S = 86_400.0
 
 
@@ -29,7 +31,7 @@ class ScreenRule:
     Parameters
     ----------
     experiment
-        Its stimulus, baseline and session type.
+        Its stimulus, feedback, baseline and session type.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -45,7 +47,10 @@ class ScreenRule:
         self._passive_freq_hz = baseline.temporal_freq_hz
         self._freq_hz = experiment.stimulus.temporal_freq_hz
         self._contrast = experiment.stimulus.contrast
-        self._shown: tuple[ScreenKind, float] | None = None
+        feedback = experiment.feedback
+        self._is_seen = feedback.kind in ("visual", "both")
+        self._tone = ToneRule(feedback) if feedback.kind in ("auditory", "both") else None
+        self._shown: tuple[ScreenKind, float, float] | None = None
         self._command_id = 0
 
     def command(
@@ -78,11 +83,23 @@ class ScreenRule:
                 screen = ScreenKind.FROZEN
         elif screen is ScreenKind.FROZEN:
             orientation_deg = TARGET_DEG
-        shown = (screen, orientation_deg)
+        tone_hz = 0.0
+        if screen in TURNED and state is not TaskState.BASELINE:
+            if self._tone is not None:
+                tone_hz = self._tone.tone_hz(orientation_deg)
+            if not self._is_seen:
+                screen, orientation_deg = ScreenKind.GREY, 0.0
+        shown = (screen, orientation_deg, tone_hz)
         if shown == self._shown:
             return None
         self._shown = shown
         self._command_id += 1
         return StimulusCommand(
-            self._command_id, frame_id, screen, orientation_deg, self._contrast, temporal_freq_hz
+            self._command_id,
+            frame_id,
+            screen,
+            orientation_deg,
+            self._contrast,
+            temporal_freq_hz,
+            tone_hz,
         )

@@ -92,6 +92,8 @@ class ScreenHello(msgspec.Struct, frozen=True, tag="hello"):
         Measured where the screen blanks, else the timer's.
     blanks
         False where there is no screen that blanks.
+    sound
+        What the tone is heard from; begins with `none` where nothing is heard.
     """
 
     backend: str
@@ -101,6 +103,7 @@ class ScreenHello(msgspec.Struct, frozen=True, tag="hello"):
     height_px: int
     refresh_hz: float
     blanks: bool
+    sound: str = ""
 
 
 class MissedFlips(msgspec.Struct, frozen=True, tag="missed"):

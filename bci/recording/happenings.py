@@ -181,8 +181,13 @@ def _screen(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
                 "flip",
                 _orientation_deg(command),
                 command.frame_id if command else -1,
-                text=command.screen.value if command else "command not on file",
+                text=_shown(command) if command else "command not on file",
             )
+
+
+def _shown(command: StimulusCommand) -> str:
+    tone = f", tone {command.tone_hz:.0f} Hz" if command.tone_hz else ""
+    return f"{command.screen.value}{tone}"
 
 
 def _orientation_deg(command: StimulusCommand | None) -> float:

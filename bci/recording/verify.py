@@ -21,7 +21,7 @@ from bci.recording.session_record import SessionRecord
 
 ULP_LIMIT = 16
 """Largest difference, in units in the last place, that another NumPy or CPU may make."""
-CONTINUOUS = ("s", "s3", "angle_deg", "command.orientation_deg")
+CONTINUOUS = ("s", "s3", "angle_deg", "command.orientation_deg", "command.tone_hz")
 """Fields that may differ in their last bits; everything else is a decision."""
 
 
