@@ -23,6 +23,7 @@ from bci.session.stream_trial import StreamTrialFailed
 from hardware.board.interface import BoardError
 from hardware.board.kinds import DIALECTS, PROCESSES, open_board, port_faults
 from hardware.imaging.open import source_faults
+from stimuli.speaker import SoundDevice, SpeakerError
 
 MB = 1_000_000
 SPARE = 3.0
@@ -52,6 +53,7 @@ def all_trials(session: Session, root: Path) -> list[Trial]:
         *stream_trials(session),
         Trial("board", lambda: _board(session)),
         Trial("screen", lambda: _screen(session)),
+        *((Trial("sound", lambda: _sound(session)),) if _has_tone(session) else ()),
         Trial("light leak", lambda: _light_leak(session)),
         Trial("writing", lambda: _write_rate(root)),
     ]
@@ -198,6 +200,20 @@ def _board(session: Session) -> Check:
         lacks = "; ".join(DIALECTS[settings.kind](settings).LACKS)
         return Check("board", Status.WARN, f"{message}; it lacks {lacks}", "docs/other-boards.md")
     return Check("board", Status.OK, f"{message} (step by step: bci doctor --board)")
+
+
+def _has_tone(session: Session) -> bool:
+    return session.experiment.feedback.kind in ("auditory", "both")
+
+
+def _sound(session: Session) -> Check:
+    try:
+        speaker = SoundDevice(session.rig.sound)
+    except SpeakerError as error:
+        solution = "the session would go on in silence: connect a device, see rig.sound"
+        return Check("sound", Status.WARN, f"none: {error}", solution)
+    speaker.close()
+    return Check("sound", Status.OK, speaker.description)
 
 
 def _screen(session: Session) -> Check:
