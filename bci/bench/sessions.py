@@ -1,6 +1,6 @@
 """Sessions for benchmarks: the real processes, a command for every frame, nothing written after."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,10 @@ from bci.recording.session_record import SessionRecord
 from bci.session.logs import LogBook
 from bci.session.supervisor import Supervisor
 
-N_EACH = 4
+USUAL_DECODER = {
+    "p_plus": ("roi0000", "roi0001", "roi0002", "roi0003"),
+    "p_minus": ("roi0004", "roi0005", "roi0006", "roi0007"),
+}
 
 
 class BenchFailed(RuntimeError):
@@ -23,7 +26,12 @@ class BenchFailed(RuntimeError):
 
 
 def bench_session(
-    n_rois: int, rate_hz: float, *, screen: bool, f0_window_s: float = 1.0
+    n_rois: int,
+    rate_hz: float,
+    *,
+    screen: bool,
+    f0_window_s: float = 1.0,
+    decoder: Mapping[str, Any] = USUAL_DECODER,
 ) -> Session:
     """A session in RUN once its F0 window is full, whose continuous angle changes every frame.
 
@@ -35,8 +43,9 @@ def bench_session(
         False: the null backend.
     f0_window_s
         Trailing window of F0.
+    decoder
+        What else `experiment.decoder` holds.
     """
-    labels = [f"roi{i:04d}" for i in range(2 * N_EACH)]
     data: dict[str, Any] = {
         "subject": "bench",
         "rig": {
@@ -48,12 +57,14 @@ def bench_session(
         "experiment": {
             "name": "bench",
             "decoder": {
-                "p_plus": labels[:N_EACH],
-                "p_minus": labels[N_EACH:],
                 "f0_window_s": f0_window_s,
                 "angle_map": "continuous",
+                # so slow that no trial ends, where the cursor is a velocity
+                "velocity_deg_per_s": 1e-3,
+                **decoder,
             },
-            "threshold": {"t": 10.0, "lo": -10.0},
+            # beyond what any signal reaches: no trial ends in a hit
+            "threshold": {"t": 1e6, "lo": -1e6},
             "task": {"trial_s": 3600.0},
             "stimulus": {"temporal_freq_hz": 2.0},
         },

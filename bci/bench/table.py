@@ -84,7 +84,7 @@ def show(bench: Bench, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("", "unit", "n", "p50", "p95", "p99", "max", "bar"):
         if name in ("", "unit", "bar"):
-            table.add_column(name, min_width=16 if name == "" else 0)
+            table.add_column(name, min_width=16 if name == "" else 0, overflow="fold")
         else:
             table.add_column(name, justify="right", no_wrap=True, min_width=6)
     for row in bench.rows:

@@ -30,13 +30,30 @@ def loop(
     no_screen: Annotated[
         bool, typer.Option("--no-screen", help="Without the PsychoPy window.")
     ] = False,
+    decoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A decoder such as kernel_mode/one_population; all: the steps of each in one "
+            "process, and a session of spikes at 1 kHz, in about half a minute.",
+        ),
+    ] = None,
     json_file: Json = None,
 ) -> None:
     """From ROI frame to command, arrival and flip in a whole session, beside a bare echo."""
+    from bci.bench.decoders import decoder_names
     from bci.bench.loop import bench_loop
 
+    names = ("all", *decoder_names())
+    if decoder is not None and decoder not in names:
+        raise typer.BadParameter(
+            f"{decoder!r} is none of {', '.join(names)}", param_hint="--decoder"
+        )
     _bench(
-        lambda tell: bench_loop(n_rois, rate, duration, screen=not no_screen, tell=tell), json_file
+        lambda tell: bench_loop(
+            n_rois, rate, duration, screen=not no_screen, decoder=decoder, tell=tell
+        ),
+        json_file,
     )
 
 
