@@ -17,6 +17,7 @@ from bci.gui.launch import Launch
 from bci.gui.model import SessionModel
 from bci.recording.manifest import Manifest, NoManifest, read_manifest
 from bci.session.check import Check
+from bci.session.run import all_faults
 from bci.stream.operator import OperatorRequest, Reply
 
 log = logging.getLogger("bci.gui")
@@ -60,6 +61,8 @@ class Day(QObject):
         Its settings, resolved; None while `faults` has any.
     faults
         What is wrong with the settings.
+    failure
+        What was said where the last start came to nothing.
     folder
         Of the session that runs or ran; None before.
     manifest
@@ -101,6 +104,7 @@ class Day(QObject):
         self.verb = list(verb)
         self.session: Session | None = None
         self.faults: list[str] = []
+        self.failure: list[str] = []
         self.folder: Path | None = None
         self.manifest: Manifest | None = None
         self.phase = Phase.SETTING_UP
@@ -127,7 +131,8 @@ class Day(QObject):
         recording = Path(self.verb[1]) if self.verb[0] == "replay" else None
         try:
             overrides = [Override.parse(text) for text in self.sets]
-            self.session, self.faults = load_session(session_file, overrides, recording), []
+            session = load_session(session_file, overrides, recording, all_faults)
+            self.session, self.faults = session, []
         except SettingsError as error:
             self.session, self.faults = None, [str(fault) for fault in error.faults]
         if self.phase is Phase.SETTING_UP:
@@ -143,6 +148,11 @@ class Day(QObject):
     def is_live(self) -> bool:
         """True while a session starts or runs."""
         return self.phase in (Phase.STARTING, Phase.RUNNING)
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether the session's supervisor answers."""
+        return self._client is None or self._client.supervised
 
     def start_session(self, arguments: Sequence[str] = ()) -> None:
         """Start the session in processes of its own, which this window only watches.
@@ -160,7 +170,7 @@ class Day(QObject):
         if self.duration_s is not None:
             command.append(f"--duration={self.duration_s}")
         self.launch = Launch(command, self.preflight)
-        self.phase = Phase.STARTING
+        self.phase, self.failure = Phase.STARTING, []
         self.folder, self.manifest = None, None
         self.model = self._empty_model()
         self.session_changed.emit()
@@ -254,7 +264,8 @@ class Day(QObject):
                 self.launch = launch
             elif self.launch.failure():
                 self.phase = Phase.SETTING_UP
-                self.faults = self.launch.failure()
+                self.failure = self.launch.failure()
+                self.said.emit(f"not started: {' '.join(self.failure)}")
                 self.session_changed.emit()
         elif self.phase is Phase.RUNNING and self.folder is not None:
             try:

@@ -14,6 +14,7 @@ from bci.core.loop_types import (
     LedgerKind,
     LoopEvent,
     Outcome,
+    Start,
     TaskState,
     ThresholdSet,
     TrialEnd,
@@ -68,14 +69,16 @@ class SessionModel:
         The commanded state of the screen, and when it was commanded.
     trials, outcomes
         Every trial that ended, with its time; counts.
+    is_begun
+        True once the loop was started.
     threshold, calibration
         Newest.
     licks, wheel, rewards
         Rings: times; times and positions; times of drops given.
     n_licks, n_rewards
         Counts since the start.
-    ledger, ledger_counts, notes, processes, events
-        The newest entries with their times; counts of all.
+    ledger, n_ledger, ledger_counts, notes, processes, events
+        The newest entries with their times; how many there were, and counts of each kind.
     lights
         Newest event of each process.
     latencies
@@ -98,6 +101,7 @@ class SessionModel:
         self.command: tuple[int, StimulusCommand] | None = None
         self.trials: list[tuple[int, TrialEnd]] = []
         self.outcomes = dict.fromkeys(Outcome, 0)
+        self.is_begun = False
         self.threshold: ThresholdSet | None = None
         self.calibration: CalibrationResult | None = None
         self.licks = Ring(np.int64, TICKS)
@@ -106,6 +110,7 @@ class SessionModel:
         self.n_licks = 0
         self.n_rewards = 0
         self.ledger: deque[tuple[int, LedgerEntry]] = deque(maxlen=LISTED)
+        self.n_ledger = 0
         self.ledger_counts: Counter[LedgerKind] = Counter()
         self.notes: deque[tuple[int, str]] = deque(maxlen=LISTED)
         self.processes: deque[tuple[int, ProcessEvent]] = deque(maxlen=LISTED)
@@ -136,12 +141,14 @@ class SessionModel:
             self.outcomes[timed[1].outcome] += 1
         for entry in chunk.ledger:
             self.ledger.append(entry)
+            self.n_ledger += 1
             self.ledger_counts[entry[1].kind] += entry[1].count
         self._take_board(chunk.board)
         for event in chunk.events:
             self.events.append(event)
             if isinstance(event[1], ThresholdSet):
                 self.threshold = event[1]
+            self.is_begun = self.is_begun or isinstance(event[1], Start)
         for _, self.calibration in chunk.calibrations:
             pass
         for process in chunk.processes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from bci.gui.step import Step, StepStatus
@@ -47,6 +47,8 @@ class Rail(QWidget):
                 row.addWidget(QLabel("›"))
             button = QPushButton(page.title)
             button.setCheckable(True)
+            # a page is chosen by Ctrl and its number; space stays with the window
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.setAccessibleName(page.title)
             button.setSizePolicy(
                 button.sizePolicy().Policy.Expanding, button.sizePolicy().Policy.Fixed

@@ -6,12 +6,22 @@ from PyQt6.QtCore import QTimer
 from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
 from PyQt6.QtWidgets import QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from bci.gui.alarm_strip import AlarmStrip
+from bci.gui.alarms import AlarmBook
+from bci.gui.controls import Controls
 from bci.gui.day import Day
+from bci.gui.header import Header
+from bci.gui.light_bar import LightBar
+from bci.gui.lights import lamps
+from bci.gui.pace import Pace
 from bci.gui.rail import Rail
 from bci.gui.step import Step
 from bci.gui.theme import scale_of, style_sheet
 
 STATUS_MS = 1000
+SAID_MS = 6000
+LOOK_S = 0.2
+"""How often what is always visible is brought up to date."""
 
 
 class OperatorWindow(QMainWindow):
@@ -37,10 +47,19 @@ class OperatorWindow(QMainWindow):
         self._stack = QStackedWidget()
         for page in self.pages:
             self._stack.addWidget(page)
+        self.alarms = AlarmBook()
+        self.header, self.controls = Header(day), Controls(day)
+        self.alarm_strip, self.light_bar = AlarmStrip(self.alarms), LightBar()
         whole = QWidget()
-        self._column = QVBoxLayout(whole)
-        self._column.addWidget(self.rail)
-        self._column.addWidget(self._stack, 1)
+        whole.setObjectName("page")
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(10, 8, 10, 8)
+        column.setSpacing(8)
+        for widget in (self.header, self.alarm_strip, self.rail):
+            column.addWidget(widget)
+        column.addWidget(self._stack, 1)
+        column.addWidget(self.controls)
+        column.addWidget(self.light_bar)
         self.setCentralWidget(whole)
         self.rail.chosen.connect(self.show_page)
         for place in range(min(9, len(self.pages))):
@@ -48,6 +67,12 @@ class OperatorWindow(QMainWindow):
             shortcut.activated.connect(lambda place=place: self.show_page(place))
         day.ticked.connect(self._refresh)
         day.session_changed.connect(self._session_changed)
+        day.said.connect(self._say)
+        self._look = Pace(LOOK_S)
+        self._quiet = QTimer(self)
+        self._quiet.setSingleShot(True)
+        self._quiet.setInterval(SAID_MS)
+        self._quiet.timeout.connect(self.light_bar.message.clear)
         self._status = QTimer(self)
         self._status.setInterval(STATUS_MS)
         self._status.timeout.connect(self.rail.refresh)
@@ -72,11 +97,32 @@ class OperatorWindow(QMainWindow):
         titles = [page.title for page in self.pages]
         self.show_page(titles.index("Session"))
 
+    def _say(self, text: str) -> None:
+        """Show what became of a request, for a while."""
+        self.light_bar.message.setText(text)
+        self._quiet.start()
+
     def _refresh(self) -> None:
+        if self._look.due():
+            self._look_around()
         if self.isVisible() and not self.isMinimized():
             self.page.refresh()
 
+    def _look_around(self) -> None:
+        """Bring what is always visible up to date."""
+        day = self.day
+        shining = lamps(day.model, live=day.is_live, supervised=day.is_supervised)
+        self.light_bar.show_lamps(shining)
+        if day.is_live:
+            self.alarms.update(day.model, shining)
+        self.alarm_strip.refresh(day.model.start)
+        self.header.refresh()
+        self.controls.refresh()
+
     def _session_changed(self) -> None:
+        if self.alarms.model is not self.day.model:
+            self.alarms.begin(self.day.model)
+        self.controls.session_changed()
         for page in self.pages:
             page.session_changed()
         self.rail.refresh()

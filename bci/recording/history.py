@@ -44,7 +44,14 @@ SENT_COLUMNS = np.dtype(
         ("t_sent_ns", "<i8"),
     ]
 )
-FLIP_COLUMNS = np.dtype([("command_id", "<i8"), ("t_received_ns", "<i8"), ("t_flip_ns", "<i8")])
+FLIP_COLUMNS = np.dtype(
+    [
+        ("command_id", "<i8"),
+        ("t_received_ns", "<i8"),
+        ("t_draw_ns", "<i8"),
+        ("t_flip_ns", "<i8"),
+    ]
+)
 
 
 class Column(msgspec.Struct, frozen=True, gc=False):
@@ -212,7 +219,7 @@ class _Gathered:
         self._columns: list[Column] = []
         self._decisions: list[tuple[Any, ...]] = []
         self._sent: list[tuple[int, int, int, int]] = []
-        self._flips: list[tuple[int, int, int]] = []
+        self._flips: list[tuple[int, int, int, int]] = []
         self._rare: dict[str, list[Any]] = {}
         self._one: dict[str, Any] = {}
 
@@ -233,7 +240,9 @@ class _Gathered:
                 )
             case Topic.SCREEN if isinstance(value, FlipReport):
                 if value.kind is FlipKind.SHOWN:
-                    self._flips.append((value.command_id, value.t_received_ns, value.t_flip_ns))
+                    self._flips.append(
+                        (value.command_id, value.t_received_ns, value.t_draw_ns, value.t_flip_ns)
+                    )
             case Topic.SCREEN if isinstance(value, ScreenHello):
                 self._one["screen"] = value
             case Topic.START | Topic.END:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from bci.core.board_types import RewardRequest
+from bci.core.board_types import LightCommand, RewardRequest
 from bci.core.ledger import entry
 from bci.core.loop_types import (
     BlockBegun,
@@ -23,6 +23,7 @@ from bci.recording.records import Note, Topic
 from bci.session.runner import LoopRunner
 from bci.session.tally import Tally
 from bci.stream.operator import (
+    OperatorLight,
     OperatorNote,
     OperatorRequest,
     OperatorReward,
@@ -129,6 +130,8 @@ class OperatorDesk:
             case OperatorReward():
                 asked_ul = request.volume_ul
                 return self._reward(self._reward_ul if asked_ul is None else asked_ul)
+            case OperatorLight():
+                return self._light(request.on)
             case OperatorNote():
                 self._journal.append(Topic.NOTE, Note(request.text))
                 return Reply(True)
@@ -171,6 +174,16 @@ class OperatorDesk:
         self._tally.ask(request)
         self._board.reward(request)
         return Reply(True, f"{volume_ul:g} µl asked for")
+
+    def _light(self, on: bool) -> Reply:
+        if on and self._runner.done:
+            return Reply(False, "the session is over: the light stays off")
+        if not self._board.connected:
+            return Reply(False, "the board is not connected")
+        self._board.light(LightCommand(on))
+        how = "on" if on else "off"
+        self._journal.append(Topic.NOTE, Note(f"light {how} by the operator"))
+        return Reply(True, f"light {how} asked for")
 
     def _hear(self, event: ProcessEvent) -> None:
         self._journal.append(Topic.PROCESS, event)

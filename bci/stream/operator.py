@@ -35,6 +35,12 @@ class OperatorReward(msgspec.Struct, frozen=True, tag="reward"):
     volume_ul: float | None = None
 
 
+class OperatorLight(msgspec.Struct, frozen=True, tag="light"):
+    """The light for the opsin by hand; the board raises it within the PMT gate alone."""
+
+    on: bool
+
+
 class OperatorNote(msgspec.Struct, frozen=True, tag="note"):
     """A line for the journal."""
 
@@ -54,6 +60,7 @@ OperatorRequest = (
     | BlockEnded
     | EnsemblesSet
     | OperatorReward
+    | OperatorLight
     | OperatorNote
     | OperatorStatus
     | ProcessEvent

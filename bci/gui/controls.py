@@ -1,0 +1,248 @@
+"""What the operator can do at any moment: the buttons below every page, and their keys."""
+
+from collections.abc import Callable
+
+from PyQt6.QtCore import QObject, Qt, QTimer
+from PyQt6.QtGui import QKeyEvent, QKeySequence, QShortcut
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QSlider,
+    QStackedLayout,
+    QWidget,
+)
+
+from bci.core.loop_types import Finish, Pause, Resume, Stop
+from bci.gui.day import Day, Phase
+from bci.gui.permissions import Action, refusals
+from bci.stream.operator import OperatorLight, OperatorNote, OperatorRequest, OperatorReward, Reply
+
+ASKED_MS = 8000
+"""How long a stop waits for its second step."""
+BY_HAND = "stopped by the operator"
+
+TYPING = (
+    QLineEdit,
+    QPlainTextEdit,
+    QAbstractSpinBox,
+    QComboBox,
+    QAbstractItemView,
+    QSlider,
+)
+"""Widgets whose own keys go before those of the window while they have the focus."""
+
+
+class Controls(QWidget):
+    """Start, pause and resume, reward, light, note, stop in two steps.
+
+    A button that the state does not allow is disabled and says why in its tooltip; its key does
+    nothing then.
+
+    Parameters
+    ----------
+    day
+        What is asked.
+    """
+
+    def __init__(self, day: Day) -> None:
+        super().__init__()
+        self._day = day
+        self._light_on = False
+        self.start = _button("Start session", "go", self._start)
+        self.pause = _button("Pause  [space]", "big", self._pause_or_resume)
+        self.reward = _button("Reward  [R]", "big", self._reward)
+        self.light = _button("Light on  [L]", "big", self._light)
+        self.stop = _button("Stop…  [Esc]", "danger", self._ask_stop)
+        self.note = _NoteField(self._write)
+        self._stop_now = _button("Stop now  [Enter]", "danger", self._stop_at_once)
+        self._stop_after = _button("After this trial  [T]", "big", self._stop_after_trial)
+        self._go_on = _button("Go on  [Esc]", "big", self._leave_stop)
+        self._asking = QTimer(self)
+        self._asking.setSingleShot(True)
+        self._asking.setInterval(ASKED_MS)
+        self._asking.timeout.connect(self._leave_stop)
+        self._stack = QStackedLayout(self)
+        self._stack.addWidget(
+            _row(self.start, self.pause, self.reward, self.light, self.note, self.stop)
+        )
+        question = QLabel("Stop the session?")
+        question.setObjectName("title")
+        self._stack.addWidget(_row(question, None, self._stop_now, self._stop_after, self._go_on))
+        self._keys = [
+            self._key("Space", self.pause, self._pause_or_resume),
+            self._key("R", self.reward, self._reward),
+            self._key("L", self.light, self._light),
+            self._key("N", self.note, self.note.setFocus),
+            self._key("Esc", self.stop, self._esc),
+            self._key("Return", self._stop_now, self._stop_at_once),
+            self._key("Enter", self._stop_now, self._stop_at_once),
+            self._key("T", self._stop_after, self._stop_after_trial),
+        ]
+        self._start_key = self._key("Ctrl+Return", self.start, self._start)
+        QApplication.instance().focusChanged.connect(self._focus_moved)  # type: ignore[union-attr]
+        self.refresh()
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether the second step of a stop is shown."""
+        return self._stack.currentIndex() == 1
+
+    def refresh(self) -> None:
+        """Allow what the state allows."""
+        no = refusals(self._day)
+        live = self._day.is_live
+        self.start.setVisible(not live)
+        self.start.setText(
+            "New session" if self._day.phase is Phase.ENDED else "Start session  [Ctrl Enter]"
+        )
+        held = not no[Action.RESUME]
+        self.pause.setText("Resume  [space]" if held else "Pause  [space]")
+        self.light.setText("Light off  [L]" if self._light_on else "Light on  [L]")
+        for button, why in (
+            (self.start, no[Action.START]),
+            (self.pause, "" if held else no[Action.PAUSE]),
+            (self.reward, no[Action.REWARD]),
+            (self.light, no[Action.LIGHT]),
+            (self.note, no[Action.NOTE]),
+            (self.stop, no[Action.STOP]),
+        ):
+            button.setEnabled(not why)
+            button.setToolTip(why)
+        if self.is_asking and no[Action.STOP]:
+            self._leave_stop()
+
+    def session_changed(self) -> None:
+        """Forget what belonged to the session before."""
+        self._light_on = False
+        self._leave_stop()
+        self.refresh()
+
+    # -- what they do ------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._day.phase is Phase.ENDED:
+            self._day.new_session()
+        else:
+            self._day.start_session()
+
+    def _pause_or_resume(self) -> None:
+        no = refusals(self._day)
+        if not no[Action.RESUME]:
+            self._ask(Resume(), "resumed")
+        elif not no[Action.PAUSE]:
+            self._ask(Pause(), "paused")
+
+    def _reward(self) -> None:
+        self._ask(OperatorReward(), "reward")
+
+    def _light(self) -> None:
+        wanted = not self._light_on
+
+        def answered(reply: Reply) -> None:
+            self._light_on = wanted if reply.accepted else self._light_on
+            self._tell("light on" if wanted else "light off", reply)
+
+        self._day.ask(OperatorLight(wanted), answered)
+
+    def _write(self, text: str) -> None:
+        self._ask(OperatorNote(text), "noted")
+
+    def _esc(self) -> None:
+        if self.is_asking:
+            self._leave_stop()
+        else:
+            self._ask_stop()
+
+    def _ask_stop(self) -> None:
+        self._stack.setCurrentIndex(1)
+        self._asking.start()
+
+    def _leave_stop(self) -> None:
+        self._asking.stop()
+        self._stack.setCurrentIndex(0)
+
+    def _stop_at_once(self) -> None:
+        if self.is_asking:
+            self._leave_stop()
+            self._ask(Stop(BY_HAND), "stopping")
+
+    def _stop_after_trial(self) -> None:
+        if self.is_asking:
+            self._leave_stop()
+            self._ask(Finish(BY_HAND), "ending after this trial")
+
+    def _ask(self, request: OperatorRequest, done: str) -> None:
+        self._day.ask(request, lambda reply: self._tell(done, reply))
+
+    def _tell(self, done: str, reply: Reply) -> None:
+        reason = reply.reason
+        self._day.said.emit(done if reply.accepted else f"not done: {reason}")
+
+    # -- keys --------------------------------------------------------------------------------
+
+    def _key(self, keys: str, where: QWidget, act: Callable[[], object]) -> QShortcut:
+        shortcut = QShortcut(QKeySequence(keys), self)
+        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+        # one press, one reward
+        shortcut.setAutoRepeat(False)
+        shortcut.activated.connect(lambda: act() if where.isEnabled() else None)
+        return shortcut
+
+    def _focus_moved(self, _: QObject | None, now: QObject | None) -> None:
+        """Leave plain keys to a widget that one types into or chooses with, space to a button."""
+        typing = isinstance(now, TYPING)
+        for key in self._keys:
+            key.setEnabled(not typing)
+        self._keys[0].setEnabled(not typing and not isinstance(now, QAbstractButton))
+
+
+class _NoteField(QLineEdit):
+    """A line with a time stamp: Enter sends it, Esc leaves it."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        super().__init__()
+        self._write = write
+        self.setPlaceholderText("Note  [N], Enter writes it with the time")
+        self.setMaxLength(1000)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Send or leave."""
+        key = event.key() if event is not None else None
+        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            if text := self.text().strip():
+                self._write(text)
+                self.clear()
+            self.clearFocus()
+        elif key == Qt.Key.Key_Escape:
+            self.clearFocus()
+        else:
+            super().keyPressEvent(event)
+
+
+def _button(text: str, kind: str, act: Callable[[], object]) -> QPushButton:
+    button = QPushButton(text)
+    button.setObjectName(kind)
+    # the keys of the window do what a focused button would do
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    button.clicked.connect(lambda: act())
+    return button
+
+
+def _row(*widgets: QWidget | None) -> QWidget:
+    whole = QWidget()
+    row = QHBoxLayout(whole)
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        if widget is None:
+            row.addStretch(1)
+        else:
+            row.addWidget(widget, 1 if isinstance(widget, QLineEdit) else 0)
+    return whole
