@@ -27,9 +27,8 @@ class TimePlot(pg.PlotWidget):  # type: ignore[misc]
     """
 
     def __init__(self, label: str, *, seconds: bool = False) -> None:
-        super().__init__()
+        super().__init__(enableMenu=False)
         item = self.getPlotItem()
-        item.setMenuEnabled(False)
         item.hideButtons()
         item.setMouseEnabled(False, False)
         item.setContentsMargins(0, 6, 6, 4)
