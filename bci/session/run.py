@@ -98,7 +98,10 @@ def run_session(
         Before anything has started.
     """
     faults = all_faults(session)
-    faults += cap_faults(session, root)
+    if root.exists() and not root.is_dir():
+        faults.append(Fault("--out", str(root), "must be a folder", "name another one"))
+    else:
+        faults += cap_faults(session, root)
     earlier, unread = read_checks(preflight)
     faults += unread
     if duration_s is not None and not 0 < duration_s < inf:

@@ -20,8 +20,12 @@ COUNTS_OF_WHITE = 40.0
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    """An X server that outlives its clients, which those of sessions do not."""
-    server = ["Xvfb", "-displayfd", "1", "-screen", "0", "320x240x24", "-nolisten", "tcp"]
+    """An X server that outlives its clients and takes new ones at any time.
+
+    Those of sessions do not, and without -noreset one refuses clients for a moment after its last.
+    """
+    size = ("-screen", "0", "320x240x24")
+    server = ["Xvfb", "-displayfd", "1", *size, "-nolisten", "tcp", "-noreset"]
     with subprocess.Popen(server, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         yield f":{int(process.stdout.readline())}"
