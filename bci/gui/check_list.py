@@ -4,6 +4,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from bci.gui.preflight_run import PreflightRun
+from bci.gui.rich_text import escaped
 from bci.gui.theme import LOOKS, Light
 from bci.session.check import Status
 
@@ -38,9 +39,9 @@ class CheckList(QWidget):
             look = LOOKS[LIGHTS[check.status]]
             _set(sign, look.sign, look.colour)
             _set(title, name)
-            text = _escaped(check.message)
+            text = escaped(check.message)
             if check.solution:
-                text += f'<br><span style="color:{look.colour}">→ {_escaped(check.solution)}</span>'
+                text += f'<br><span style="color:{look.colour}">→ {escaped(check.solution)}</span>'
             _set(told, text)
 
     def texts(self) -> dict[str, str]:
@@ -73,7 +74,3 @@ def _set(label: QLabel, text: str, colour: str = "") -> None:
     style = f"color: {colour}; font-weight: 700;" if colour else ""
     if label.styleSheet() != style:
         label.setStyleSheet(style)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -9,6 +9,7 @@ from bci.gui.steps.field_of_view import FieldOfViewStep
 from bci.gui.steps.rig import RigStep
 from bci.gui.steps.session import SessionStep
 from bci.gui.steps.settings import SettingsPage
+from bci.gui.steps.subjects import SubjectsPage
 from bci.gui.window import OperatorWindow
 
 STEPS: tuple[type[Step], ...] = (
@@ -20,7 +21,7 @@ STEPS: tuple[type[Step], ...] = (
     EndStep,
 )
 """The way of a day."""
-PAGES: tuple[type[Step], ...] = (SettingsPage,)
+PAGES: tuple[type[Step], ...] = (SettingsPage, SubjectsPage)
 """What stands beside it: settings, subjects, replay."""
 
 

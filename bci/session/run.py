@@ -188,6 +188,8 @@ def summary_of(ending: Ending) -> dict[str, Any]:
         "chance": telemetry.chance,
         "chance_t": telemetry.chance_t,
         "chance_words": telemetry.chance_words,
+        "t": telemetry.t,
+        "lo": telemetry.lo,
         "rewards_done": telemetry.rewards_done,
         "volume_ul": telemetry.volume_ul,
         "today_ul": telemetry.today_ul,

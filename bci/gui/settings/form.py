@@ -24,6 +24,7 @@ from bci.config.fault import Fault, SettingsError
 from bci.config.load import Rules
 from bci.config.outline import outline
 from bci.config.session import Session
+from bci.gui.rich_text import escaped
 from bci.gui.settings.group import Group
 from bci.gui.settings.locks import REASONS, Use
 
@@ -229,7 +230,7 @@ class SettingsForm(QWidget):
         shown = faults[:FAULTS_SHOWN]
         lines = [
             f'<a style="color:#ee9a6d" href="#{fault.key}">✕ {fault.key}</a> '
-            f"{_escaped(str(fault).removeprefix(fault.key))}"
+            f"{escaped(str(fault).removeprefix(fault.key))}"
             for fault in shown
         ]
         if len(faults) > len(shown):
@@ -335,7 +336,3 @@ class SettingsForm(QWidget):
             shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(action)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
