@@ -183,13 +183,9 @@ class EndStep(Step):
     def _lay_out(self) -> None:
         left = QVBoxLayout()
         left.addWidget(_panel("What came of it", self.figures), 1)
-        left.addWidget(_panel("Files", self.files, self.report_button, self.folder_button))
+        left.addWidget(_panel("Files", self.files, _beside(self.report_button, self.folder_button)))
         right = QVBoxLayout()
-        unit = QWidget()
-        row = QHBoxLayout(unit)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.weight)
-        row.addWidget(QLabel("g"))
+        unit = _beside(self.weight, QLabel("g"))
         right.addWidget(_panel("The animal", unit, self.notes, self.save_button, self.written), 1)
         right.addWidget(self.again_button)
         both = QHBoxLayout()
@@ -257,6 +253,15 @@ def _text() -> QLabel:
     label.setTextFormat(Qt.TextFormat.RichText)
     label.setAlignment(Qt.AlignmentFlag.AlignTop)
     return label
+
+
+def _beside(*widgets: QWidget) -> QWidget:
+    whole = QWidget()
+    row = QHBoxLayout(whole)
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return whole
 
 
 def _panel(title: str, *widgets: QWidget) -> QFrame:
