@@ -10,7 +10,8 @@ from bci.config.session import Session
 def board_faults(session: Session) -> list[Fault]:
     """Every rule about the board that the session breaks."""
     rig, faults = session.rig, []
-    if rig.board.kind in ON_A_PORT and not rig.board.port:
+    # this program's own board is found by its greeting
+    if rig.board.kind in ON_A_PORT and rig.board.kind != "serial" and not rig.board.port:
         faults.append(
             Fault(
                 "rig.board.port",

@@ -229,7 +229,11 @@ class Board(Settings):
     """serial: this program's own firmware on `port`; chip: that firmware in simavr; simulated:
     Python; harp, bpod, arduino: what a lab has, on `port`, less safe: docs/other-boards.md."""
     port: str | None = None
-    """Device such as /dev/ttyACM0, COM3 or socket://host:port; not for chip and simulated."""
+    """Device such as /dev/ttyACM0, COM3 or socket://host:port; not for chip and simulated. For
+    kind = serial also `auto`, or none: each serial port on USB is greeted, and the one that answers
+    as a board is it."""
+    name: str | None = None
+    """Name in the board's EEPROM, kind = serial; a board of another name is not used. None: any."""
     baud: PositiveInt = 115200
     """Of this program's own firmware; other boards have their own."""
     keep_alive_ms: PositiveFloat = 100.0

@@ -22,6 +22,7 @@ from bci.session.stream_check import ANY_PORT, FIX_PORT, stream_trials
 from bci.session.stream_trial import StreamTrialFailed
 from hardware.board.interface import BoardError
 from hardware.board.kinds import DIALECTS, PROCESSES, open_board, port_faults
+from hardware.board.ports import AUTO, is_auto, names, survey
 from hardware.imaging.open import source_faults
 from stimuli.speaker import SoundDevice, SpeakerError
 
@@ -192,13 +193,15 @@ def _board(session: Session) -> Check:
     try:
         board = open_board(settings, dict)
     except BoardError as error:
-        return Check("board", Status.FAIL, str(error), "see rig.board")
+        asked = "" if is_auto(settings) else f". On USB: {names(survey(settings))}"
+        return Check("board", Status.FAIL, f"{error}{asked}", "see rig.board")
     identity = board.identity
     board.close()
-    message = f"{settings.port}: {identity.text if identity is not None else 'there'}"
+    message = f"{settings.port or AUTO}: {identity.text if identity is not None else 'there'}"
     if settings.kind in DIALECTS:
         lacks = "; ".join(DIALECTS[settings.kind](settings).LACKS)
         return Check("board", Status.WARN, f"{message}; it lacks {lacks}", "docs/other-boards.md")
+    message = f"{message}. On USB: {names(survey(settings))}"
     return Check("board", Status.OK, f"{message} (step by step: bci doctor --board)")
 
 

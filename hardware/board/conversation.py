@@ -90,6 +90,8 @@ class Conversation:
     ----------
     state
         Where the conversation stands.
+    hello
+        Its greeting.
     identity
         What the board said of itself; None before it did.
     refusal
@@ -105,7 +107,8 @@ class Conversation:
         self.refusal = ""
         self._publish = publish
         self._session = session
-        self._hello = Hello(
+        self._name = settings.name
+        self.hello = Hello(
             protocol=PROTOCOL_VERSION,
             session=session,
             max_open_us=min(round(valve.max_open_ms * 1000), _U32_MAX),
@@ -236,7 +239,7 @@ class Conversation:
                 self._t_safe_ns = t_ns + self._ack_ns
             return self._t_safe_ns
         if self.state is LineState.GREETING:
-            return self._ask_in_turn(self._hello, self._ack_ns, t_ns, turns)
+            return self._ask_in_turn(self.hello, self._ack_ns, t_ns, turns)
         due_ns = self._ask_in_turn(KeepAlive(), self._keep_alive_ns, t_ns, turns)
         if self.state is LineState.SETTLING and self._delivery.settled:
             self.state = LineState.READY
@@ -297,6 +300,10 @@ class Conversation:
     def _hear_identity(self, identity: Identity, t_ns: int) -> None:
         if self.state is not LineState.GREETING or identity.session != self._session:
             return
+        if self._name not in (None, identity.label):
+            named = f"it is {identity.label!r}, rig.board.name is {self._name!r}"
+            self._refused(f"another board is at this port: {named}", t_ns)
+            return
         before, self.identity = self.identity, identity
         restarted = before is not None and before.boot != identity.boot
         if self._tell_connected or restarted:
@@ -330,12 +337,16 @@ class Conversation:
         elif nack.request_type == Reward.TYPE:
             self._delivery.hear_nack(nack, t_ns)
         elif nack.request_type == Hello.TYPE and self.state is LineState.GREETING:
-            self.state = LineState.REFUSED
-            self.refusal = f"the board refused the greeting: {why}, its limit is {nack.argument}"
-            self._tell(BoardEventKind.PROTOCOL, t_ns, self.refusal)
+            limit = f"its limit is {nack.argument}"
+            self._refused(f"the board refused the greeting: {why}, {limit}", t_ns)
         else:
             what = f"request type 0x{nack.request_type:02x}"
             self._tell(BoardEventKind.PROTOCOL, t_ns, f"the board refused {what}: {why}")
+
+    def _refused(self, why: str, t_ns: int) -> None:
+        self.state = LineState.REFUSED
+        self.refusal = why
+        self._tell(BoardEventKind.PROTOCOL, t_ns, why)
 
     def _count(self, sequence: int, t_ns: int) -> None:
         expected = next_sequence(self._board_sequence)

@@ -11,6 +11,7 @@ from bci.config.fault import Fault
 from bci.config.rig import ON_A_PORT
 from bci.config.rig import Board as BoardSettings
 from bci.core.process import ProcessLink
+from hardware.board import ports
 from hardware.board.arduino import ArduinoDialect
 from hardware.board.bpod import BpodDialect
 from hardware.board.chip import chip_faults, run_chip_board
@@ -63,6 +64,8 @@ def port_faults(settings: BoardSettings) -> list[Fault]:
     """What keeps the board of these settings from being opened, before anything is started."""
     if settings.kind == "chip":
         return chip_faults(settings)
+    if settings.kind == "serial" and ports.is_auto(settings):
+        return [] if ports.candidates() else [_no_port(settings)]
     port = settings.port
     # a URL names a host, not a device: only opening it tells
     if settings.kind not in ON_A_PORT or port is None or "://" in port or _exists(port):
@@ -78,6 +81,15 @@ def port_faults(settings: BoardSettings) -> list[Fault]:
     ]
 
 
+def _no_port(settings: BoardSettings) -> Fault:
+    return Fault(
+        "rig.board.port",
+        settings.port,
+        "no serial port on USB that a board could be at",
+        'plug it in, set rig.board.port, or set rig.board.kind = "simulated"',
+    )
+
+
 def ports_found() -> list[str]:
     """Serial ports that the system knows, by name."""
     return sorted(port.device for port in list_ports.comports())
@@ -88,12 +100,10 @@ def _exists(port: str) -> bool:
 
 
 def _serial(settings: BoardSettings, _: Callable[[], Mapping[str, str]], wake: Wake) -> Board:
-    if settings.port is None:
-        raise BoardError('rig.board.port is not set. Set it, or rig.board.kind = "simulated".')
     dialect = DIALECTS[settings.kind](settings) if settings.kind in DIALECTS else None
     if dialect is not None:
         _LOG.warning("a %s board lacks: %s", settings.kind, "; ".join(dialect.LACKS))
-    return SerialLink(settings, settings.port, wake, dialect)
+    return SerialLink(settings, settings.port or ports.AUTO, wake, dialect)
 
 
 def _own_process(

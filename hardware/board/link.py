@@ -9,14 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-import serial
-
 from bci.config.rig import Board as BoardSettings
 from bci.core.board_types import BoardEvent, LightCommand, RewardRequest
 from hardware.board.conversation import Conversation, LineState
 from hardware.board.dialect import Dialect
 from hardware.board.interface import BoardError
 from hardware.board.plain import PlainTalk
+from hardware.board.ports import AUTO, find_board, open_port
 from hardware.board.protocol import Identity
 from hardware.board.rewards import RewardTotals
 from hardware.board.talk import Talk
@@ -49,7 +48,9 @@ class SerialLink:
     settings
         Of the board.
     port
-        What pyserial's `serial_for_url` takes: /dev/ttyACM0, COM3, socket://host:port.
+        What pyserial's `serial_for_url` takes: /dev/ttyACM0, COM3, socket://host:port; or
+        `auto`: looked for whenever the line is opened, because a board that was unplugged may
+        come back under another name.
     wake
         Called from the line's thread after events came; must return at once.
     dialect
@@ -70,12 +71,15 @@ class SerialLink:
         self._events: deque[BoardEvent] = deque()
         self._n_published = 0
         if dialect is None:
-            session = secrets.randbelow(2**32 - 1) + 1
-            self._talk: Talk = Conversation(settings, session, self._publish)
+            talk = Conversation(settings, secrets.randbelow(2**32 - 1) + 1, self._publish)
+            self._talk: Talk = talk
             self._baud, self._dtr = settings.baud, False
         else:
             self._talk = PlainTalk(settings, dialect, self._publish)
             self._baud, self._dtr = dialect.BAUD, dialect.DTR
+        self._find = lambda: port
+        if port == AUTO and dialect is None:
+            self._find = lambda: find_board(settings, talk.hello)
         self._turns = 0
         self._asked = 0
         self._ended = 0
@@ -235,8 +239,8 @@ class SerialLink:
             return
         self._t_connect_ns = now_ns + round(self._settings.reconnect_s * 1e9)
         try:
-            self._port = _Port(self._url, self._baud, self._inbox.put, dtr=self._dtr)
-        except (OSError, ValueError) as fault:
+            self._port = _Port(self._find(), self._baud, self._inbox.put, dtr=self._dtr)
+        except (OSError, ValueError, BoardError) as fault:
             self._fault = str(fault)
             return
         self._fault = ""
@@ -272,12 +276,7 @@ class _Port:
 
     def __init__(self, url: str, baud: int, put: Callable[[_Received], None], *, dtr: bool) -> None:
         self._put = put
-        self._serial = serial.serial_for_url(
-            url, baudrate=baud, timeout=_READ_S, write_timeout=_WRITE_S, do_not_open=True
-        )
-        # an Arduino restarts when DTR rises; others take it for somebody who listens
-        self._serial.dtr = dtr
-        self._serial.open()
+        self._serial = open_port(url, baud, _READ_S, _WRITE_S, dtr=dtr)
         # pyserial forgets to close a socket whose other end is gone, and leaves Nagle's delay on
         self._socket = getattr(self._serial, "_socket", None)
         if isinstance(self._socket, socket.socket):

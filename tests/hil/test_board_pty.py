@@ -12,6 +12,8 @@ import pytest
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
+from hardware.board import ports
+from hardware.board.codes import Pin
 from hardware.board.device import Device
 from hardware.board.kinds import open_board
 from hardware.board.link import SerialLink
@@ -114,3 +116,28 @@ def test_rewards_pass_over_a_terminal_and_survive_pulling_the_cable(device: PtyB
     kinds = [event.kind for event in events if event.request_id == 0]
     assert kinds[:3] == [BoardEventKind.CONNECTED, BoardEventKind.LOST, BoardEventKind.CONNECTED]
     assert board.totals.done == 2
+
+
+def test_board_that_comes_back_under_another_name_is_found_again(
+    device: PtyBoard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(ports, "candidates", lambda: [str(p) for p in tmp_path.glob("ttyBCI*")])
+    board = open_board(Board(kind="serial", port="auto", reconnect_s=0.1), dict)
+    assert isinstance(board, SerialLink)
+    events: list[BoardEvent] = []
+    try:
+        # long enough to be still running when the board is found again
+        board.reward(RewardRequest(1, 40.0, trial=1))
+        until(board, lambda: bool(device.device.level(Pin.VALVE)), events)
+        device.unplug()
+        until(board, lambda: not board.connected, events)
+        device.port = tmp_path / "ttyBCI1"
+        device.plug()
+        until(board, lambda: not board.pending(), events)
+        board.reward(RewardRequest(2, 4.0, trial=2))
+        until(board, lambda: not board.pending(), events)
+    finally:
+        board.close()
+    assert board.totals.given == 2
+    openings = [edge.request_id for edge in device.device.take_edges() if edge.level]
+    assert openings == [1, 2]
