@@ -14,6 +14,7 @@ from bci.config.check import faults_of
 from bci.config.explain import fault_of
 from bci.config.fault import Fault, SettingsError
 from bci.config.mend import mended, strict_session
+from bci.config.rig import Rig
 from bci.config.session import Session
 
 Rules = Callable[[Session], list[Fault]]
@@ -94,6 +95,37 @@ def load_session(
     return session
 
 
+def load_rig(path: Path, overrides: Sequence[Override] = ()) -> Rig:
+    """The rig of a rig file or of a session file, for what needs no experiment.
+
+    Raises
+    ------
+    SettingsError
+        With every fault found.
+    """
+    data, faults = _read(path, "rig file")
+    if faults:
+        raise SettingsError(faults)
+    if "rig" in data:
+        return load_session(path, overrides).rig
+    whole = {"rig": data}
+    faults = _read_valve(data, path.parent)
+    for key in RECORDINGS:
+        _make_absolute(whole, key, path.parent)
+    for override in overrides:
+        faults += _set(whole, override)
+    try:
+        rig = Rig.model_validate_json(json.dumps(data, default=str), strict=True)
+    except ValidationError as error:
+        faults += _unique(
+            fault_of({**detail, "loc": ("rig", *detail["loc"])}) for detail in error.errors()
+        )
+        raise SettingsError(faults) from error
+    if faults:
+        raise SettingsError(faults)
+    return rig
+
+
 def validate_session(
     data: dict[str, Any], rules: Rules = faults_of
 ) -> tuple[Session | None, list[Fault]]:
@@ -161,6 +193,7 @@ def read_tree(
             faults += more
             data[part] = table
             folders[part] = (path.parent / value).parent
+    faults += _read_valve(data.get("rig"), folders["rig"])
     for key in RECORDINGS:
         _make_absolute(data, key, folders[key.partition(".")[0]])
     if recording is not None:
@@ -169,6 +202,15 @@ def read_tree(
         if not _names_a_file(override):
             faults += _set(data, override)
     return data, faults
+
+
+def _read_valve(rig: Any, folder: Path) -> list[Fault]:
+    """Put a valve calibration, a file that `bci reward calibrate` wrote, where the rig names it."""
+    board = rig.get("board") if isinstance(rig, dict) else None
+    if not isinstance(board, dict) or not isinstance(board.get("valve"), str):
+        return []
+    board["valve"], faults = _read(folder / board["valve"], "rig.board.valve")
+    return faults
 
 
 def _names_a_file(override: Override) -> bool:

@@ -77,7 +77,7 @@ class SerialLink:
         else:
             self._talk = PlainTalk(settings, dialect, self._publish)
             self._baud, self._dtr = dialect.BAUD, dialect.DTR
-        self._find = lambda: port
+        self._find: Callable[[], str] = lambda: port
         if port == AUTO and dialect is None:
             self._find = lambda: find_board(settings, talk.hello)
         self._turns = 0

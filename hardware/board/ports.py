@@ -70,7 +70,14 @@ def open_port(
     if isinstance(port, serial.Serial):
         # two programs on one line would cut each other's rewards
         port.exclusive = True
-    port.open()
+    try:
+        port.open()
+    except serial.SerialException as error:
+        if "exclusively lock" in str(error):
+            raise OSError(
+                f"{url} is locked by another program: end the session that uses it"
+            ) from error
+        raise
     return port
 
 

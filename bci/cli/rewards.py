@@ -1,0 +1,308 @@
+"""The verbs of `bci reward`: one drop, flush the line, calibrate the valve."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bci.cli.options import FAULT, WRONG_INPUT, Json, Out, Sets, errors, overrides, told, write_json
+from bci.config.load import load_rig, load_session
+
+if TYPE_CHECKING:
+    from bci.config.rig import Rig
+    from bci.config.session import Session
+    from hardware.board.interface import Board
+    from hardware.board.valve_calibration import WeighedDrops
+
+reward = typer.Typer(no_args_is_help=True, help="The valve: one drop, flush the line, calibrate.")
+
+_ANSWER_S = 10.0
+
+RigFile = Annotated[
+    Path, typer.Argument(help="Rig file or session file (TOML) whose board is meant.")
+]
+
+
+@reward.command()
+def give(
+    where: Annotated[
+        Path, typer.Argument(help="Folder of a running session, or a rig or session file (TOML).")
+    ],
+    volume_ul: Annotated[
+        float | None, typer.Option("--ul", help="Volume; the default is that of the task.")
+    ] = None,
+    sets: Sets = None,
+    out: Out = Path("sessions"),
+) -> None:
+    """Give one drop: in a running session, or through the board of a rig that runs none.
+
+    With a session file the drop counts for its subject: in the ledger, and towards the cap.
+    """
+    if where.is_dir():
+        _give_in_session(where, volume_ul)
+        return
+    session = _session_of(where, sets)
+    rig = session.rig if session else load_rig(where, overrides(sets))
+    if volume_ul is None:
+        if session is None:
+            raise typer.BadParameter("--ul is needed: a rig file names no volume")
+        volume_ul = session.experiment.task.reward_ul
+    if session is not None:
+        _refuse_past_cap(session, out, volume_ul)
+    open_ms = volume_ul * rig.board.valve.ms_per_ul
+    _refuse_opening(rig, open_ms)
+    from hardware.board.drops import give_drops
+
+    with _board(rig) as board:
+        opened_ms = give_drops(board, rig.board.valve, open_ms, 1)
+    _say(f"{volume_ul:g} µl given, the valve was open for {opened_ms:.1f} ms")
+    if session is None:
+        _say("no subject is named: it stands in no ledger")
+    else:
+        _write_down(session, out, volume_ul)
+
+
+@reward.command()
+def flush(
+    rig_file: RigFile,
+    pulses: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 100,
+    open_ms: Annotated[float, typer.Option("--ms", help="Opening time of each.")] = 50.0,
+    sets: Sets = None,
+) -> None:
+    """Let liquid through the line: a train of legal pulses. Ctrl-C shuts the valve at once."""
+    rig = load_rig(rig_file, overrides(sets))
+    _refuse_opening(rig, open_ms)
+    with _board(rig) as board:
+        opened_ms = _train(rig, board, open_ms, pulses, 1, "flushing")
+    volume_ul = opened_ms / rig.board.valve.ms_per_ul
+    _say(f"{pulses} pulses, open for {opened_ms:.0f} ms in all, about {volume_ul:.0f} µl")
+
+
+@reward.command()
+def calibrate(
+    rig_file: RigFile,
+    openings: Annotated[
+        str, typer.Option("--ms", help="Opening times, with commas between.")
+    ] = "20,40,80",
+    drops: Annotated[int, typer.Option(min=1, help="Drops of each opening time.")] = 100,
+    density: Annotated[
+        float, typer.Option(help="Of the liquid, mg for 1 µl: water 1.0, sucrose 10 % 1.04.")
+    ] = 1.0,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="PORT", help="Serial port of a scale; without, weights are typed in."),
+    ] = None,
+    scale_baud: Annotated[int, typer.Option(help="Speed of the scale's line.")] = 9600,
+    scale_ask: Annotated[str, typer.Option(help="What the scale is sent for a weight.")] = "S",
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Where the calibration is written.")
+    ] = Path("calibrations"),
+    sets: Sets = None,
+    json_file: Json = None,
+) -> None:
+    """Weigh drops of several opening times and fit ms_per_ul; writes a file for the rig."""
+    rig = load_rig(rig_file, overrides(sets))
+    open_times = _opening_times(rig, openings)
+    if not 0.5 <= density <= 2:
+        raise typer.BadParameter("--density: mg for 1 µl, between 0.5 and 2; water has 1.0")
+    from hardware.board.valve_calibration import NoFit, fit_valve
+
+    weighed = _weigh(rig, open_times, drops, scale, scale_baud, scale_ask)
+    try:
+        fit = fit_valve(weighed, density)
+    except NoFit as error:
+        errors().print(f"no calibration: {error}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(FAULT) from error
+    for one, ul, off in zip(weighed, fit.drop_ul, fit.residuals, strict=True):
+        _say(
+            f"{one.open_ms:6g} ms  {one.weight_mg:8g} mg  {ul:7.3f} µl a drop  {100 * off:+5.1f} %"
+        )
+    for warning in fit.warnings:
+        errors().print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+    path = _write_calibration(rig, weighed, density, folder)
+    _say(f"ms_per_ul = {fit.ms_per_ul:.4f}")
+    _say(f'in the rig file, [board]: valve = "{path.resolve()}"')
+    write_json(json_file, {"drops": weighed, "fit": fit})
+
+
+# ---------------------------------------------------------------------- what they share
+
+
+def _say(text: str) -> None:
+    told().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _session_of(path: Path, sets: list[str] | None) -> "Session | None":
+    """The session of a session file; None: it is a rig file."""
+    import tomllib
+
+    try:
+        is_session = "experiment" in tomllib.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        is_session = False
+    return load_session(path, overrides(sets)) if is_session else None
+
+
+@contextmanager
+def _board(rig: "Rig") -> "Iterator[Board]":
+    from hardware.board.hosted import hosted
+    from hardware.board.interface import BoardError
+    from hardware.board.kinds import PROCESSES, open_board
+
+    try:
+        with ExitStack() as stack:
+            peers: dict[str, str] = {}
+            if rig.board.kind in PROCESSES:
+                folder = Path(stack.enter_context(TemporaryDirectory()))
+                peers = stack.enter_context(hosted(rig.board, folder / "edges.jsonl"))
+            board = open_board(rig.board, lambda: peers, timeout_s=_ANSWER_S)
+            stack.callback(board.close)
+            yield board
+    except BoardError as error:
+        errors().print(f"{error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(FAULT) from error
+
+
+def _refuse_opening(rig: "Rig", open_ms: float) -> None:
+    from hardware.board.drops import drop_fault
+
+    if why := drop_fault(open_ms, rig.board.valve):
+        raise typer.BadParameter(why)
+
+
+def _give_in_session(folder: Path, volume_ul: float | None) -> None:
+    from bci.recording.folder import read_endpoints
+    from bci.stream.errors import StreamError
+    from bci.stream.operator import OperatorClient, OperatorReward
+
+    try:
+        endpoint = read_endpoints(folder)["operator"]
+    except (OSError, KeyError) as error:
+        raise typer.BadParameter(f"{folder}: no session runs there") from error
+    client = OperatorClient(endpoint)
+    try:
+        reply = client.ask(OperatorReward(volume_ul))
+    except StreamError as error:
+        errors().print(f"{error}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(FAULT) from error
+    finally:
+        client.close()
+    _say(reply.reason)
+    if not reply.accepted:
+        raise typer.Exit(FAULT)
+
+
+def _refuse_past_cap(session: "Session", out: Path, volume_ul: float) -> None:
+    from bci.recording.reward_ledger import volume_today
+
+    cap_ul = session.experiment.task.daily_cap_ul
+    today_ul = volume_today(out, session.subject, session.rig.board.kind)
+    if cap_ul is not None and today_ul + volume_ul > cap_ul + 1e-9:
+        errors().print(
+            f"{session.subject} had {today_ul:g} µl today: {volume_ul:g} µl more would pass the "
+            f"cap of {cap_ul:g} µl (experiment.task.daily_cap_ul)",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(WRONG_INPUT)
+
+
+def _write_down(session: "Session", out: Path, volume_ul: float) -> None:
+    from bci.recording.reward_ledger import RewardLine, append_lines, ledger_path
+
+    path = ledger_path(out / session.subject / "by hand", session.subject)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    now = datetime.now().astimezone().isoformat(timespec="milliseconds")
+    line = RewardLine(
+        now, "bci reward give", 1, "operator", 0, volume_ul, "done", session.rig.board.kind
+    )
+    append_lines(path, [line])
+    _say(f"written to {path}")
+
+
+def _train(rig: "Rig", board: "Board", open_ms: float, n: int, first_id: int, what: str) -> float:
+    from rich.progress import Progress
+
+    from hardware.board.drops import give_drops
+
+    with Progress(console=told()) as progress:
+        task = progress.add_task(what, total=n)
+        return give_drops(
+            board,
+            rig.board.valve,
+            open_ms,
+            n,
+            first_id,
+            lambda given: progress.update(task, completed=given),
+        )
+
+
+def _opening_times(rig: "Rig", text: str) -> list[float]:
+    try:
+        found = sorted({float(part) for part in text.split(",")})
+    except ValueError as error:
+        raise typer.BadParameter(f"--ms {text}: numbers with commas between, 20,40,80") from error
+    if len(found) < 2:
+        raise typer.BadParameter(f"--ms {text}: two opening times or more are needed for a line")
+    for open_ms in found:
+        _refuse_opening(rig, open_ms)
+    return found
+
+
+def _weigh(
+    rig: "Rig",
+    open_times: list[float],
+    drops: int,
+    scale_port: str | None,
+    scale_baud: int,
+    scale_ask: str,
+) -> "list[WeighedDrops]":
+    from hardware.board.interface import BoardError
+    from hardware.board.scale import Scale
+    from hardware.board.valve_calibration import WeighedDrops
+
+    weighed: list[WeighedDrops] = []
+    scale: Scale | None = None
+    try:
+        scale = Scale(scale_port, scale_baud, scale_ask) if scale_port else None
+        with _board(rig) as board:
+            for i, open_ms in enumerate(open_times):
+                before_mg = scale.read_mg() if scale else 0.0
+                _train(
+                    rig, board, open_ms, drops, 1 + i * drops, f"{drops} drops of {open_ms:g} ms"
+                )
+                if scale is not None:
+                    weight_mg = scale.read_mg() - before_mg
+                else:
+                    # meanwhile the board, which hears nothing, is safe; it is greeted again after
+                    weight_mg = typer.prompt(f"weight of the {drops} drops, mg", type=float)
+                weighed.append(WeighedDrops(open_ms, drops, weight_mg))
+    except BoardError as error:
+        errors().print(f"{error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(FAULT) from error
+    finally:
+        if scale is not None:
+            scale.close()
+    return weighed
+
+
+def _write_calibration(
+    rig: "Rig", weighed: "list[WeighedDrops]", density: float, folder: Path
+) -> Path:
+    from bci.analysis.valve_page import valve_page
+    from hardware.board.valve_calibration import calibration_toml, fit_valve
+
+    fit, day = fit_valve(weighed, density), date.today()
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now().strftime("%Y%m%dT%H%M%S")
+    path = folder / f"valve-{stamp}.toml"
+    path.write_text(calibration_toml(fit, weighed, density, day), "utf-8")
+    page = path.with_suffix(".html")
+    page.write_text(valve_page(rig.name, day, weighed, fit, density), "utf-8")
+    _say(f"written: {path}, {page}")
+    return path

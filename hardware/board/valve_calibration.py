@@ -1,0 +1,144 @@
+"""Opening time of the valve for a volume, from drops that were weighed."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import msgspec
+import numpy as np
+
+RESIDUAL_MOST = 0.1
+OFFSET_MOST = 0.3
+USUAL_MS_PER_UL = (0.5, 200.0)
+
+
+class WeighedDrops(msgspec.Struct, frozen=True):
+    """Drops of one opening time, weighed together.
+
+    Parameters
+    ----------
+    open_ms
+        Opening time of each.
+    n
+        How many.
+    weight_mg
+        Of all together.
+    """
+
+    open_ms: float
+    n: int
+    weight_mg: float
+
+
+class ValveFit(msgspec.Struct, frozen=True):
+    """What the drops say of the valve.
+
+    Parameters
+    ----------
+    ms_per_ul
+        Opening time for one microlitre: slope of the line through the origin.
+    offset_ms, slope_ms_per_ul
+        Of the line that need not pass through the origin: the valve's dead time, and how much
+        longer one microlitre more takes.
+    drop_ul
+        Measured volume of one drop, for each opening time.
+    residuals
+        By which part of itself each measured volume differs from the one that `ms_per_ul` gives.
+    warnings
+        What is not plausible, in words.
+    """
+
+    ms_per_ul: float
+    offset_ms: float
+    slope_ms_per_ul: float
+    drop_ul: tuple[float, ...]
+    residuals: tuple[float, ...]
+    warnings: tuple[str, ...]
+
+
+class NoFit(ValueError):
+    """These drops give no calibration; says why, and what to do."""
+
+
+def fit_valve(drops: Sequence[WeighedDrops], density_mg_per_ul: float = 1.0) -> ValveFit:
+    """Fit volume against opening time.
+
+    Parameters
+    ----------
+    drops
+        At two opening times or more.
+    density_mg_per_ul
+        Of the liquid: 1.0 water, 1.04 sucrose of 10 %.
+
+    Raises
+    ------
+    NoFit
+        Where a weight is no weight, or longer openings do not give more.
+    """
+    if len({one.open_ms for one in drops}) < 2:
+        raise NoFit("two opening times or more are needed: one point is no line")
+    for one in drops:
+        if not one.weight_mg > 0 or one.n < 1:
+            raise NoFit(
+                f"{one.n} drops of {one.open_ms:g} ms weigh {one.weight_mg:g} mg: weigh again"
+            )
+    ordered = sorted(drops, key=lambda one: one.open_ms)
+    open_ms = np.array([one.open_ms for one in ordered])
+    volume_ul = np.array([one.weight_mg / density_mg_per_ul / one.n for one in ordered])
+    for i in np.flatnonzero(np.diff(volume_ul) <= 0):
+        raise NoFit(
+            f"drops of {open_ms[i + 1]:g} ms are not larger than those of {open_ms[i]:g} ms "
+            f"({volume_ul[i + 1]:.3g} and {volume_ul[i]:.3g} µl): air in the line, or weights "
+            "that were mixed up"
+        )
+    ms_per_ul = float(open_ms @ volume_ul / (volume_ul @ volume_ul))
+    slope, offset = (float(value) for value in np.polyfit(volume_ul, open_ms, 1))
+    residuals = volume_ul * ms_per_ul / open_ms - 1
+    return ValveFit(
+        ms_per_ul,
+        offset,
+        slope,
+        tuple(volume_ul.tolist()),
+        tuple(residuals.tolist()),
+        tuple(_warnings(ms_per_ul, offset, open_ms.tolist(), residuals.tolist())),
+    )
+
+
+def _warnings(
+    ms_per_ul: float, offset_ms: float, open_ms: list[float], residuals: list[float]
+) -> list[str]:
+    found = []
+    low, high = USUAL_MS_PER_UL
+    if not low <= ms_per_ul <= high:
+        found.append(f"{ms_per_ul:.3g} ms for 1 µl is unusual: are the weights in mg?")
+    found += [
+        f"drops of {ms:g} ms are {100 * residual:+.0f} % off the line"
+        for ms, residual in zip(open_ms, residuals, strict=True)
+        if abs(residual) > RESIDUAL_MOST
+    ]
+    if abs(offset_ms) > OFFSET_MOST * min(open_ms):
+        found.append(
+            f"the line misses the origin by {offset_ms:+.1f} ms: weigh drops near the volume that "
+            "is given, volumes far from it will be off"
+        )
+    return found
+
+
+def calibration_toml(
+    fit: ValveFit, drops: Sequence[WeighedDrops], density_mg_per_ul: float, day: date
+) -> str:
+    """A file that `rig.board.valve` can name: the two settings, and what they come from."""
+    ordered = sorted(drops, key=lambda one: one.open_ms)
+    lines = [
+        '# Calibration of the reward valve. In the rig file: [board] valve = "this file"',
+        f"# {density_mg_per_ul:g} mg for 1 µl",
+        "# opening ms | drops | weight mg | one drop µl | off the line %",
+        *(
+            f"# {one.open_ms:g} | {one.n} | {one.weight_mg:g} | {ul:.4g} | {100 * off:+.1f}"
+            for one, ul, off in zip(ordered, fit.drop_ul, fit.residuals, strict=True)
+        ),
+        f"# straight line: {fit.offset_ms:+.3g} ms + {fit.slope_ms_per_ul:.4g} ms for 1 µl",
+        *(f"# warning: {warning}" for warning in fit.warnings),
+        f"ms_per_ul = {fit.ms_per_ul:.4f}",
+        f"calibrated_on = {day.isoformat()}",
+    ]
+    return "\n".join(lines) + "\n"

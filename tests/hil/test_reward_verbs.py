@@ -1,0 +1,159 @@
+"""`bci reward` on the firmware in simavr, behind a terminal as on a rig."""
+
+import os
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running_session import ROOT
+from test_firmware_line import Bench
+
+from bci.config.load import load_session
+from bci.recording.reward_ledger import read_ledger
+from hardware.board.ports import open_port
+
+if sys.platform == "win32":
+    pytest.skip("no pseudo-terminals", allow_module_level=True)
+
+import pty
+import tty
+
+EXPERIMENT = ROOT / "configs" / "experiments" / "demo.toml"
+
+
+@pytest.fixture
+def bench(chip: tuple[Path, Path], tmp_path: Path) -> Iterator[Bench]:
+    opened = Bench(chip, tmp_path)
+    yield opened
+    if opened.process.poll() is None:
+        opened.close()
+
+
+def rig_file(folder: Path, port: str) -> Path:
+    path = folder / "rig.toml"
+    path.write_text(
+        'name = "upstairs"\n[source]\nkind = "simulated"\nn_planes = 2\n'
+        f'[board]\nkind = "serial"\nport = "{port}"\n'
+    )
+    return path
+
+
+def reward(*arguments: object, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bci.cli", "reward", *map(str, arguments)],
+        cwd=ROOT,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class Scale:
+    """Weighs what the valve let out: 10 ms for 1 ul of water, and a bowl."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+        self._slave = slave
+        self._bench = bench
+        self._unstable = True
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        try:
+            while data := os.read(self.master, 64):
+                for _ in range(data.count(b"\n")):
+                    os.write(self.master, self._line().encode())
+        except OSError:
+            pass
+
+    def _line(self) -> str:
+        self._unstable = not self._unstable
+        if not self._unstable:
+            return "S D    123.0000 g\r\n"
+        edges = self._bench.edges()
+        opened_ms = sum(
+            (down["cycle"] - up["cycle"]) / 16_000
+            for up, down in zip(edges[::2], edges[1::2], strict=False)
+        )
+        return f"S S {50 + opened_ms / 10 / 1000:11.6f} g\r\n"
+
+    def close(self) -> None:
+        os.close(self._slave)
+        os.close(self.master)
+
+
+def test_flush_is_a_train_of_legal_pulses_and_calibration_weighs_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    rig = rig_file(tmp_path, bench.told["pty"])
+    done = reward("flush", rig, "--pulses=4", "--ms=60")
+    assert done.returncode == 0, done.stderr
+    widths_ms = [
+        (down["cycle"] - up["cycle"]) / 16_000
+        for up, down in zip(bench.edges()[::2], bench.edges()[1::2], strict=True)
+    ]
+    assert widths_ms == pytest.approx([60.0] * 4, abs=0.02)
+    assert "about 24 µl" in done.stdout
+    too_long = reward("flush", rig, "--ms=501")
+    assert too_long.returncode == 2
+    assert "at most 500 ms" in too_long.stderr
+
+    scale, folder = Scale(bench), tmp_path / "calibrations"
+    arguments = (rig, "--ms=20,50", "--drops=3", f"--folder={folder}", f"--scale={scale.port}")
+    weighed = reward("calibrate", *arguments)
+    scale.close()
+    assert weighed.returncode == 0, weighed.stderr
+    [path] = folder.glob("*.toml")
+    found = tomllib.loads(path.read_text())
+    assert found["ms_per_ul"] == pytest.approx(10.0, rel=0.01)
+    page = path.with_suffix(".html").read_text()
+    assert "Volume against opening" in page
+    # the rig takes the file as it is
+    rig.write_text(rig.read_text() + f'valve = "{path.relative_to(tmp_path)}"\n')
+    session = tmp_path / "session.toml"
+    session.write_text(f'rig = "rig.toml"\nexperiment = "{EXPERIMENT}"\nsubject = "m1"\n')
+    valve = load_session(session).rig.board.valve
+    assert (valve.ms_per_ul, valve.calibrated_on) == (found["ms_per_ul"], found["calibrated_on"])
+
+
+def test_weights_typed_in_that_make_no_sense_give_no_calibration(
+    bench: Bench, tmp_path: Path
+) -> None:
+    rig, folder = rig_file(tmp_path, bench.told["pty"]), tmp_path / "calibrations"
+    arguments = (rig, "--ms=20,40", "--drops=1", f"--folder={folder}")
+    done = reward("calibrate", *arguments, typed="8\n7\n")
+    assert done.returncode == 1
+    assert "not larger" in done.stderr
+    assert not folder.exists()
+
+
+def test_drop_by_hand_counts_for_the_subject_and_a_line_in_use_is_refused(
+    bench: Bench, tmp_path: Path
+) -> None:
+    rig_file(tmp_path, bench.told["pty"])
+    session = tmp_path / "session.toml"
+    session.write_text(f'rig = "rig.toml"\nexperiment = "{EXPERIMENT}"\nsubject = "m1"\n')
+    capped = ("--set=experiment.task.daily_cap_ul=5", f"--out={tmp_path}")
+    done = reward("give", session, "--ul=3", *capped)
+    assert done.returncode == 0, done.stderr
+    [line] = read_ledger(tmp_path / "m1" / "rewards.csv")
+    assert (line.origin, line.volume_ul, line.state) == ("operator", 3.0, "done")
+    refused = reward("give", session, "--ul=3", *capped)
+    assert refused.returncode == 2
+    assert "had 3 µl today" in refused.stderr
+    assert len(bench.edges()) == 2
+
+    session_that_runs = open_port(bench.told["pty"], 115200, 0.1, 0.1)
+    busy = reward("flush", tmp_path / "rig.toml", "--pulses=1")
+    session_that_runs.close()
+    assert busy.returncode == 1
+    assert "locked by another program" in busy.stderr.replace("\n", " ")
+    assert len(bench.edges()) == 2

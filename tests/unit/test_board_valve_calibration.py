@@ -1,0 +1,89 @@
+"""The valve's line from weighed drops, and a scale's answers."""
+
+import tomllib
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bci.config.rig import Valve
+from hardware.board.drops import drop_fault, period_s
+from hardware.board.scale import weight_mg
+from hardware.board.valve_calibration import NoFit, WeighedDrops, calibration_toml, fit_valve
+
+
+def weighed(ms_per_ul: float, offset_ms: float = 0.0, density: float = 1.0) -> list[WeighedDrops]:
+    return [
+        WeighedDrops(ms, 100, 100 * density * (ms - offset_ms) / ms_per_ul) for ms in (20, 40, 80)
+    ]
+
+
+@given(st.floats(0.6, 150), st.floats(0.9, 1.2))
+def test_valve_that_is_proportional_is_found_exactly(ms_per_ul: float, density: float) -> None:
+    fit = fit_valve(weighed(ms_per_ul, density=density), density)
+    assert fit.ms_per_ul == pytest.approx(ms_per_ul)
+    assert fit.offset_ms == pytest.approx(0.0, abs=1e-6)
+    np.testing.assert_allclose(fit.residuals, 0, atol=1e-9)
+    assert fit.warnings == ()
+
+
+def test_dead_time_is_found_and_told() -> None:
+    fit = fit_valve(weighed(10.0, offset_ms=8.0))
+    assert (fit.offset_ms, fit.slope_ms_per_ul) == (pytest.approx(8.0), pytest.approx(10.0))
+    assert any("misses the origin by +8.0 ms" in warning for warning in fit.warnings)
+    assert any("drops of 20 ms" in warning for warning in fit.warnings)
+
+
+@pytest.mark.parametrize(
+    ("drops", "why"),
+    [
+        ([WeighedDrops(20, 100, 200)], "two opening times"),
+        ([WeighedDrops(20, 100, 200), WeighedDrops(40, 100, 0.0)], "weigh again"),
+        ([WeighedDrops(20, 100, float("nan")), WeighedDrops(40, 100, 1)], "weigh again"),
+        ([WeighedDrops(20, 100, 200), WeighedDrops(40, 100, 190)], "not larger"),
+    ],
+)
+def test_drops_that_make_no_sense_are_refused(drops: list[WeighedDrops], why: str) -> None:
+    with pytest.raises(NoFit, match=why):
+        fit_valve(drops)
+
+
+def test_weights_in_the_wrong_unit_are_told() -> None:
+    grams = [WeighedDrops(one.open_ms, one.n, one.weight_mg / 1000) for one in weighed(10.0)]
+    assert any("are the weights in mg" in warning for warning in fit_valve(grams).warnings)
+
+
+def test_calibration_file_is_what_the_settings_of_the_valve_take() -> None:
+    drops = weighed(10.0, offset_ms=8.0)
+    text = calibration_toml(fit_valve(drops), drops, 1.0, date(2026, 11, 22))
+    valve = Valve.model_validate(tomllib.loads(text))
+    assert valve.calibrated_on == date(2026, 11, 22)
+    assert valve.ms_per_ul == pytest.approx(fit_valve(drops).ms_per_ul, abs=1e-4)
+    assert "# warning" in text
+
+
+@given(st.floats(1, 500), st.floats(0.05, 1))
+def test_train_never_meets_the_duty_limit(open_ms: float, max_duty: float) -> None:
+    valve = Valve(max_duty=max_duty)
+    assert not drop_fault(open_ms, valve)
+    per_10_s = int(10 / period_s(open_ms, valve)) + 1
+    assert (per_10_s - 1) * open_ms / 1e3 <= 10 * max_duty
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("S S     100.002 g", 100_002.0),
+        ("S D     100.002 g", None),
+        ("S I", None),
+        ("    12.5 mg", 12.5),
+        ("N     +  0.1234 g", 123.4),
+        ("-0.5 g", -500.0),
+        ("  12.34 g ?", None),
+        ("ES", None),
+    ],
+)
+def test_lines_of_scales_are_read(line: str, found: float | None) -> None:
+    assert weight_mg(line) == (None if found is None else pytest.approx(found))
