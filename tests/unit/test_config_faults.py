@@ -384,7 +384,7 @@ def test_no_settings_whatever_escape_as_another_error(changes: list[tuple[str, A
     assert repr(data) == repr(before)
 
 
-@pytest.mark.parametrize("kind", ["serial", "harp", "bpod", "arduino"])
+@pytest.mark.parametrize("kind", ["harp", "bpod", "arduino"])
 def test_board_that_is_not_ours_to_start_needs_a_port(kind: str) -> None:
     assert keys_with({"rig.board.kind": kind}) == ["rig.board.port"]
 
