@@ -178,6 +178,8 @@ class Faults(Settings):
     """The line closes once, this long after it was first opened."""
     reset_after_s: PositiveFloat | None = None
     """The board restarts once, this long after the line was first opened."""
+    clock_drift_ppm: float = Field(default=0.0, ge=-1000, le=1000)
+    """The board's clock runs this much too fast."""
 
 
 ON_A_PORT = ("serial", "harp", "bpod", "arduino")
@@ -242,6 +244,8 @@ class Board(Settings):
     ack_timeout_ms: PositiveFloat = 200.0
     retries: int = Field(default=3, ge=0)
     reconnect_s: PositiveFloat = 0.5
+    clock_every_s: PositiveFloat = 1.0
+    """The board is asked for its time this often, to tie its clock to the computer's."""
     pay_within_s: PositiveFloat = 5.0
     """A reward that could not begin within this of being earned fails."""
     valve: Valve = Valve()

@@ -53,6 +53,7 @@ class BoardEventKind(StrEnum):
     AUX = "aux"
     LIGHT = "light"
     GATE = "gate"
+    CLOCK = "clock"
     CONNECTED = "board_connected"
     LOST = "board_lost"
     SAFE = "board_safe"
@@ -72,7 +73,7 @@ class BoardEvent(msgspec.Struct, frozen=True, gc=False):
         `time.perf_counter_ns` at which the host knew.
     value
         Opening time in us for reward_done, volume in ul for reward_requested, position for wheel,
-        level for inputs; else 0.
+        level for inputs, time from question to answer in us for clock; else 0.
     detail
         In words, for people.
     """

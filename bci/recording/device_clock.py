@@ -1,12 +1,13 @@
 """When the board sensed something, rather than when the host heard of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import theilslopes
 
-from bci.core.board_types import BoardEvent
+from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.recording.time_axis import TimeAxis
 
 FEW_EVENTS = 30
@@ -14,40 +15,169 @@ FEW_EVENTS = 30
 FIT_POINTS = 500
 RESTART_US = 1_000_000
 """A clock that falls back by more than this has been started anew."""
+BINS = 60
+WIDE = 3.0
+"""Pairs this much wider than the narrowest say little."""
+SHORT_S = 10.0
+"""Over less time than this a drift of some 10 ppm is not to be seen."""
+LARGEST_DRIFT = 0.01
 
 
-def sensed_at(events: Sequence[BoardEvent], axis: TimeAxis) -> NDArray[np.float64]:
-    """Seconds since the session's start of events that carry device times.
+class ClockLine(msgspec.Struct, frozen=True):
+    """The host's time of a device time: `offset_s + (1 + drift) * device_s`.
 
-    A robust line through the times at which the host heard of them, one line for each start of
-    the board, so that the bytes of a busy line, or several events in one read, do not shift or
-    merge them.
+    Parameters
+    ----------
+    offset_s, drift
+        Of the line; drift is what the host's clock gains on the device's, per second.
+    error_s
+        Bound of the line's error within the time of its pairs, for a device clock that runs
+        evenly: each answer came between its question and its own arrival. NaN: not known.
+    n_pairs
+        Questions and answers that it was drawn from.
+    """
+
+    offset_s: float
+    drift: float
+    error_s: float
+    n_pairs: int
+
+    def at(self, device_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Host times of device times, seconds."""
+        return np.asarray(self.offset_s + (1 + self.drift) * device_s)
+
+
+class ClockSegment(msgspec.Struct, frozen=True):
+    """One start of the board, and the line of its clock.
+
+    Parameters
+    ----------
+    first_s, last_s
+        Host times of its first and last event.
+    line
+        For device times in seconds.
+    """
+
+    first_s: float
+    last_s: float
+    line: ClockLine
+
+
+def fit_clock(
+    device_s: NDArray[np.float64], sent_s: NDArray[np.float64], heard_s: NDArray[np.float64]
+) -> ClockLine:
+    """Line through pairs of a question and its answer, on two clocks.
+
+    The device's time of an answer lies between the sending of the question and the arrival of the
+    answer. Pairs that waited in a queue are wide, those that did not are narrow: of each stretch
+    of time the narrowest is taken, and the line weighs them by their width. What waits in a queue
+    can therefore widen the stated error, and hardly move the line.
+
+    Parameters
+    ----------
+    device_s, sent_s, heard_s
+        Ascending, shape (pairs,), one pair at least.
+    """
+    middle, half = (sent_s + heard_s) / 2, np.maximum((heard_s - sent_s) / 2, 1e-7)
+    span_s = float(device_s[-1] - device_s[0])
+    which = np.floor((device_s - device_s[0]) / (span_s + 1e-9) * BINS).astype(np.intp)
+    order = np.lexsort((half, which))
+    best = order[np.concatenate([[True], np.diff(which[order]) > 0])]
+    best = best[half[best] <= WIDE * half[best].min()]
+    at, m, h = device_s[best], middle[best], half[best]
+    drift = 0.0
+    if len(best) > 1 and at[-1] - at[0] >= SHORT_S:
+        slope = float(np.polyfit(at - at[0], m - at, 1, w=1 / h)[0])
+        drift = slope if abs(slope) < LARGEST_DRIFT else 0.0
+    left = m - (1 + drift) * at
+    offset = float(np.average(left, weights=1 / h**2))
+    error = float(np.max(np.abs(left - offset) + h))
+    return ClockLine(offset, drift, error, len(device_s))
+
+
+class DeviceClock:
+    """Times of board events on the host's clock, one line for each start of the board.
+
+    A line is drawn through the pairs of questions and answers (`BoardEventKind.CLOCK`). A board
+    that answers none has a robust line through the times at which the host heard of its events, so
+    that the bytes of a busy line, or several events in one read, do not shift or merge them.
 
     Parameters
     ----------
     events
-        In the order in which they were heard.
-    axis
-        Of the session.
+        Of the board, in the order in which they were heard.
+    of_host
+        Seconds of a `time.perf_counter_ns`.
+    pairs
+        False: that scale is no even one, so pairs say nothing.
+
+    Attributes
+    ----------
+    segments
+        Starts of the board, in order.
+    times_s
+        When each event was sensed; where it carries no device time, when the host knew. Shape
+        (events,).
     """
-    heard_s = np.array([axis.of_board(event.t_host_ns) for event in events])
-    device_us = np.array(
-        [np.nan if e.t_device_us is None else e.t_device_us for e in events], dtype=np.float64
-    )
-    times_s = heard_s.copy()
-    known = np.flatnonzero(~np.isnan(device_us))
-    restarts = np.flatnonzero(np.diff(device_us[known]) < -RESTART_US) + 1
-    for rows in np.split(known, restarts):
-        if len(rows):
-            times_s[rows] = _on_line(device_us[rows] / 1e6, heard_s[rows])
-    return times_s
+
+    def __init__(
+        self,
+        events: Sequence[BoardEvent],
+        of_host: Callable[[int], float],
+        *,
+        pairs: bool = True,
+    ) -> None:
+        heard_s = np.array([of_host(event.t_host_ns) for event in events])
+        device_s = np.array(
+            [np.nan if e.t_device_us is None else e.t_device_us / 1e6 for e in events]
+        )
+        is_pair = np.array([e.kind is BoardEventKind.CLOCK and pairs for e in events], dtype=bool)
+        took_s = np.array([e.value / 1e6 for e in events])
+        self.times_s: NDArray[np.float64] = heard_s.copy()
+        found = []
+        known = np.flatnonzero(~np.isnan(device_s))
+        restarts = np.flatnonzero(np.diff(device_s[known]) < -RESTART_US / 1e6) + 1
+        for rows in np.split(known, restarts):
+            if not len(rows):
+                continue
+            asked = rows[is_pair[rows]]
+            if len(asked):
+                sent_s = heard_s[asked] - took_s[asked]
+                line = fit_clock(device_s[asked], sent_s, heard_s[asked])
+            else:
+                line = _heard_line(device_s[rows], heard_s[rows])
+            self.times_s[rows] = line.at(device_s[rows])
+            found.append(ClockSegment(float(heard_s[rows[0]]), float(heard_s[rows[-1]]), line))
+        self.segments: tuple[ClockSegment, ...] = tuple(found)
+
+    @property
+    def description(self) -> str:
+        """How far the times are to be trusted, in words; empty where there are none."""
+        told = []
+        for number, segment in enumerate(self.segments, start=1):
+            line = segment.line
+            which = f"start {number} of the board: " if len(self.segments) > 1 else ""
+            if line.error_s == line.error_s:
+                told.append(
+                    f"{which}clock drift {1e6 * line.drift:+.1f} ppm, error at most "
+                    f"{1e3 * line.error_s:.2f} ms ({line.n_pairs} questions and answers)"
+                )
+            else:
+                told.append(f"{which}times of hearing, error not known")
+        return "; ".join(told)
 
 
-def _on_line(device_s: NDArray[np.float64], heard_s: NDArray[np.float64]) -> NDArray[np.float64]:
+def board_clock(events: Sequence[BoardEvent], axis: TimeAxis) -> DeviceClock:
+    """The board's clock on the time axis of a session."""
+    return DeviceClock(events, axis.of_board, pairs=axis.is_even)
+
+
+def _heard_line(device_s: NDArray[np.float64], heard_s: NDArray[np.float64]) -> ClockLine:
     since_s = device_s - device_s[0]
-    slope = 1.0
+    drift = 0.0
     if len(since_s) >= FEW_EVENTS:
         some = np.unique(np.linspace(0, len(since_s) - 1, FIT_POINTS).astype(np.intp))
-        fitted = float(theilslopes(heard_s[some], since_s[some]).slope)
-        slope = fitted if 0.99 < fitted < 1.01 else 1.0
-    return np.asarray(since_s * slope + np.median(heard_s - since_s * slope))
+        fitted = float(theilslopes(heard_s[some], since_s[some]).slope) - 1
+        drift = fitted if abs(fitted) < LARGEST_DRIFT else 0.0
+    offset = float(np.median(heard_s - since_s * (1 + drift))) - (1 + drift) * float(device_s[0])
+    return ClockLine(offset, drift, float("nan"), 0)

@@ -78,6 +78,11 @@ class TimeAxis:
         )
 
     @property
+    def is_even(self) -> bool:
+        """Whether a second of the board's clock is a second here."""
+        return not self._lossless or self._virtual_board
+
+    @property
     def description(self) -> str:
         """What the times are, in words."""
         if self._lossless:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from hardware.board.clock_questions import ClockQuestions
 from hardware.board.codes import DeviceState, InputKind, Reason, reason_in_words
 from hardware.board.delivery import Delivery
 from hardware.board.framing import FrameDecoder
@@ -17,6 +18,7 @@ from hardware.board.outbox import Outbox
 from hardware.board.protocol import (
     PROTOCOL_VERSION,
     Ack,
+    ClockTime,
     Cut,
     Done,
     Event,
@@ -126,6 +128,7 @@ class Conversation:
         self._t_ask_ns = 0
         self._tell_connected = True
         self._light = LightRequests(self._outbox, self._ack_ns, self._tell)
+        self._clock = ClockQuestions(self._outbox, settings.clock_every_s, self._tell)
         self._safe_wanted = False
         self._t_safe_ns = 0
         self._parting = False
@@ -245,7 +248,7 @@ class Conversation:
             self.state = LineState.READY
         if self.state is LineState.SETTLING:
             return min(due_ns, self._delivery.advance_settling(t_ns))
-        for errand in (self._delivery, self._light):
+        for errand in (self._delivery, self._light, self._clock):
             due_ns = min(due_ns, errand.advance(t_ns) or later_ns)
         return self._greet_if_doubtful(t_ns) or due_ns
 
@@ -289,6 +292,8 @@ class Conversation:
                 self._delivery.hear_done(message, t_ns)
             case Cut():
                 self._delivery.hear_cut(message, t_ns)
+            case ClockTime():
+                self._clock.hear(message, t_ns)
             case RingEntry(session=self._session) if self.state in _GREETED:
                 self._delivery.hear_ring(message, t_ns)
             case Event(kind=kind) if kind in _INPUTS:
@@ -310,6 +315,7 @@ class Conversation:
             self._tell_connected = False
             self._tell(BoardEventKind.CONNECTED, t_ns, identity.text)
         self._light.greeted()
+        self._clock.greeted()
         self._t_ask_ns = t_ns + self._keep_alive_ns
         self._delivery.begin_settling((identity.label, identity.losses), t_ns)
         self.state = LineState.SETTLING

@@ -80,6 +80,7 @@ class SimulatedBoard:
         self._faults = LineFaults(board.faults)
         self._client: socket.socket | None = None
         self._t_zero_ns = time.perf_counter_ns()
+        self._us_per_ns = 1e-3 * (1 + board.faults.clock_drift_ppm * 1e-6)
         self._t_first_ns: int | None = None
         self._unplugged = self._was_reset = False
         image = memory_path.read_bytes() if memory_path.exists() else None
@@ -118,7 +119,7 @@ class SimulatedBoard:
         self._memory.close()
 
     def _now_us(self) -> int:
-        return (time.perf_counter_ns() - self._t_zero_ns) // 1000
+        return int((time.perf_counter_ns() - self._t_zero_ns) * self._us_per_ns)
 
     def _accept(self) -> None:
         client, _ = self._server.accept()

@@ -14,6 +14,7 @@ from hardware.board.rewards import RewardTotals
 _SESSION = 1
 _KEEP_ALIVE_MS = 20_000.0
 _WATCHDOG_MS = 60_000.0
+_CLOCK_S = 100.0
 """Nobody falls silent in virtual time; fewer keep-alives make long runs cheap."""
 
 
@@ -33,7 +34,11 @@ class VirtualBoard:
 
     def __init__(self, settings: BoardSettings, wake: Callable[[], None] | None = None) -> None:
         calm = settings.model_copy(
-            update={"keep_alive_ms": _KEEP_ALIVE_MS, "watchdog_ms": _WATCHDOG_MS}
+            update={
+                "keep_alive_ms": _KEEP_ALIVE_MS,
+                "watchdog_ms": _WATCHDOG_MS,
+                "clock_every_s": _CLOCK_S,
+            }
         )
         self._wake = wake
         self._events: deque[BoardEvent] = deque()

@@ -13,6 +13,7 @@ import pytest
 
 from bci.config.rig import Board, Faults
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from bci.recording.device_clock import DeviceClock
 from hardware.board.interface import BoardError
 from hardware.board.kinds import open_board
 from hardware.board.link import SerialLink
@@ -338,3 +339,19 @@ def test_after_unplugging_and_a_reset_amid_rewards_the_ledger_agrees_with_the_ed
     assert [widths[i] for i in done] == pytest.approx([100_000] * len(done), abs=WITHIN_US)
     assert [ends[i].value for i in done] == pytest.approx([widths[i] for i in done], abs=WITHIN_US)
     assert bench.kinds().count(BoardEventKind.CONNECTED) == 3
+
+
+def test_times_of_the_board_are_known_within_the_stated_error(start: Start) -> None:
+    bench = start(faults=Faults(clock_drift_ppm=300.0), clock_every_s=0.2)
+    board = bench.open()
+    give(bench, board, range(1, 4))
+    t_end = time.monotonic() + 3.0
+    bench.turn_until(board, lambda: time.monotonic() > t_end)
+    clock = DeviceClock(bench.events, lambda t_ns: t_ns / 1e9)
+    [segment] = clock.segments
+    assert segment.line.n_pairs > 10
+    assert segment.line.error_s < 0.1
+    done = [i for i, e in enumerate(bench.events) if e.kind is BoardEventKind.REWARD_DONE]
+    opened_s = [edge["t_perf_ns"] / 1e9 for edge in bench.edges() if edge["level"]]
+    # the edges are written by the board's process, a little after they happen
+    assert clock.times_s[done] == pytest.approx(opened_s, abs=segment.line.error_s + 5e-3)

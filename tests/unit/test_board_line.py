@@ -17,7 +17,7 @@ from hardware.board.framing import encode_frame
 from hardware.board.protocol import BOARD_MESSAGES, Done, Reward
 from hardware.board.rewards import RewardState
 
-SETTINGS = Board(kind="simulated", ack_timeout_ms=50.0)
+SETTINGS = Board(kind="simulated", ack_timeout_ms=50.0, clock_every_s=1e6)
 VOLUME_UL = 4.0
 WIDTH_US = 40_000
 LIGHT_KINDS = (BoardEventKind.GATE, BoardEventKind.LIGHT)
@@ -291,7 +291,7 @@ def test_board_that_comes_back_has_its_gate_again() -> None:
     line.host.light(LightCommand(on=True, gate=True))
     line.run(1_000_000)
     line.device.reset(line.t_us)
-    line.run(1_000_000)
+    line.run(3_000_000)
     pulse = {(Pin.GATE, 1), (Pin.LIGHT, 1), (Pin.LIGHT, 0), (Pin.GATE, 0)}
     assert set(frames_with(line, 4)) == pulse
 

@@ -4,7 +4,7 @@ import numpy as np
 from pynwb import NWBFile, TimeSeries
 
 from bci.core.board_types import BoardEventKind
-from bci.recording.device_clock import sensed_at
+from bci.recording.device_clock import DeviceClock
 from bci.recording.nwb.series import packed
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
@@ -15,24 +15,26 @@ SIGNALS = (
 )
 
 
-def add_behavior(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
+def add_behavior(file: NWBFile, record: SessionRecord, axis: TimeAxis, clock: DeviceClock) -> None:
     """Add `processing/behavior`, with those of `wheel` and `licks` that there are."""
     module = file.create_processing_module(
         "behavior",
         "What the board sensed of the animal, at the board's times brought to this clock; a "
-        "sensor that told nothing has no series here. " + axis.description,
+        "sensor that told nothing has no series here. "
+        + (f"{clock.description}. " if clock.segments else "")
+        + axis.description,
     )
     for name, kind, unit, description in SIGNALS:
-        events = [event for event in record.board if event.kind is kind]
-        if not events:
+        rows = [row for row, event in enumerate(record.board) if event.kind is kind]
+        if not rows:
             continue
-        values = np.array([event.value for event in events])
+        values = np.array([record.board[row].value for row in rows])
         module.add(
             TimeSeries(
                 name=name,
                 data=packed(values),
                 unit=unit,
                 description=description,
-                timestamps=packed(sensed_at(events, axis)),
+                timestamps=packed(clock.times_s[rows]),
             )
         )

@@ -6,12 +6,13 @@ import msgspec
 from pynwb import NWBFile
 
 from bci.config import dump_session
+from bci.recording.device_clock import DeviceClock
 from bci.recording.rewards import reward_histories, reward_totals
 from bci.recording.session_record import SessionRecord
 
 
-def add_scratch(file: NWBFile, record: SessionRecord) -> None:
-    """Add `scratch/settings`, `calibration`, `rewards` and `manifest`."""
+def add_scratch(file: NWBFile, record: SessionRecord, clock: DeviceClock) -> None:
+    """Add `scratch/settings`, `calibration`, `rewards`, `device_clock` and `manifest`."""
     newest = record.calibrations[-1] if record.calibrations else None
     texts = {
         "settings": (json.dumps(dump_session(record.session)), "Resolved settings, JSON."),
@@ -22,6 +23,11 @@ def add_scratch(file: NWBFile, record: SessionRecord) -> None:
         "rewards": (
             msgspec.json.encode(reward_totals(record, reward_histories(record))).decode(),
             "Volumes given in the session and on its day, the cap, the valve, JSON.",
+        ),
+        "device_clock": (
+            msgspec.json.encode(clock.segments).decode(),
+            "Lines from the board's clock to this one, one for each start of the board, with their "
+            "error, JSON.",
         ),
         "manifest": (
             msgspec.json.encode(record.manifest).decode(),

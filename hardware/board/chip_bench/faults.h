@@ -10,6 +10,7 @@ struct faults {
     unsigned lose_byte_every, corrupt_byte_every, duplicate_frame_every; /* 0: none */
     bool no_ack, both_ways;
     double unplug_after_s, reset_after_s; /* after a client first came; 0: never */
+    double clock_drift_ppm; /* the chip's clock is this much too fast */
 };
 
 /* What is left of a frame of the chip; `out` takes twice its length. Returns the bytes left. */

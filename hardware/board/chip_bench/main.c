@@ -107,13 +107,16 @@ static void wait_ns(long ns) {
     }
 }
 
+/* Time of the host on the chip's clock, which may be a little fast. */
+static int64_t chip_ns(void) { return (int64_t)(now_ns() * (1 + faults.clock_drift_ppm * 1e-6)); }
+
 static bool run_paced(void) {
-    int64_t t_zero = now_ns() - (int64_t)(chip_cycle() * 1000 / CYCLES_PER_US);
+    int64_t t_zero = chip_ns() - (int64_t)(chip_cycle() * 1000 / CYCLES_PER_US);
     while (!ending) {
         line_serve();
         misbehave();
         keep();
-        int64_t passed = now_ns() - t_zero;
+        int64_t passed = chip_ns() - t_zero;
         int64_t behind = passed - (int64_t)(chip_cycle() * 1000 / CYCLES_PER_US);
         if (behind > BEHIND_NS) {
             t_zero += behind;
@@ -145,14 +148,16 @@ static unsigned number(const char *text) { return (unsigned)strtoul(text, NULL, 
 
 int main(int n_words, char **words) {
     enum { ELF = 1, EDGES, EEPROM, PORT, FAST, UNTIL, SCRIPT, LOG, LOSE, CORRUPT, TWICE, NO_ACK,
-           BOTH, UNPLUG, RESET };
+           BOTH, UNPLUG, RESET,
+           DRIFT };
     static const struct option options[] = {
         {"elf", 1, 0, ELF}, {"edges", 1, 0, EDGES}, {"eeprom", 1, 0, EEPROM},
         {"port", 1, 0, PORT}, {"fast", 0, 0, FAST}, {"until-us", 1, 0, UNTIL},
         {"script", 1, 0, SCRIPT}, {"uart-log", 1, 0, LOG}, {"lose-byte-every", 1, 0, LOSE},
         {"corrupt-byte-every", 1, 0, CORRUPT}, {"duplicate-frame-every", 1, 0, TWICE},
         {"no-ack", 0, 0, NO_ACK}, {"both-ways", 0, 0, BOTH}, {"unplug-after-s", 1, 0, UNPLUG},
-        {"reset-after-s", 1, 0, RESET}, {0, 0, 0, 0},
+        {"reset-after-s", 1, 0, RESET},
+        {"clock-drift-ppm", 1, 0, DRIFT}, {0, 0, 0, 0},
     };
     const char *elf = NULL, *edges = NULL, *eeprom = NULL, *script = NULL, *log = NULL;
     int port = 0, option;
@@ -175,6 +180,7 @@ int main(int n_words, char **words) {
         case BOTH: faults.both_ways = true; break;
         case UNPLUG: faults.unplug_after_s = atof(optarg); break;
         case RESET: faults.reset_after_s = atof(optarg); break;
+        case DRIFT: faults.clock_drift_ppm = atof(optarg); break;
         default: return 2;
         }
     }
