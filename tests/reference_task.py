@@ -84,9 +84,16 @@ def is_armed(
 
 
 def interval_slowly(
-    trials: Sequence[tuple[int, bool]], n_frames: int, block_frames: int, seed: int
+    trials: Sequence[tuple[int, bool]],
+    n_frames: int,
+    block_frames: int,
+    seed: int,
+    session_frames: float,
 ) -> tuple[float, float]:
-    """95 % of the hit rates of blocks drawn with replacement, widened to Student's t."""
+    """95 % of the hit rates of blocks drawn with replacement, widened to Student's t.
+
+    And widened for the session's own variance, which its length gives.
+    """
     n_blocks = n_frames // block_frames
     draws = np.random.default_rng(seed).integers(
         0, n_frames - block_frames + 1, size=(2000, n_blocks)
@@ -103,6 +110,7 @@ def interval_slowly(
             rates.append(sum(drawn) / len(drawn))
     rate = sum(hit for _, hit in trials) / len(trials)
     student = student_t.ppf(0.975, n_blocks - 1) / 1.959963984540054
+    student *= (1 + n_frames / session_frames) ** 0.5
     low, high = np.quantile(rates, [0.025, 0.975])
     return max(0.0, rate - (rate - low) * student), min(1.0, rate + (high - rate) * student)
 

@@ -44,8 +44,8 @@ class CalibrationResult(msgspec.Struct, frozen=True):
     guards
         Levels of the guards; None where they need none.
     chance, chance_low, chance_high
-        Predicted accuracy of a passive animal at t and its interval of 95 %, 0–1; NaN until
-        predicted, the interval also where the baseline is too short for one.
+        Predicted accuracy of a passive animal at t, and where that of one session lies in 95 of
+        100, 0–1; NaN until predicted, the interval also where the baseline is too short for one.
     chance_trials
         Hits and misses that it was predicted from; -1 until predicted.
     fresh_t

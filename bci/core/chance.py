@@ -4,7 +4,7 @@ docs/decisions/0005 says why trials are resampled and not s3.
 """
 
 from collections.abc import Sequence
-from math import ceil, inf, nan
+from math import ceil, inf, nan, sqrt
 
 import msgspec
 import numpy as np
@@ -34,7 +34,8 @@ class Chance(msgspec.Struct, frozen=True):
     chance
         Hits over hits and misses, 0–1; NaN where the baseline holds no whole trial.
     low, high
-        Interval of 95 %; NaN where the baseline is shorter than two blocks.
+        Where the accuracy of a passive session of `task.session_s` lies in 95 of 100; NaN where the
+        baseline is shorter than two blocks.
     n_trials
         Hits and misses in the baseline.
     """
@@ -96,7 +97,8 @@ def predict_chance(
         return Chance(nan, nan, nan, 0)
     settings = experiment.calibration
     block_frames = ceil(settings.chance_block_s * info.plane_rate_hz)
-    low, high = interval(starts, hits, len(s3), block_frames, settings.seed)
+    session_frames = experiment.task.session_s * info.plane_rate_hz
+    low, high = interval(starts, hits, len(s3), block_frames, settings.seed, session_frames)
     return Chance(float(hits.mean()), low, high, len(trials))
 
 
@@ -139,11 +141,13 @@ def interval(
     n_frames: int,
     block_frames: int,
     seed: int,
+    session_frames: float,
 ) -> tuple[float, float]:
-    """Interval of 95 % of the fraction of hits, by blocks that begin at any frame.
+    """Interval of 95 % of the fraction of hits of a session, by blocks that begin at any frame.
 
     Quantiles are widened from the normal to Student's t of the number of blocks, because a baseline
-    holds few of them.
+    holds few of them; and by what the session itself varies, whose variance is to the baseline's as
+    their lengths are the other way round.
 
     Parameters
     ----------
@@ -155,6 +159,8 @@ def interval(
         Length of a block.
     seed
         Makes the result reproducible.
+    session_frames
+        Length of the session.
     """
     n_blocks = n_frames // block_frames
     if n_blocks < 2:
@@ -170,6 +176,7 @@ def interval(
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
     wider = stdtrit(n_blocks - 1, 1 - tail) / stdtrit(inf, 1 - tail)
+    wider *= sqrt(1 + n_frames / session_frames)
     centre = float(hits.mean())
     return (
         float(max(0.0, centre - (centre - low) * wider)),

@@ -29,7 +29,7 @@ PLANE_RATE_HZ = 15.46
 def experiment_of(**changes: Any) -> Experiment:
     task = {name: float(value) for name, value in TIMES.items()}
     return session_of(
-        p_plus="ab", p_minus="cd", baseline_s=810.0, task=task | {"session_s": 60.0}, **changes
+        p_plus="ab", p_minus="cd", baseline_s=810.0, task=task | {"session_s": 2475.6}, **changes
     ).experiment
 
 
@@ -70,7 +70,7 @@ def test_chance_is_the_hit_rate_of_the_whole_task_on_the_baseline(seed: int) -> 
     assert found.chance == sum(hit for _, hit in slowly) / len(slowly)
     block_frames = 928
     assert (found.low, found.high) == pytest.approx(
-        interval_slowly(slowly, len(s3), block_frames, seed=1), rel=1e-9
+        interval_slowly(slowly, len(s3), block_frames, 1, 2475.6 * PLANE_RATE_HZ), rel=1e-9
     )
     assert found.low <= found.chance <= found.high
 
@@ -82,7 +82,7 @@ def test_chance_and_its_interval_at_other_rates(rate_hz: str, n: int) -> None:
     s3 = np.repeat(slow, 25) + passive(4, n) * 1e-3 if n > 6000 else slow
     task = {name: float(getattr(rules, name)) for name in TIMES}
     experiment = session_of(
-        p_plus="ab", p_minus="cd", baseline_s=810.0, task=task | {"session_s": 60.0}
+        p_plus="ab", p_minus="cd", baseline_s=810.0, task=task | {"session_s": 2475.6}
     ).experiment
     info = info_of(rate_hz=float(rate_hz))
     layout = Layout(4, 2, 100, float(rate_hz))
@@ -93,7 +93,7 @@ def test_chance_and_its_interval_at_other_rates(rate_hz: str, n: int) -> None:
     slowly = play_passively(s3.tolist(), t, rules, [True] * n)
     assert found.n_trials == len(slowly) >= 10
     assert found.chance == sum(hit for _, hit in slowly) / len(slowly)
-    expected = interval_slowly(slowly, n, 60 * int(rate_hz), seed=1)
+    expected = interval_slowly(slowly, n, 60 * int(rate_hz), 1, 2475.6 * float(rate_hz))
     assert (found.low, found.high) == pytest.approx(expected, rel=1e-9)
 
 
@@ -146,9 +146,22 @@ def test_more_alike_neighbours_widen_the_interval() -> None:
     in_bouts = (np.arange(40) // 8) % 2 == 0
     widths = [
         high - low
-        for low, high in (interval(starts, hits, 12_000, 928, 1) for hits in (mixed, in_bouts))
+        for low, high in (
+            interval(starts, hits, 12_000, 928, 1, 38_250.0) for hits in (mixed, in_bouts)
+        )
     ]
     assert widths[1] > 1.5 * widths[0]
+
+
+def test_shorter_session_widens_the_interval() -> None:
+    starts = np.arange(0, 12_000, 300)
+    hits = np.random.default_rng(8).permutation(np.arange(40) % 2 == 0)
+    widths = [
+        high - low
+        for low, high in (interval(starts, hits, 12_000, 928, 1, n) for n in (1e12, 12_000, 4_000))
+    ]
+    assert widths[1] == pytest.approx(2**0.5 * widths[0])
+    assert widths[2] == pytest.approx(2 * widths[0])
 
 
 def test_result_with_chance_is_stored_and_one_of_before_reads_as_unknown() -> None:

@@ -1,5 +1,6 @@
 """The program against an independent reading of the experiment's description."""
 
+from fractions import Fraction
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,8 @@ def compare_chance(result: CalibrationResult, reading: Reading, rules: Rules) ->
     if len(s3) < 2 * block_frames:
         assert np.isnan([result.chance_low, result.chance_high]).all()
         return
-    expected = interval_slowly(trials, len(s3), block_frames, rules.seed)
+    session_frames = float(Fraction(rules.session_s) * rules.plane_rate_hz)
+    expected = interval_slowly(trials, len(s3), block_frames, rules.seed, session_frames)
     np.testing.assert_allclose((result.chance_low, result.chance_high), expected, rtol=1e-9)
 
 
