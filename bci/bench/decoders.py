@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bci.bench.sessions import bench_session
 from bci.bench.table import Row
+from bci.config.check_decoder import WITH_P_MINUS
 from bci.config.experiment import Decoder
 from bci.core.decoding.registry import CURSORS, F0_MODES, READ_OUTS, SIGNALS
 from bci.core.loop import ClosedLoop
@@ -46,7 +47,7 @@ def decoder_names() -> dict[str, dict[str, Any]]:
 def decoder_settings(choice: Mapping[str, Any], n_each: int) -> dict[str, Any]:
     """A table `experiment.decoder` of this choice, with so many ROIs on each side."""
     labels = [f"roi{i:04d}" for i in range(2 * n_each)]
-    if choice.get("read_out", "two_populations") == "two_populations":
+    if choice.get("read_out", WITH_P_MINUS[0]) in WITH_P_MINUS:
         return {"p_plus": labels[:n_each], "p_minus": labels[n_each:], **choice}
     settings: dict[str, Any] = {"p_plus": labels, **choice}
     if choice["read_out"] == "population_dynamics":

@@ -12,6 +12,8 @@ DECODER = "experiment.decoder"
 READ_OUT = f"{DECODER}.read_out"
 MINUS = f"{DECODER}.p_minus"
 AXIS = f"{DECODER}.axis"
+WITH_P_MINUS = ("two_populations",)
+"""Read-outs of both ensembles; the others have P+ alone."""
 HOW_TO_FIT = (
     f"fit it on the baseline of day 1 with `bci calibrate`, and keep it as [{AXIS}] for all days"
 )
@@ -68,7 +70,7 @@ def _read_out(decoder: Decoder) -> list[Fault]:
         todo = f"name its ROIs, or leave {MINUS} empty too: the ensembles of the subject's folder"
         must = f"must hold an ROI, because {MINUS} does"
         return [Fault(plus, [], must, todo, (MINUS,))] if decoder.p_minus else []
-    if name == "two_populations" and not decoder.p_minus:
+    if name in WITH_P_MINUS and not decoder.p_minus:
         return [
             Fault(
                 MINUS,
@@ -78,7 +80,7 @@ def _read_out(decoder: Decoder) -> list[Fault]:
                 (READ_OUT,),
             )
         ]
-    if name != "two_populations" and decoder.p_minus:
+    if name not in WITH_P_MINUS and decoder.p_minus:
         return [
             Fault(
                 MINUS,

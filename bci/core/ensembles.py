@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from bci.config.check_decoder import WITH_P_MINUS
 from bci.config.experiment import Decoder, Experiment
 from bci.core.stream_types import StreamInfo
 
@@ -24,7 +25,7 @@ def ensembles_fault(
     info
         The stream.
     """
-    two_sided = decoder.read_out == "two_populations"
+    two_sided = decoder.read_out in WITH_P_MINUS
     if p_minus and not two_sided:
         return f"P− must be empty: experiment.decoder.read_out is {decoder.read_out}"
     for name, labels in (("P+", p_plus), ("P−", p_minus)):

@@ -13,7 +13,14 @@ from bci.config.experiment import Decoder
 from bci.core.decoding.decoder import EnsembleDecoder
 from bci.core.decoding.exponential import ExponentialMean
 from bci.core.decoding.kernel_mode import KernelMode, kernel_mode
-from bci.core.decoding.registry import CURSORS, F0_MODES, READ_OUTS, SIGNAL_UNITS, SIGNALS
+from bci.core.decoding.registry import (
+    CURSORS,
+    F0_MODES,
+    READ_OUT_WORDS,
+    READ_OUTS,
+    SIGNAL_UNITS,
+    SIGNALS,
+)
 from bci.core.decoding.spikes import Spikes
 from bci.core.decoding.velocity import Velocity
 from bci.core.loop_types import LedgerKind, TaskState
@@ -44,6 +51,7 @@ def decoder_of(labels: str = "abcd", rate_hz: float = 10.0, **decoder: Any) -> E
         ("signal", SIGNALS),
         ("signal", SIGNAL_UNITS),
         ("read_out", READ_OUTS),
+        ("read_out", READ_OUT_WORDS),
         ("control", CURSORS),
     ],
 )

@@ -54,6 +54,11 @@ READ_OUTS: dict[str, Callable[[Decoder, Layout], ReadOut]] = {
         axis_of(settings), layout.labels
     ),
 }
+READ_OUT_WORDS = {
+    "two_populations": "mean of P+ minus mean of P-",
+    "one_population": "mean of P+",
+    "population_dynamics": "projection of the z-scored ROIs on the axis of day 1",
+}
 CURSORS: dict[str, Callable[[Decoder, Layout], Cursor]] = {
     "position": lambda settings, _: Position(continuous=settings.angle_map == "continuous"),
     "velocity": lambda settings, layout: Velocity(

@@ -3,18 +3,12 @@
 import numpy as np
 from pynwb import NWBFile, TimeSeries
 
-from bci.core.decoding.registry import SIGNAL_UNITS
+from bci.core.decoding.registry import READ_OUT_WORDS, SIGNAL_UNITS
 from bci.core.loop_types import TaskState
 from bci.recording.nwb.series import packed, timing
 from bci.recording.session_record import SessionRecord
 from bci.recording.stepped import Stepped
 from bci.recording.time_axis import TimeAxis
-
-READ_OUT_WORDS = {
-    "two_populations": "mean of P+ minus mean of P-",
-    "one_population": "mean of P+",
-    "population_dynamics": "projection of the z-scored ROIs on the axis of day 1",
-}
 
 
 def add_readout(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: Stepped) -> None:
