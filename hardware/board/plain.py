@@ -20,6 +20,8 @@ from hardware.board.protocol import Identity
 from hardware.board.rewards import IllegalTransition, Rewards, RewardState, Transaction
 
 ASK_AGAIN_NS = 20_000_000
+ASK_ALIVE_NS = 300_000_000
+"""Nothing has to be fed: asked only to know of a line that is gone."""
 OVERDUE_NS = 300_000_000
 """A valve that is still open so long after it was to be shut is shut by the host."""
 
@@ -154,11 +156,11 @@ class PlainTalk:
 
     def received(self, data: bytes, t_ns: int) -> None:
         """Bytes from the device."""
-        for heard in self._dialect.received(data):
-            self._unanswered = 0
+        meant = self._dialect.received(data)
+        if not meant or not all(isinstance(heard, Damaged) for heard in meant):
+            self._unanswered = 0  # an answer that says nothing new is an answer
+        for heard in meant:
             self._hear(heard, t_ns)
-        if data and self._dialect.streams:
-            self._unanswered = 0
 
     def advance(self, t_ns: int, turns: int) -> int:
         """Send what is due; when to come back at the latest, ns."""
@@ -207,7 +209,7 @@ class PlainTalk:
         if question or self._dialect.streams:
             self._unanswered += 1
         self._out += question
-        self._t_ask_ns = t_ns + self._keep_alive_ns
+        self._t_ask_ns = t_ns + ASK_ALIVE_NS
 
     def _advance_reward(self, t_ns: int) -> int | None:
         running = self._running

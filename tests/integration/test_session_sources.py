@@ -1,0 +1,136 @@
+"""Whole sessions on what a lab may have: its microscope's sender, its recordings, its board."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from recorded_formats import write_nwb, write_suite2p
+from running_session import REPLAY, ROOT, SHORT, RunningSession, bci, sets
+from waiting import until
+
+from bci.core.board_types import BoardEventKind
+from bci.core.loop_types import Outcome
+from bci.recording.folder import read_endpoints
+from bci.recording.session_record import SessionRecord
+
+EXAMPLES = ROOT / "docs" / "examples"
+N_ROIS, RATE_HZ, RECORDED_S = 16, 30.0, 40.0
+RIG = """
+name = "door"
+source = {{ kind = "{kind}", n_rois = 40, rate_hz = 30.0 }}
+board = {{ kind = "{board}", port = "{port}" }}
+screen = {{ backend = "null" }}
+"""
+EXPERIMENT = """
+name = "sines"
+[decoder]
+p_plus = ["roi0000", "roi0002", "roi0004", "roi0006"]
+p_minus = ["roi0008", "roi0010", "roi0012", "roi0014"]
+f0_window_s = 3.0
+[threshold]
+t = 0.03  # the example's sines make s go from -0.037 to 0.037 every 2.1 s
+lo = -0.03
+[task]
+trial_s = 2.0
+hit_s = 1.0
+reward_delay_s = 0.5
+black_s = 0.5
+miss_s = 0.5
+session_s = 7.0
+"""
+
+
+def door_session(folder: Path, kind: str, board: str, port: str) -> Path:
+    """A session file whose frames come from whoever knocks."""
+    (folder / "rig.toml").write_text(RIG.format(kind=kind, board=board, port=port))
+    (folder / "experiment.toml").write_text(EXPERIMENT)
+    path = folder / "session.toml"
+    path.write_text('subject = "m1"\nrig = "rig.toml"\nexperiment = "experiment.toml"\n')
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+@pytest.mark.parametrize(("kind", "board"), [("zmq", "harp"), ("tcp", "bpod")])
+def test_example_sender_and_another_makers_board_make_a_whole_session(
+    tmp_path: Path, kind: str, board: str
+) -> None:
+    from board_peers import BpodPeer, HarpPeer
+
+    with HarpPeer() if board == "harp" else BpodPeer() as device:
+        path = door_session(tmp_path, kind, board, device.port)
+        with RunningSession("run", path, out=tmp_path / "out") as session:
+            door = until(lambda: _door(session))
+            session.wait_for_state("BASELINE", "STARTING", "GREY", "RUN")
+            sender = subprocess.Popen(
+                [sys.executable, EXAMPLES / f"send_frames_{kind}.py", door, "900"],
+                stderr=subprocess.DEVNULL,  # the session ends before it does
+            )
+            code, output = session.end()
+            sender.kill()
+            sender.wait(5.0)
+            assert code == 0, output
+            record, folder = session.record(), session.folder
+        opened = device.openings
+    ids = record.frames["frame_id"]
+    assert list(ids) == [*range(len(ids))]
+    assert len(ids) >= 7 * 30
+    hits = [trial for trial in record.trials if trial.outcome is Outcome.HIT]
+    done = [event for event in record.board if event.kind is BoardEventKind.REWARD_DONE]
+    assert len(hits) == len(done) == opened >= 1
+    assert "identical" in bci("verify", folder).stdout
+
+
+def _door(session: RunningSession) -> str | None:
+    try:
+        return read_endpoints(session.folder).get("door")
+    except FileNotFoundError:
+        return None
+
+
+def recorded() -> np.ndarray:
+    """Fluorescence, ROIs x frames: events of every cell, at different times."""
+    rng = np.random.default_rng(4)
+    n_frames = int(RECORDED_S * RATE_HZ)
+    events = rng.random((N_ROIS, n_frames)) < 0.25 / RATE_HZ
+    decay = np.exp(-np.arange(30) / (0.5 * RATE_HZ))
+    traces = np.stack([np.convolve(row, decay)[:n_frames] for row in events])
+    noise = rng.normal(0.0, 0.02, traces.shape)
+    return (500.0 * (1.0 + 0.6 * traces + noise)).astype(np.float32)
+
+
+def replayed(recording: Path, out: Path) -> SessionRecord:
+    overrides = [
+        *(*SHORT, "experiment.baseline.duration_s=12", "rig.source.background_counts=0"),
+        'experiment.decoder.p_plus=["roi0000", "roi0001", "roi0002"]',
+        'experiment.decoder.p_minus=["roi0003", "roi0004", "roi0005"]',
+    ]
+    arguments = ("replay", recording, REPLAY, "--as-fast-as-possible", *sets(overrides))
+    with RunningSession(*arguments, out=out) as session:
+        code, output = session.end()
+        assert code == 0, output
+        assert "identical" in bci("verify", session.folder).stdout
+        return session.record()
+
+
+def test_suite2p_folder_and_nwb_file_of_the_same_traces_are_decided_alike(tmp_path: Path) -> None:
+    traces = recorded()
+    writers: dict[str, Callable[[Path, np.ndarray, float], Path]] = {
+        "suite2p": write_suite2p,
+        "nwb": write_nwb,
+    }
+    decided = {}
+    for name, write in writers.items():
+        record = replayed(write(tmp_path / name, traces, RATE_HZ), tmp_path / f"{name}-out")
+        assert len(record.frames) == traces.shape[1]
+        assert {trial.outcome for trial in record.trials} >= {Outcome.HIT, Outcome.MISS}
+        np.testing.assert_array_equal(record.fluorescence(0), traces.T)
+        decided[name] = [
+            msgspec.msgpack.encode(msgspec.structs.replace(one, sequence=0))
+            for one in record.decisions
+            if one.decoded
+        ]
+    assert decided["suite2p"] == decided["nwb"]
