@@ -32,7 +32,12 @@ class RandomRewards:
         """
         if task_s < self._next_s:
             return False
-        self._next_s += self._interval_s()
+        interval_s = self._interval_s()
+        # those whose time went by with lost frames are not made up for
+        begins_s = self._next_s
+        if begins_s + interval_s < task_s + self._shortest_s:
+            begins_s = task_s
+        self._next_s = begins_s + interval_s
         return True
 
     def _interval_s(self) -> float:

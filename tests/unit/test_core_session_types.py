@@ -135,6 +135,15 @@ def test_random_rewards_have_the_rate_that_was_asked_for() -> None:
     assert n == pytest.approx(6.0 * 1000, rel=0.05)
 
 
+def test_random_rewards_that_fell_into_a_gap_do_not_come_all_at_once() -> None:
+    settings = RandomRewardType(kind="random_reward", min_interval_s=2.0)
+    schedule = RandomRewards(settings, 20.0)
+    times_s = [k / 10 for k in range(100)] + [k / 10 for k in range(1000, 1400)]
+    given = [t for t in times_s if schedule.due(t)]
+    assert len(given) > 8
+    assert min(np.diff(given)) >= 2.0
+
+
 def test_random_reward_takes_the_rate_of_a_recorded_session() -> None:
     kind = {"kind": "random_reward", "same_rate_as": "somewhere"}
     animal = animal_of(kind)
