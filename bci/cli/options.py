@@ -1,13 +1,16 @@
 """Options that verbs share, and what every verb does with them."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
 
 from bci.config import Override
+
+if TYPE_CHECKING:
+    from bci.session.day import DayOptions
 
 FAULT, WRONG_INPUT = 1, 2
 
@@ -48,6 +51,22 @@ Preflight = Annotated[
 ]
 
 
+Block = Annotated[
+    str | None,
+    typer.Option("--block", metavar="KIND", help="This block alone: baseline or closed_loop."),
+]
+Without = Annotated[
+    str | None,
+    typer.Option(
+        "--without", metavar="ROIS", help="Go on without these neurons today: roi0007,roi0012."
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option("--resume", metavar="FOLDER", help="Go on with an interrupted session."),
+]
+
+
 def with_journal(folder: Path) -> Path:
     """Refuse a folder that holds no session."""
     from bci.recording.folder import JOURNAL
@@ -55,6 +74,19 @@ def with_journal(folder: Path) -> Path:
     if not (folder / JOURNAL).is_file():
         raise typer.BadParameter(f"{folder}: no {JOURNAL} in it; name the folder of one session")
     return folder
+
+
+def day_options(
+    out: Path, block: str | None = None, without: str | None = None, resume: Path | None = None
+) -> "DayOptions":
+    """How the day was asked to begin."""
+    from bci.config import Fault, SettingsError
+    from bci.session.day import BLOCKS, DayOptions
+
+    if block is not None and block not in BLOCKS:
+        raise SettingsError([Fault("--block", block, f"one of {', '.join(BLOCKS)}", "name one")])
+    labels = tuple(label.strip() for label in (without or "").split(",") if label.strip())
+    return DayOptions(out, block, labels, resume)
 
 
 def overrides(sets: list[str] | None) -> list[Override]:

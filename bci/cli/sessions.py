@@ -9,14 +9,18 @@ from bci.cli.options import (
     FAULT,
     WRONG_INPUT,
     Announce,
+    Block,
     Duration,
     Folder,
     Headless,
     Json,
     Out,
     Preflight,
+    Resume,
     SessionFile,
     Sets,
+    Without,
+    day_options,
     errors,
     overrides,
     told,
@@ -39,19 +43,26 @@ def run(
     sets: Sets = None,
     out: Out = Path("sessions"),
     headless: Headless = False,
+    block: Block = None,
+    without: Without = None,
+    resume: Resume = None,
     duration: Duration = None,
     json_file: Json = None,
     announce: Announce = None,
     preflight: Preflight = None,
 ) -> None:
     """Run a session: acquisition, decoder, screen and board, to its end."""
+    from bci.session.day import load_day
     from bci.session.run import all_faults
 
-    session = load_session(session_file, overrides(sets), outside=all_faults)
+    day = day_options(out, block, without, resume)
+    session = load_day(session_file, overrides(sets), day, all_faults)
     if headless:
         _run(session, out, duration, json_file, announce, preflight)
-    else:
-        _run_window(session_file, sets, out, duration, ["run"])
+        return
+    asked = {"--block": block, "--without": without, "--resume": resume}
+    options = [f"{name}={value}" for name, value in asked.items() if value is not None]
+    _run_window(session_file, sets, out, duration, ["run", *options])
 
 
 @app.command()
@@ -78,10 +89,12 @@ def replay(
     preflight: Preflight = None,
 ) -> None:
     """Play a recording as the live source, through the same processes as a session."""
+    from bci.session.day import load_day
     from bci.session.run import all_faults
 
     pace = LOCKSTEP if as_fast_as_possible else (Override("rig.stream.speed", speed),)
-    session = load_session(session_file, [*pace, *overrides(sets)], recording, all_faults)
+    day = day_options(out)
+    session = load_day(session_file, [*pace, *overrides(sets)], day, all_faults, recording)
     if headless:
         _run(session, out, duration, json_file, announce, preflight)
         return
@@ -93,11 +106,16 @@ def replay(
 def check(
     session_file: SessionFile,
     sets: Sets = None,
+    out: Out = Path("sessions"),
+    block: Block = None,
+    without: Without = None,
+    resume: Resume = None,
 ) -> None:
     """Check a session file and all it names; every fault is told at once."""
+    from bci.session.day import load_day
     from bci.session.run import all_faults
 
-    load_session(session_file, overrides(sets), outside=all_faults)
+    load_day(session_file, overrides(sets), day_options(out, block, without, resume), all_faults)
     told().print(f"{session_file}: no fault found", markup=False, highlight=False)
 
 

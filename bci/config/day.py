@@ -25,6 +25,12 @@ class KnownThreshold(Settings):
     """Level of the guard p_minus_below_mean."""
     others_min: tuple[float, ...] = ()
     """Levels of the guard p_plus_others_sd, one a cell of P+."""
+    chance: float | None = None
+    """Predicted chance at this T, 0 to 1; none: not predicted."""
+    chance_low: float | None = None
+    """Lower end of its interval of 95 %."""
+    chance_high: float | None = None
+    """Upper end."""
 
 
 class Resumed(Settings):

@@ -65,6 +65,8 @@ class ClosedLoop:
 
     Attributes
     ----------
+    experiment
+        Of the session, with the ensembles that stand now.
     blocks
         Which block runs and which comes next.
     baseline_s3, baseline_signals, baseline_medians
@@ -77,7 +79,7 @@ class ClosedLoop:
     """
 
     def __init__(self, session: Session, info: StreamInfo) -> None:
-        self._experiment = experiment = session.experiment
+        self.experiment = experiment = session.experiment
         self._info = info
         self._reader = EnsembleReader(experiment, info)
         self._baseline = BaselineRecord()
@@ -172,6 +174,11 @@ class ClosedLoop:
         return self.decoder.frames_since_reset > self.decoder.window_frames
 
     @property
+    def dark_reference(self) -> float:
+        """Median F above dark that darkness is measured against, counts; NaN while unknown."""
+        return self._check.dark_reference
+
+    @property
     def session_s(self) -> float:
         """Frame time of the closed loop so far, that of an interrupted session included, s."""
         return self._task.session_s(self._check.last_id)
@@ -189,7 +196,7 @@ class ClosedLoop:
         bci.core.calibration.BaselineRefused
             Where the baseline gives none.
         """
-        experiment, baseline = self._experiment, self._baseline
+        experiment, baseline = self.experiment, self._baseline
         return calibrate(
             baseline.s3,
             self.run_frames,
@@ -308,7 +315,7 @@ class ClosedLoop:
             self._tape.add(kept, in_baseline=in_baseline)
 
     def _begin_block(self, kind: BlockKind) -> None:
-        why = self._not_between_blocks() or block_fault(kind, self._experiment)
+        why = self._not_between_blocks() or block_fault(kind, self.experiment)
         if not why and kind is BlockKind.CLOSED_LOOP and not self.is_ready:
             why = "no T yet: record a baseline, and choose ensembles where there are none"
         if why:
@@ -339,7 +346,7 @@ class ClosedLoop:
 
     def _choose(self, event: EnsemblesSet) -> None:
         """Decode with other ensembles from now on, as if they had been there from the start."""
-        experiment, tape = self._experiment, self._tape
+        experiment, tape = self.experiment, self._tape
         why = self._not_between_blocks() or ensembles_fault(
             event.p_plus, event.p_minus, experiment.decoder, self._info
         )
@@ -348,8 +355,8 @@ class ClosedLoop:
         if why or tape is None:
             self._note(LedgerKind.REFUSED, f"ensembles: {why}")
             return
-        self._experiment = with_ensembles(experiment, event.p_plus, event.p_minus)
-        self._reader = EnsembleReader(self._experiment, self._info)
+        self.experiment = with_ensembles(experiment, event.p_plus, event.p_minus)
+        self._reader = EnsembleReader(self.experiment, self._info)
         self._check.watch(self.decoder.roi_indices)
         self._below_floor = frozenset()
         self.t = self.lo = self._angle_deg = nan

@@ -7,6 +7,9 @@ import msgspec
 
 from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.loop_types import (
+    BlockBegun,
+    CalibrationRefused,
+    EnsemblesSet,
     Finish,
     LoopEvent,
     Malformed,
@@ -142,6 +145,13 @@ def _told(event: LoopEvent) -> tuple[float, str]:
     match event:
         case ThresholdSet():
             return event.t, f"T = {event.t:g}, lo = {event.lo:g}, from {event.origin}"
+        case BlockBegun():
+            return nan, event.kind.value
+        case EnsemblesSet():
+            sides = f"P+ {', '.join(event.p_plus)}; P- {', '.join(event.p_minus)}"
+            return nan, f"{sides}; from {event.origin}"
+        case CalibrationRefused():
+            return nan, event.reason
         case Stalled():
             return event.silent_s, f"no frame for {event.silent_s:.2f} s"
         case PlaybackSet():

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.core.loop import ClosedLoop
+from bci.recording.chosen import ensemble_labels
 from bci.recording.session_record import LARGEST_ID, ReceivedFrame, SessionRecord
 
 
@@ -24,7 +25,8 @@ class Stepped:
         Rows of `SessionRecord.decision_table` of the frames that entered s3, shape (decoded,).
     signal
         Signal of P+ and then P−, dF/F unless set otherwise, computed again from the frames, shape
-        (decoded, ROIs); NaN where damage to the journal took the frames it follows from.
+        (decoded, ROIs); NaN where damage to the journal took the frames it follows from, and before
+        these ensembles were chosen.
     thresholds
         T and lo at each decoded frame, dF/F, shape (decoded, 2); NaN while unknown.
     """
@@ -48,8 +50,8 @@ def step_again(record: SessionRecord) -> Stepped:
             strict=True,
         )
     )
-    n_rois = len(loop.decoder.labels)
-    signal = np.full((len(rows), n_rois), np.nan)
+    labels = ensemble_labels(record)
+    signal = np.full((len(rows), len(labels)), np.nan)
     thresholds = np.full((len(rows), 2), np.nan)
     taken: list[tuple[int, int, int]] = []
     decoded: list[int] = []
@@ -63,7 +65,7 @@ def step_again(record: SessionRecord) -> Stepped:
             taken.append((place, min(item.frame.frame_id, LARGEST_ID), item.frame.plane))
         row = rows.get(item.sequence)
         if row is not None:
-            if decision.decoded:
+            if decision.decoded and loop.decoder.labels == labels:
                 signal[len(decoded)] = loop.decoder.signal
             thresholds[len(decoded)] = t, lo
             decoded.append(row)

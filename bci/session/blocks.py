@@ -1,7 +1,20 @@
-"""What keeps a session from going on, in words for people."""
+"""What the blocks of a session begin with, and what they wait for."""
 
+from math import nan
+
+from bci.config.day import KnownThreshold
 from bci.core.loop import ClosedLoop
-from bci.core.loop_types import BlockKind, TaskState
+from bci.core.loop_types import BlockKind, GuardLevels, TaskState, ThresholdSet
+
+
+def threshold_of(known: KnownThreshold) -> ThresholdSet:
+    """The event that tells the loop a T it has no baseline for."""
+    guards = None
+    if known.p_minus_max is not None or known.others_min:
+        below = nan if known.p_minus_max is None else known.p_minus_max
+        guards = GuardLevels(below, known.others_min)
+    median = nan if known.baseline_median is None else known.baseline_median
+    return ThresholdSet(known.t, known.lo, median, known.origin, guards)
 
 
 def waits_for(loop: ClosedLoop) -> str:

@@ -26,7 +26,7 @@ from bci.core.process import ASKED_TO_STOP, ProcessLink
 from bci.recording.journal import Journal
 from bci.recording.playback import playback_of
 from bci.recording.records import JournalStart, Topic
-from bci.session.blocks import waits_for
+from bci.session.blocks import threshold_of, waits_for
 from bci.session.board_line import BoardLine
 from bci.session.desk import OperatorDesk, attend_early
 from bci.session.effects import Effects
@@ -193,6 +193,8 @@ class _Control:
         self._runner.apply(Start())
         if self._recorded is not None:
             self._runner.apply(self._recorded)
+        if self._session.day.threshold is not None:
+            self._runner.apply(threshold_of(self._session.day.threshold))
         self._desk.begun = True
         self._frames.start()
         self._link.report("ready", f"{info.source}, {info.rate_hz:g} Hz, {len(info.rois)} ROIs")

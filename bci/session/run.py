@@ -20,6 +20,7 @@ from bci.recording.scan import JournalBytes
 from bci.recording.settled_rewards import settle_rewards
 from bci.session.check import Status, read_checks
 from bci.session.interrupts import on_interrupt
+from bci.session.keep_day import keep_day
 from bci.session.logs import LogBook
 from bci.session.preflight import cap_faults, quick_checks
 from bci.session.progress import TerminalProgress
@@ -151,6 +152,8 @@ def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Re
     if "journal" in written:
         _settle_rewards(folder, book)
     result = _result(folder, ending, written, trouble)
+    if "journal" in written and ending.began:
+        _keep_day(folder, result, book)
     try:
         finish_manifest(folder, msgspec.to_builtins(result))
     except OSError as error:
@@ -158,6 +161,20 @@ def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Re
         result = _result(folder, ending, written, trouble)
     book.tell("INFO", f"{'ended' if result.ok else 'failed'}: {result.reason}")
     return result
+
+
+def _keep_day(folder: Path, result: Result, book: LogBook) -> None:
+    """Ensembles, calibrations and the session in numbers, for the days to come."""
+    try:
+        keep_day(
+            folder.parent.parent,
+            folder,
+            ok=result.ok,
+            reason=result.reason,
+            summary=result.summary,
+        )
+    except (OSError, ValueError) as error:
+        book.tell("WARNING", f"the subject's folder does not hold this session: {error}")
 
 
 def _settle_rewards(folder: Path, book: LogBook) -> None:

@@ -11,7 +11,10 @@ from bci.config.rig import DoorSource as DoorSettings
 from bci.config.rig import RecordingSource as RecordingSettings
 from bci.config.rig import SimulatedSource as SimulatedSettings
 from bci.config.rig import Source
+from bci.core.blocks import planned_blocks
+from bci.core.ensembles import FEWEST
 from bci.core.light import blanked_rows, is_barred
+from bci.core.loop_types import BlockKind
 from bci.core.source import FrameSource
 from bci.core.stream_types import Roi, StreamInfo
 from bci.recording.readers.registry import read_traces
@@ -133,6 +136,10 @@ def _plane_faults(session: Session, info: StreamInfo) -> list[Fault]:
 def _label_faults(session: Session, info: StreamInfo) -> list[Fault]:
     decoder = session.experiment.decoder
     table = {roi.label: roi for roi in info.rois}
+    missing = [label for label in (*decoder.p_plus, *decoder.p_minus) if label not in table]
+    if missing and session.day.ensembles_from:
+        # they were there on day 1: this is no slip of the pen
+        return [_missing_fault(missing, session, info)]
     faults = []
     for name, labels in (("p_plus", decoder.p_plus), ("p_minus", decoder.p_minus)):
         for label in labels:
@@ -142,6 +149,19 @@ def _label_faults(session: Session, info: StreamInfo) -> list[Fault]:
             if wrong is not None:
                 faults.append(wrong)
     return faults
+
+
+def _missing_fault(missing: Sequence[str], session: Session, info: StreamInfo) -> Fault:
+    return Fault(
+        "experiment.decoder",
+        list(missing),
+        f"neurons that the stream has today; those of {session.subject} "
+        f"({session.day.ensembles_from}) are not all among the {len(info.rois)} ROIs of "
+        f"{info.source}",
+        f"find them in the field of view, or confirm going on with the rest, P+ and P- each at "
+        f"least {FEWEST}: --without {','.join(missing)}",
+        ("rig.source", "experiment.decoder.decode_plane"),
+    )
 
 
 def _label_fault(
@@ -212,16 +232,16 @@ def _duration_faults(session: Session, opened: Opened) -> list[Fault]:
     experiment, duration_s = session.experiment, opened.duration_s
     if duration_s is None:
         return []
-    before_s = (
-        experiment.decoder.f0_window_s
-        if experiment.baseline is None
-        else experiment.baseline.duration_s
-    )
-    what = "the F0 window" if experiment.baseline is None else "the baseline"
-    needed_s = before_s + experiment.task.grey_s + experiment.task.trial_s
+    blocks, baseline = planned_blocks(session), experiment.baseline
+    needed_s, what = experiment.decoder.f0_window_s, "the F0 window"
+    if BlockKind.BASELINE in blocks and baseline is not None:
+        needed_s, what = baseline.duration_s, "the baseline"
+    if BlockKind.CLOSED_LOOP in blocks:
+        needed_s += experiment.task.grey_s + experiment.task.trial_s
+        what = f"{what} and one trial"
     if duration_s >= needed_s:
         return []
-    allowed = f"at least {needed_s:g} s, {what} and one trial"
+    allowed = f"at least {needed_s:g} s, {what}"
     others = ("experiment.baseline.duration_s", "experiment.task.trial_s")
     if isinstance(session.rig.source, RecordingSettings):
         return [

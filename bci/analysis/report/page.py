@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bci.analysis.report.day import block_rows, day_rows
 from bci.analysis.report.figures import Course, course_figure, latency_figure, outcome_figure
 from bci.analysis.report.html import (
     Rows,
@@ -84,6 +85,7 @@ def _page(record: SessionRecord) -> str:
             _title(record, axis),
             _tiles(record, spans, rewards, stages),
             *_pictures(record, axis, spans, rewards),
+            section("Day", facts(day_rows(record)) + table(_BLOCK_HEAD, block_rows(record, axis))),
             '<div class="columns">',
             section("Trials", facts(_performance(record))),
             section("Calibration", facts(calibration_rows(record)) or "<p>None.</p>"),
@@ -116,6 +118,7 @@ _REWARD_HEAD = (
     "request → acknowledged (p50 / max)",
 )  # fmt: skip
 _LEDGER_HEAD = ("fault", "entries", "count", "reaction", "first", "last", "last detail")
+_BLOCK_HEAD = ("block", "kind", "from", "to", "ended")
 _LATENCY_HEAD = ("stage", "p50, ms", "p95, ms", "p99, ms", "max, ms", "n")
 
 

@@ -13,7 +13,7 @@ from bci.recording.nwb.header import new_file
 from bci.recording.nwb.ophys import add_ophys
 from bci.recording.nwb.readout import add_readout
 from bci.recording.nwb.scratch import add_scratch
-from bci.recording.nwb.tables import add_events, add_trials
+from bci.recording.nwb.tables import add_blocks, add_events, add_trials
 from bci.recording.session_record import SessionRecord
 from bci.recording.stepped import step_again
 from bci.recording.time_axis import TimeAxis
@@ -51,6 +51,7 @@ def export_nwb(folder: Path) -> Path:
     add_ophys(file, record, axis, stepped)
     add_readout(file, record, axis, stepped)
     add_trials(file, record, axis)
+    add_blocks(file, record, axis)
     clock = board_clock(record.board, axis)
     add_events(file, happenings(record, axis, clock), axis)
     add_behavior(file, record, axis, clock)

@@ -17,8 +17,8 @@ from pynwb.ophys import (
 )
 
 from bci.core.decoding.registry import SIGNAL_UNITS
-from bci.core.session_types import decoder_settings
 from bci.core.stream_types import Roi
+from bci.recording.chosen import final_decoder
 from bci.recording.nwb.masks import roi_masks
 from bci.recording.nwb.series import packed, packed_blocks, timing
 from bci.recording.readers.traces import RoiMask
@@ -53,7 +53,7 @@ def _tables(file: NWBFile, record: SessionRecord) -> list[PlaneSegmentation]:
     """One imaging plane and one table of ROIs for every plane that has any."""
     info, rig, animal = record.info, record.session.rig, record.session.animal
     imaging = rig.imaging
-    decoder = decoder_settings(record.session.experiment)
+    decoder = final_decoder(record)
     device = file.create_device(
         name="microscope",
         description=f"{imaging.microscope}, rig '{rig.name}', source '{info.source}'",
@@ -187,9 +187,9 @@ def _add_signal(
     stepped: Stepped,
     tables: list[PlaneSegmentation],
 ) -> None:
-    if not len(stepped.decoded):
+    if not (len(stepped.decoded) and stepped.signal.shape[1]):
         return
-    decoder = decoder_settings(record.session.experiment)
+    decoder = final_decoder(record)
     table = next(t for t in tables if t.name == f"plane{decoder.decode_plane}")
     labels = [roi.label for roi in record.info.plane_rois(decoder.decode_plane)]
     ensemble = (*decoder.p_plus, *decoder.p_minus)

@@ -9,6 +9,7 @@ from pynwb.event import EventsTable, TimestampVectorData
 
 from bci.core.light import light_of_trial
 from bci.core.loop_types import TrialEnd
+from bci.recording.block_times import block_spans
 from bci.recording.happenings import Happening
 from bci.recording.session_record import LARGEST_ID, SessionRecord
 from bci.recording.time_axis import TimeAxis
@@ -22,10 +23,16 @@ TRIAL_COLUMNS = {
     "session_type": "What turned the grating and what paid: closed_loop, inverted, no_reward, "
     "delayed_reward, random_reward, open_loop, yoked or passive.",
     "light": "Light for the opsin: none, or when it was on: trial (grey to black) or run.",
-    "trial": "Number of the trial in the session, from 1.",
+    "trial": "Number of the trial in the day, from 1.",
     "start_frame_id": "First frame of the closed loop.",
     "stop_frame_id": "Frame at which the outcome was decided.",
     "early": "A hit within the first decoded frames of the trial, counted apart.",
+}
+
+
+BLOCK_COLUMNS = {
+    "block": "Number of the block in the session, from 1; its kind is its tag.",
+    "whole": "False where the session ended in it.",
 }
 
 
@@ -38,6 +45,9 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
         file.add_trial_column(name, description)
     # the newest of a T stands: the first is written before its chance is predicted
     chances = {found.t: found.told_chance[0] for found in record.calibrations}
+    known = record.session.day.threshold
+    if known is not None and known.chance is not None:
+        chances.setdefault(known.t, known.chance)
     for span in spans:
         end: TrialEnd = span.end
         file.add_trial(
@@ -56,6 +66,23 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
         )
 
 
+def add_blocks(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
+    """Add `epochs`: the blocks of the session; none where it ended before the first."""
+    spans = block_spans(record, axis)
+    if not spans:
+        return
+    for name, description in BLOCK_COLUMNS.items():
+        file.add_epoch_column(name, description)
+    for span in spans:
+        file.add_epoch(
+            start_time=span.start_s,
+            stop_time=span.stop_s,
+            tags=[span.kind.value],
+            block=span.number,
+            whole=span.whole,
+        )
+
+
 def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> None:
     """Add the table `events`."""
     if not found:
@@ -70,8 +97,8 @@ def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> Non
             name="kind",
             description="reward_requested, reward_sent, reward_acknowledged, reward_done, "
             "reward_failed, reward_unknown, lick, flip, ledger, note, process, or what the "
-            "operator or the stream did: start, pause, resume, stop, threshold, stall, epoch, "
-            "playback.",
+            "operator or the stream did: start, pause, resume, stop, threshold, block_begun, "
+            "block_ended, ensembles, calibration_refused, stall, epoch, playback.",
             data=[one.kind for one in found],
         ),
         VectorData(

@@ -1,0 +1,48 @@
+"""When the blocks of a session were."""
+
+import msgspec
+
+from bci.core.loop_types import BlockKind, BlockTurn
+from bci.recording.session_record import LARGEST_ID, SessionRecord
+from bci.recording.time_axis import TimeAxis
+
+
+class BlockSpan(msgspec.Struct, frozen=True):
+    """One block on the session's clock.
+
+    Parameters
+    ----------
+    number
+        In the session, from 1.
+    start_s, stop_s
+        From its first frame to the first one after it, one frame at least; to the last frame where
+        the session ended in it.
+    whole
+        False where the session ended in it.
+    """
+
+    number: int
+    kind: BlockKind
+    start_s: float
+    stop_s: float
+    whole: bool
+
+
+def block_spans(record: SessionRecord, axis: TimeAxis) -> list[BlockSpan]:
+    """All blocks that had a frame, in order."""
+    begun: dict[int, BlockTurn] = {}
+    over: dict[int, BlockTurn] = {}
+    for decision in record.decisions:
+        for turn in decision.blocks:
+            (begun if turn.begins else over).setdefault(turn.number, turn)
+    last_id = max((min(d.frame_id, LARGEST_ID - 1) for d in record.decisions), default=-1)
+    spans = []
+    for number, turn in begun.items():
+        end = over.get(number)
+        first_id = min(turn.frame_id, LARGEST_ID - 1)
+        stop_id = min(end.frame_id, LARGEST_ID) if end is not None else last_id
+        if first_id > last_id:
+            continue
+        start_s, stop_s = axis.seconds([first_id, max(stop_id, first_id + 1)]).tolist()
+        spans.append(BlockSpan(number, turn.kind, start_s, stop_s, end is not None))
+    return spans

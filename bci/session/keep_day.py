@@ -1,0 +1,126 @@
+"""What a session that is over leaves in the subject's folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bci.config.experiment import Experiment
+from bci.core.loop_types import ThresholdSet
+from bci.recording.chosen import experiment_at, experiments
+from bci.recording.recalibrate import stored_calibrations
+from bci.recording.session_record import SessionRecord
+from bci.recording.subject import (
+    DayRecord,
+    StoredCalibration,
+    StoredEnsembles,
+    SubjectFolder,
+    known,
+    stored_calibration,
+)
+
+
+def keep_day(root: Path, folder: Path, *, ok: bool, reason: str, summary: dict[str, Any]) -> None:
+    """Write ensembles that were chosen, every calibration, and the session in numbers.
+
+    Parameters
+    ----------
+    root
+        Folder of all subjects.
+    folder
+        Of the session.
+    ok, reason, summary
+        As in `Result`.
+
+    Raises
+    ------
+    OSError
+        Where something cannot be written.
+    ValueError
+        Where the journal or a file of the subject's folder cannot be read.
+    """
+    record = SessionRecord.read(folder)
+    subject = SubjectFolder(root, record.manifest.subject)
+    for chosen in _chosen(record, subject.ensembles()):
+        subject.add(chosen)
+    calibrations = list(_calibrations(record))
+    for calibration in calibrations:
+        subject.add(calibration)
+    newest, day = calibrations[-1] if calibrations else None, record.session.day
+    told = newest or day.threshold
+    subject.add(
+        DayRecord(
+            at=record.manifest.started,
+            session=record.manifest.session,
+            experiment=record.session.experiment.name,
+            ok=ok,
+            reason=reason,
+            summary={key: _plain(value) for key, value in summary.items() if _is_number(value)},
+            t=told.t if told else None,
+            lo=told.lo if told else None,
+            chance=told.chance if told else None,
+            chance_low=told.chance_low if told else None,
+            chance_high=told.chance_high if told else None,
+            without=day.without,
+            resumed=day.resumed.session if day.resumed else "",
+        )
+    )
+
+
+def _chosen(record: SessionRecord, stands: StoredEnsembles | None) -> Iterator[StoredEnsembles]:
+    """Ensembles that the operator chose in this session, unless they are stored already."""
+    for _, experiment, origin in experiments(record)[1:]:
+        decoder = experiment.decoder
+        stored = StoredEnsembles(
+            at=record.manifest.started,
+            p_plus=decoder.p_plus,
+            p_minus=decoder.p_minus,
+            decode_plane=decoder.decode_plane,
+            origin=origin,
+            session=record.manifest.session,
+            axis=decoder.axis.model_dump(mode="json") if decoder.axis else None,
+        )
+        if stands is None or (stands.p_plus, stands.p_minus) != (stored.p_plus, stored.p_minus):
+            yield stored
+        stands = stored
+
+
+def _calibrations(record: SessionRecord) -> Iterator[StoredCalibration]:
+    """Every calibration with the ensembles it was made for, the one with its chance where known."""
+    manifest, day = record.manifest, record.session.day
+    made = [
+        timed.value.sequence
+        for timed in record.events
+        if isinstance(timed.value.event, ThresholdSet) and timed.value.event.origin == "calibration"
+    ]
+    for sequence, (plain, with_chance) in zip(
+        made, stored_calibrations(record.calibrations), strict=False
+    ):
+        experiment = experiment_at(record, sequence)
+        yield stored_calibration(
+            with_chance or plain,
+            at=manifest.started,
+            session=manifest.session,
+            settings_hash=manifest.settings_hash,
+            program=manifest.program,
+            seed=experiment.calibration.seed,
+            p_plus=experiment.decoder.p_plus,
+            p_minus=experiment.decoder.p_minus,
+            without=day.without,
+            carry_over=_carried(experiment),
+        )
+
+
+def _carried(experiment: Experiment) -> str:
+    calibration = experiment.calibration
+    if calibration.z_first is None:
+        return ""
+    return f"{calibration.carry_over}, z_T of day 1 = {calibration.z_first:.4f}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+def _plain(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return value if isinstance(value, int) else known(value)
