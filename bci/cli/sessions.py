@@ -26,7 +26,7 @@ from bci.cli.options import (
     told,
     write_json,
 )
-from bci.config import Override, load_session
+from bci.config import Override
 from bci.config.session import Session
 
 if TYPE_CHECKING:

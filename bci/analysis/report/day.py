@@ -1,6 +1,6 @@
 """The day in the report: its blocks, and what it took over from days and sessions before."""
 
-from bci.analysis.report.tables import Rows
+from bci.analysis.report.html import Rows
 from bci.recording.block_times import block_spans
 from bci.recording.chosen import experiments
 from bci.recording.session_record import SessionRecord
