@@ -139,6 +139,8 @@ def test_inspector_finds_nothing_of_ours_to_mend(tmp_path: Path) -> None:
     justified = {
         # names that other programs rely on
         ("check_processing_module_name", suggestion, ""),
+        # epochs: this session is one block
+        ("check_single_row", suggestion, ""),
         # three outcomes; this session happens to have two
         ("check_column_binary_capability", suggestion, "outcome"),
         # not predicted yet; the column is promised
