@@ -27,7 +27,9 @@ class SimulatedSource(Settings):
     event_rate_hz: PositiveFloat = 0.25
     """Mean rate of events of a neuron."""
     event_dff: PositiveFloat = 0.6
-    """Peak dF/F of one event."""
+    """Peak dF/F of one event, mean of the neurons."""
+    diversity: NonNegativeFloat = 0.3
+    """SD of the logarithm of event rate, event size and resting fluorescence; 0: all alike."""
     rise_s: PositiveFloat = 0.05
     decay_s: PositiveFloat = 0.4
     baseline_counts: PositiveFloat = 500.0

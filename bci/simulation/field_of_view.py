@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bci.config.rig import SimulatedSource
 from bci.core.source import EndOfSource, SourceFrame
 from bci.core.stream_types import Roi, StreamInfo
+from bci.simulation.neurons import IMAGE_SHAPE, Neurons, draw_neurons
 
 EVENT_BLOCK_S = 1.0
 CHUNK_VALUES = 16_384
@@ -58,7 +59,8 @@ class SimulatedFieldOfView:
     """Neurons that fire by chance alone, as an indicator and a digitiser show them.
 
     F = dark + F0 · exp(−t / tau) · (1 + dF/F), with Gaussian noise of the variance that photons
-    of that number have. Events are a Poisson process of each ROI. Every number follows from the
+    of that number have. Events are a Poisson process of each ROI; rate, size and F0 differ from
+    ROI to ROI. Every number follows from the
     seed and the frame id alone, in whatever order frames are read: random numbers are drawn by
     counter (Philox), and each chunk of frames is made from the events before it, never from the
     chunk before it.
@@ -84,7 +86,8 @@ class SimulatedFieldOfView:
         self._blocks: OrderedDict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]
         self._blocks = OrderedDict()
         self._blocks_kept = math.ceil(MEMORY_DECAYS * self._kernel.decay_s / EVENT_BLOCK_S) + 64
-        self._info = describe_simulation(settings)
+        self.neurons = draw_neurons(settings, self._random(0, 0, 2))
+        self._info = _describe(settings, self.neurons)
 
     @property
     def info(self) -> StreamInfo:
@@ -149,7 +152,7 @@ class SimulatedFieldOfView:
         random = self._random(block, 0, 0)
         mean = self.settings.event_rate_hz * EVENT_BLOCK_S * self.settings.n_rois
         n_events = int(random.poisson(mean))
-        rois = random.integers(0, self.settings.n_rois, n_events)
+        rois = self.neurons.share.searchsorted(random.random(n_events), side="right")
         times = (block + random.random(n_events)) * EVENT_BLOCK_S
         self._blocks[block] = rois, times
         while len(self._blocks) > self._blocks_kept:
@@ -162,9 +165,8 @@ class SimulatedFieldOfView:
         t_s = (turns * settings.n_planes + plane) / settings.rate_hz
         signal = self._dff(t_s, plane)
         signal += 1.0
-        signal *= (settings.baseline_counts * np.exp(-t_s / settings.bleaching_tau_s))[
-            :, np.newaxis
-        ]
+        signal *= np.exp(-t_s / settings.bleaching_tau_s)[:, np.newaxis]
+        signal *= self.neurons.baseline_counts[plane :: settings.n_planes]
         light = signal.astype(np.float32)
         noise = self._random(chunk, plane, 1).standard_normal(light.shape, np.float32)
         noise *= np.sqrt(light / np.float32(settings.photons_per_count))
@@ -191,7 +193,7 @@ class SimulatedFieldOfView:
             for row in range(1, len(t_s)):
                 part[row] += keep * part[row - 1]
             dff += sign * part
-        dff *= self._kernel.scale * self.settings.event_dff
+        dff *= self._kernel.scale * self.neurons.event_dff[plane::n_planes]
         return dff
 
     def _random(self, index: int, plane: int, purpose: int) -> np.random.Generator:
@@ -201,19 +203,21 @@ class SimulatedFieldOfView:
         )
 
 
-def describe_simulation(settings: SimulatedSource) -> StreamInfo:
+def _describe(settings: SimulatedSource, neurons: Neurons) -> StreamInfo:
     """Description of the simulated stream; labels roi0000, roi0001, …."""
+    places = zip(neurons.x_px.tolist(), neurons.y_px.tolist(), strict=True)
     return StreamInfo(
         session="",
         epoch=0,
         source="simulated field of view",
         rate_hz=settings.rate_hz,
         n_planes=settings.n_planes,
-        image_shape=(0, 0),
+        image_shape=IMAGE_SHAPE,
         polarity=1,
         dark_counts=settings.dark_counts,
         saturation_counts=None,
         rois=tuple(
-            Roi(roi, f"roi{roi:04d}", roi % settings.n_planes) for roi in range(settings.n_rois)
+            Roi(roi, f"roi{roi:04d}", roi % settings.n_planes, x_px=x_px, y_px=y_px)
+            for roi, (x_px, y_px) in enumerate(places)
         ),
     )

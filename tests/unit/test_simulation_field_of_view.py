@@ -17,7 +17,9 @@ NOISELESS = 1e12
 
 
 def field(**settings: Any) -> SimulatedFieldOfView:
-    return SimulatedFieldOfView(SimulatedSource(kind="simulated", **settings))
+    """Neurons that are all alike, unless told otherwise."""
+    alike = {"kind": "simulated", "diversity": 0.0}
+    return SimulatedFieldOfView(SimulatedSource(**(alike | settings)))
 
 
 def play(source: SimulatedFieldOfView, n_frames: int) -> np.ndarray:
@@ -34,7 +36,7 @@ def test_a_frame_is_the_same_however_one_came_to_it(
     seed: int, n_planes: int, places: list[int]
 ) -> None:
     def make() -> SimulatedFieldOfView:
-        return field(seed=seed, n_planes=n_planes, n_rois=7, event_rate_hz=2.0)
+        return field(seed=seed, n_planes=n_planes, n_rois=7, event_rate_hz=2.0, diversity=0.5)
 
     jumping = make()
     for place in places:
@@ -89,6 +91,29 @@ def test_events_come_at_their_rate_as_a_poisson_process() -> None:
     intervals = np.diff(own)
     # of an exponential distribution, mean and SD are the same
     assert np.std(intervals) / np.mean(intervals) == pytest.approx(1.0, abs=0.2)
+
+
+def test_neurons_differ_in_rate_size_and_rest_and_lie_in_the_image() -> None:
+    source = field(n_rois=200, diversity=0.4, n_planes=2, photons_per_count=NOISELESS)
+    rois, _ = source.events(0.0, 2000.0)
+    counts = np.bincount(rois, minlength=200)
+    assert counts.mean() == pytest.approx(0.25 * 2000, rel=0.02)
+    assert np.std(np.log(counts)) == pytest.approx(0.4, abs=0.06)
+    frames = [source.read(0.0) for _ in range(1000)]
+    for plane in (0, 1):
+        light = np.stack([frame.fluorescence for frame in frames[plane::2]]) - 100
+        rest = np.percentile(light, 2, axis=0)
+        own = source.neurons.baseline_counts[plane::2]
+        np.testing.assert_allclose(rest, own, rtol=0.12)
+        assert np.std(np.log(rest)) == pytest.approx(0.4, abs=0.1)
+        # the neuron of the largest events shows the largest dF/F
+        size = np.log(light.max(axis=0) / rest - 1)
+        assert np.corrcoef(size, np.log(source.neurons.event_dff[plane::2]))[0, 1] > 0.6
+    height, width = source.info.image_shape
+    places = {(roi.x_px, roi.y_px) for roi in source.info.rois}
+    assert len(places) == 200
+    assert all(0 < x < width and 0 < y < height for x, y in places)
+    assert field(n_rois=200, diversity=0.4).neurons.share[0] == source.neurons.share[0]
 
 
 def test_events_of_a_window_are_those_of_a_wider_one_that_lie_in_it() -> None:
