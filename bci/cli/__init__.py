@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bci.cli import benches, doctor, processes, rewards, sessions, tell
+from bci.cli import benches, choosing, doctor, processes, rewards, sessions, tell
 from bci.cli.options import FAULT, WRONG_INPUT, errors
 from bci.config import SettingsError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.add_typer(sessions.app)
 app.add_typer(doctor.app)
 app.add_typer(tell.app)
+app.add_typer(choosing.app)
 app.add_typer(benches.bench, name="bench")
 app.add_typer(rewards.reward, name="reward")
 app.add_typer(processes.app)

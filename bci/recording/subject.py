@@ -47,6 +47,8 @@ class StoredEnsembles(msgspec.Struct, frozen=True, kw_only=True):
         One for each label; empty: 1/n.
     axis
         `experiment.decoder.axis` of population dynamics, as the settings take it; None: none.
+    controls
+        ROIs of P0 to compare the ensembles with, as active as them on that day; may be none.
     """
 
     at: str
@@ -59,6 +61,7 @@ class StoredEnsembles(msgspec.Struct, frozen=True, kw_only=True):
     weights_plus: tuple[float, ...] = ()
     weights_minus: tuple[float, ...] = ()
     axis: dict[str, Any] | None = None
+    controls: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:

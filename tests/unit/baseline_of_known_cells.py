@@ -85,4 +85,10 @@ def baseline_of(cells: dict[str, Cell], seed: int = 1) -> tuple[Baseline, list[n
             values[1000:1010, i] = np.nan
     info = info_of(list(cells), rate_hz=RATE_HZ)
     frames = [frame_of(info, k, row) for k, row in enumerate(values)]
-    return Baseline(settings, info, (Start(), *frames), Path("made.npy")), times
+    shown = {k: gratings.angle_deg(t) for k, t in enumerate(t_s.tolist())}
+    inputs = (Start(), *frames)
+    experiment = settings.experiment.model_copy(
+        update={"baseline": block.model_copy(update={"duration_s": 1e6, "stimulus": "grey"})}
+    )
+    endless = settings.model_copy(update={"experiment": experiment})
+    return Baseline(endless, info, inputs, Path("made.npy"), shown), times

@@ -27,7 +27,7 @@ def roi(label: str, **changes: float) -> RoiScore:
 
 def scores_of(rois: Sequence[RoiScore]) -> Scores:
     labels = tuple(row.label for row in rois if row.plane == 0 and row.is_scored)
-    return Scores(tuple(rois), 0, labels, np.eye(len(labels)), True, 600.0)
+    return Scores(tuple(rois), 0, labels, np.eye(len(labels)), True, 600.0, 15.0)
 
 
 def test_proposal_takes_the_best_that_qualify() -> None:

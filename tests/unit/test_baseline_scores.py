@@ -2,6 +2,7 @@
 
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from bci.analysis.baseline.signals import plane_signals
 from bci.analysis.baseline.tuning import tuning
 from bci.config.ensembles import EnsembleChoice
 from bci.core.loop import ClosedLoop
-from bci.core.loop_types import ThresholdSet
+from bci.core.loop_types import BlockBegun, BlockKind, EpochStarted, Pause, Resume
 from bci.core.stream_types import RoiFrame
 from bci.recording.readers.traces import RecordingError
 
@@ -96,14 +97,23 @@ def test_the_response_to_the_target_lies_in_its_interval(scores: Scores) -> None
 
 def test_interval_of_tuning_covers_as_often_as_it_says() -> None:
     rng = np.random.default_rng(5)
-    n, rate_hz = 600, 10.0
-    angle = np.repeat(rng.choice([0.0, 45.0, 90.0], n // 10), 10)
-    # unlike variances are what Welch's interval is for
-    spread = np.where(angle == 90.0, 1.0, 0.2)[:, np.newaxis]
-    by_visit = np.repeat(rng.standard_normal((n // 10, 2000)), 10, axis=0)
-    found = tuning(0.4 * (angle == 90.0)[:, np.newaxis] + spread * by_visit, angle, rate_hz, 0.9)
+    # few visits of large spread against many of small: what Welch's interval is for
+    visits = np.array([90.0] * 4 + [45.0] * 5 + [0.0] * 16)
+    angle, n_cells = np.repeat(visits, 10), 4000
+    spread = np.where(visits == 90.0, 1.0, 0.2)[:, np.newaxis]
+    means = 0.4 * (visits == 90.0)[:, np.newaxis] + spread * rng.standard_normal((25, n_cells))
+    # gratings that follow each other alike are one visit: a frame of grey between them
+    angle[9::10] = np.nan
+    found = tuning(np.repeat(means, 10, axis=0), angle, 10.0, 0.9)
     covered = np.mean((found.low < 0.4) & (found.high > 0.4))
-    assert covered == pytest.approx(0.9, abs=0.03)
+    assert covered == pytest.approx(0.9, abs=0.02)
+
+
+def test_what_a_grating_leaves_behind_is_not_counted_to_the_next() -> None:
+    angle = np.tile(np.repeat([0.0, 90.0], 10), 20)
+    late = np.roll((angle == 90.0).astype(float), 2)[:, np.newaxis]
+    found = tuning(late, angle, 10.0, 0.95)
+    assert found.difference.tolist() == [1.0]
 
 
 def test_too_few_gratings_tell_nothing() -> None:
@@ -114,7 +124,7 @@ def test_too_few_gratings_tell_nothing() -> None:
 
 def test_noise_on_a_slope_makes_no_second_event() -> None:
     trace = np.tile([-1.0, 1.0], 200)
-    trace[101:111] = [9.0, 3.9, 4.1, 3.9, 4.1, 3.0, 4.3, 2.5, 2.2, 1.9]
+    trace[101:111] = [9.0, 3.3, 2.8, 3.4, 2.7, 3.2, 2.6, 2.4, 2.2, 1.9]
     events = find_events(trace, 3.0)
     assert events.onsets.tolist() == [101]
     assert events.peaks.tolist() == [101]
@@ -124,7 +134,7 @@ def test_noise_on_a_slope_makes_no_second_event() -> None:
 def test_smoothing_is_that_of_the_decoder() -> None:
     session_3 = BASELINE.with_population(["usual"], 0)
     smoothed: list[float] = []
-    BASELINE.run(session_3, lambda loop, *_: smoothed.append(loop.decoder.s3))
+    BASELINE.run(session_3, lambda loop, _: smoothed.append(loop.decoder.s3))
     s3 = smoothed[-len(plane_signals(BASELINE, 0).frame_ids) :]
     signal = plane_signals(BASELINE, 0).signal[:, :1]
     np.testing.assert_allclose(trailing_mean(signal, 3)[2:, 0], s3[2:], atol=1e-12)
@@ -135,7 +145,7 @@ def test_signals_are_those_of_the_loop_bit_for_bit() -> None:
     assert [roi.label for roi in found.rois] == [name for name in CELLS if name != "missing"]
     singles: list[float] = []
     loop = BASELINE.run(
-        BASELINE.with_population(["slow"], 0), lambda loop, *_: singles.append(loop.decoder.s)
+        BASELINE.with_population(["slow"], 0), lambda loop, _: singles.append(loop.decoder.s)
     )
     n = len(loop.baseline_s3)
     assert found.signal[:, 4].tolist() == singles[-n:]
@@ -155,34 +165,75 @@ def test_drift_and_correlation_of_flat_traces_are_told_apart() -> None:
     assert r[2, 2] == pytest.approx(1.0)
 
 
+GRATINGS = {"duration_s": 8.0, "stimulus": "gratings", "grating_s": 0.5, "grating_jitter_s": 0.2}
+
+
+def day_with_gratings(folder: Path, **changes: Any) -> Played:
+    return Played(
+        folder, made_session(experiment={"threshold": None, "baseline": GRATINGS} | changes)
+    )
+
+
 def test_baseline_of_a_session_is_the_one_that_its_loop_calibrated_on(tmp_path: Path) -> None:
-    session = made_session(
-        experiment={
-            "threshold": None,
-            "baseline": {"duration_s": 8.0, "stimulus": "gratings", "grating_s": 0.5,
-                         "grating_jitter_s": 0.2},
-        }
-    )  # fmt: skip
-    played = Played(tmp_path / "day", session).start()
+    played = day_with_gratings(tmp_path / "day").start()
     played.frames(0, 60)
-    played.frames(63, 180)
+    played.frames(63, 90)
+    played.apply(Pause(), 7.6)
+    played.frames(90, 100)
+    played.apply(Resume(), 8.1)
+    played.frames(100, 200)
     calibrated = played.loop.calibrate()
     baseline_s3 = list(played.loop.baseline_s3)
     played.apply(calibrated.threshold, 13.0)
-    played.frames(180, 260)
+    played.frames(200, 260)
     played.close()
 
     baseline = read_baseline(tmp_path / "day", None)
     assert baseline.run(baseline.session).baseline_s3 == baseline_s3
     assert baseline.run(baseline.session).calibrate() == calibrated
-    assert not any(isinstance(item, ThresholdSet) for item in baseline.inputs)
-    shown = plane_signals(baseline, 0).angle_deg
-    assert np.isfinite(shown).all()
-    assert len(set(shown.tolist())) >= 4
+    assert (baseline.name, baseline.source) == ("mouse-20260301T101500", tmp_path / "day")
+    signals = plane_signals(baseline, 0)
+    by_frame = {d.frame_id: d.command for d in played.decisions if d.command is not None}
+    shown = [
+        by_frame[max(k for k in by_frame if k < frame_id)].orientation_deg
+        for frame_id in signals.frame_ids.tolist()
+    ]
+    assert signals.angle_deg.tolist() == shown
+    assert len(set(shown)) >= 4
     # another choice of ensembles, on the same frames
     other = baseline.run(baseline.with_ensembles(["c"], ["d"]))
     assert len(other.baseline_s3) == len(baseline_s3)
     assert other.baseline_s3 != baseline_s3
+
+
+def test_of_several_baselines_the_last_counts_with_its_f0_from_before(tmp_path: Path) -> None:
+    played = day_with_gratings(tmp_path / "day", hold=True).start()
+    played.frames(0, 30)
+    played.apply(BlockBegun(BlockKind.BASELINE), 4.5)
+    played.frames(30, 250)
+    played.apply(EpochStarted(1), 15.5)
+    played.epoch = 1
+    played.frames(250, 300)
+    played.apply(BlockBegun(BlockKind.BASELINE), 18.0)
+    played.frames(300, 480)
+    played.close()
+    assert played.loop.needs_calibration
+    baseline = read_baseline(tmp_path / "day", None)
+    signals = plane_signals(baseline, 0)
+    assert signals.frame_ids.tolist() == list(range(300, 460))
+    found = baseline.run(baseline.session).baseline_s3
+    np.testing.assert_allclose(found[2:], played.loop.baseline_s3[2:])
+    assert np.isfinite(signals.angle_deg).all()
+
+
+def test_baseline_without_ensembles_can_be_chosen_from(tmp_path: Path) -> None:
+    decoder = {"p_plus": [], "p_minus": [], "f0_window_s": 1.0}
+    played = day_with_gratings(tmp_path / "day", decoder=decoder).start()
+    played.frames(0, 200)
+    played.close()
+    baseline = read_baseline(tmp_path / "day", None)
+    assert len(plane_signals(baseline, 0).frame_ids) == 8 * 20 - 20
+    assert len(baseline.run(baseline.with_ensembles(["a"], ["c"])).baseline_s3) == 140
 
 
 def test_session_without_a_baseline_is_refused(tmp_path: Path) -> None:

@@ -1,19 +1,35 @@
 """A baseline as the ordered list that the loop takes in, whatever it was recorded with."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.config import Session
+from bci.config import Session, settings_hash
+from bci.config.day import Day
 from bci.config.experiment import Baseline as BaselineBlock
 from bci.config.experiment import Guards
 from bci.config.rig import RecordingSource
+from bci.config.session_type import ClosedLoopType
+from bci.core.ensembles import with_ensembles
+from bci.core.frame_check import CONFIRMING_IDS
 from bci.core.loop import ClosedLoop
-from bci.core.loop_types import Decision, LoopEvent, Start, ThresholdSet
+from bci.core.loop_types import (
+    BlockKind,
+    EpochStarted,
+    LoopEvent,
+    Malformed,
+    Pause,
+    Resume,
+    Stalled,
+    Start,
+    TaskState,
+)
 from bci.core.source import EndOfSource
+from bci.core.stimulus_types import ScreenKind
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.folder import JOURNAL
 from bci.recording.readers.traces import RecordingError
@@ -21,7 +37,9 @@ from bci.recording.session_record import ReceivedFrame, SessionRecord
 from hardware.imaging.open import open_source
 
 ENDLESS_S = 1e12
-Tap = Callable[[ClosedLoop, RoiFrame, Decision], None]
+Tap = Callable[[ClosedLoop, RoiFrame], None]
+KEPT_EVENTS = (Pause, Resume, Stalled, EpochStarted, Malformed)
+"""What may happen within a baseline block and bears on its frames, whatever is decoded."""
 
 
 @dataclass(frozen=True)
@@ -31,47 +49,47 @@ class Baseline:
     Parameters
     ----------
     session
-        Settings of today; its baseline block is the one that was recorded.
+        Settings of today, but for a baseline block without end and no other.
     info
         The stream.
     inputs
-        Frames and events in the order in which they were applied, the start included.
+        Frames and events of the block in the order in which they were applied, a start before
+        them; and as many frames from before the block as fill the F0 window.
     source
         Where it was recorded: a path.
+    angle_deg
+        Passive grating that the screen showed from a frame id on, NaN for none; empty: grey.
+    settings_hash
+        Of the settings as they were before the block was put in.
+    name, started
+        Of its session, the latter ISO 8601; empty where it was none.
     """
 
     session: Session
     info: StreamInfo
     inputs: Sequence[RoiFrame | LoopEvent]
     source: Path
+    angle_deg: Mapping[int, float] = field(default_factory=dict)
+    settings_hash: str = ""
+    name: str = ""
+    started: str = ""
 
-    def with_ensembles(
-        self, p_plus: Sequence[str], p_minus: Sequence[str], plane: int | None = None
-    ) -> Session:
-        """The settings with other ensembles, in another plane where one is named."""
+    def with_ensembles(self, p_plus: Sequence[str], p_minus: Sequence[str]) -> Session:
+        """The settings with these ensembles; others than their own count 1/n each."""
         experiment = self.session.experiment
         decoder = experiment.decoder
-        changes = {
-            "p_plus": tuple(p_plus),
-            "p_minus": tuple(p_minus),
-            "decode_plane": decoder.decode_plane if plane is None else plane,
-        }
-        return self._with(decoder=decoder.model_copy(update=changes))
+        if (decoder.p_plus, decoder.p_minus) == (tuple(p_plus), tuple(p_minus)):
+            return self.session
+        changed = with_ensembles(experiment, p_plus, p_minus)
+        return self.session.model_copy(update={"experiment": changed})
 
     def with_population(self, labels: Sequence[str], plane: int) -> Session:
         """The settings with ROIs of one plane as the only population, for a look at each."""
-        decoder = self.session.experiment.decoder
-        changes = {
-            "p_plus": tuple(labels),
-            "p_minus": (),
-            "decode_plane": plane,
-            "read_out": "one_population",
-        }
-        return self._with(decoder=decoder.model_copy(update=changes), guards=Guards())
-
-    def _with(self, **changes: object) -> Session:
-        experiment = self.session.experiment.model_copy(update=changes)
-        return self.session.model_copy(update={"experiment": experiment})
+        experiment = with_ensembles(self.session.experiment, labels, ())
+        changes = {"decode_plane": plane, "read_out": "one_population"}
+        decoder = experiment.decoder.model_copy(update=changes)
+        changed = experiment.model_copy(update={"decoder": decoder, "guards": Guards()})
+        return self.session.model_copy(update={"experiment": changed})
 
     def run(self, session: Session, tap: Tap | None = None) -> ClosedLoop:
         """Run it once, in order, through the loop of a session.
@@ -91,9 +109,9 @@ class Baseline:
         loop = ClosedLoop(session, self.info)
         for item in self.inputs:
             if isinstance(item, RoiFrame):
-                decision = loop.step(item)
+                loop.step(item)
                 if tap is not None:
-                    tap(loop, item, decision)
+                    tap(loop, item)
             else:
                 loop.apply(item)
         return loop
@@ -135,25 +153,71 @@ def read_baseline(path: Path, session: Session | None) -> Baseline:
 
 def _of_session(path: Path, session: Session | None) -> Baseline:
     record = SessionRecord.read(path)
-    block = record.session.experiment.baseline
-    if block is None or not record.infos:
-        raise RecordingError(path, "a session without a baseline block", "name one that has it")
-    session = _with_block(session or record.session, block)
-    inputs: list[RoiFrame | LoopEvent] = []
-    # the loop itself tells where the block ends; which ROIs it decodes does not matter to that
-    loop = ClosedLoop(record.session, record.info)
+    if not record.infos:
+        raise RecordingError(path, "a session that received nothing", "name another")
+    info, manifest = record.info, record.manifest
+    items: list[RoiFrame | LoopEvent] = []
+    block: slice | None = None
+    shown: dict[int, float] = {}
+    # the loop that ran it tells where the block lies; of several only the last counts
+    loop = ClosedLoop(record.session, info)
     for item in record.inputs:
         if isinstance(item, ReceivedFrame):
-            loop.step(item.frame)
-            inputs.append(item.frame)
-        elif isinstance(item.event, ThresholdSet):
-            break
+            items.append(item.frame)
+            decision = loop.step(item.frame)
         else:
-            loop.apply(item.event)
-            inputs.append(item.event)
-        if loop.needs_calibration:
-            break
-    return Baseline(session, record.info, tuple(inputs), path)
+            items.append(item.event)
+            decision = loop.apply(item.event)
+        for turn in decision.blocks:
+            if turn.kind is BlockKind.BASELINE:
+                at = len(items) - _is_frame(items[-1], turn.frame_id)
+                block = slice(at if turn.begins or block is None else block.start,
+                              None if turn.begins else at)  # fmt: skip
+        command = decision.command
+        if command is not None:
+            passive = command.screen is ScreenKind.GRATING and loop.state is TaskState.BASELINE
+            shown[decision.frame_id + 1] = command.orientation_deg if passive else nan
+    if block is None:
+        raise RecordingError(path, "a session without a baseline block", "name one that has it")
+    settings = session or record.session
+    experiment = settings.experiment
+    n_before = round(experiment.decoder.f0_window_s * info.plane_rate_hz) * info.n_planes
+    if _last_id(items[: block.start]) - n_before > experiment.faults.max_gap_s * info.rate_hz:
+        # a stream that begins so late is believed after some frames
+        n_before += CONFIRMING_IDS
+    return Baseline(
+        _with_block(settings),
+        info,
+        (Start(), *_with_frames_before(items, block, n_before)),
+        path,
+        shown,
+        settings_hash(settings),
+        manifest.session,
+        manifest.started,
+    )
+
+
+def _last_id(items: Sequence[RoiFrame | LoopEvent]) -> int:
+    return next((item.frame_id for item in reversed(items) if isinstance(item, RoiFrame)), -1)
+
+
+def _is_frame(item: RoiFrame | LoopEvent, frame_id: int) -> bool:
+    return isinstance(item, RoiFrame) and item.frame_id == frame_id
+
+
+def _with_frames_before(
+    items: Sequence[RoiFrame | LoopEvent], block: slice, n_before: int
+) -> list[RoiFrame | LoopEvent]:
+    """What bears on the block's frames: those in it, and those that fill the F0 window."""
+    first = int(block.start)
+    while first > 0 and n_before > 0:
+        first -= 1
+        n_before -= isinstance(items[first], RoiFrame)
+    epochs = [item for item in items[:first] if isinstance(item, EpochStarted)]
+    kept = [
+        item for item in items[first : block.stop] if isinstance(item, (RoiFrame, *KEPT_EVENTS))
+    ]
+    return [*epochs[-1:], *kept]
 
 
 def _of_recording(path: Path, session: Session) -> Baseline:
@@ -171,10 +235,19 @@ def _of_recording(path: Path, session: Session) -> Baseline:
                 )
     except EndOfSource:
         source.close()
-    block = BaselineBlock(duration_s=ENDLESS_S)
-    return Baseline(_with_block(session, block), info, tuple(inputs), path)
+    return Baseline(
+        _with_block(session), info, tuple(inputs), path, settings_hash=settings_hash(session)
+    )
 
 
-def _with_block(session: Session, block: BaselineBlock) -> Session:
-    experiment = session.experiment.model_copy(update={"baseline": block, "threshold": None})
-    return session.model_copy(update={"experiment": experiment})
+def _with_block(session: Session) -> Session:
+    """The settings of a session that is nothing but a baseline."""
+    changes = {
+        "baseline": BaselineBlock(duration_s=ENDLESS_S),
+        "threshold": None,
+        "blocks": (),
+        "hold": False,
+        "session_type": ClosedLoopType(kind="closed_loop"),
+    }
+    experiment = session.experiment.model_copy(update=changes)
+    return session.model_copy(update={"experiment": experiment, "day": Day()})

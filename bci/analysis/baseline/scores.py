@@ -85,8 +85,8 @@ class Scores(msgspec.Struct, frozen=True):
         ROIs of that plane that have scores, and Pearson r between them, shape (n, n).
     has_gratings
         True where gratings were shown.
-    duration_s
-        Of the frames that were used, s.
+    duration_s, rate_hz
+        Of the frames that were used: time, s, and rate, Hz.
     """
 
     rois: tuple[RoiScore, ...]
@@ -95,6 +95,7 @@ class Scores(msgspec.Struct, frozen=True):
     correlation: NDArray[np.float64]
     has_gratings: bool
     duration_s: float
+    rate_hz: float
 
     def of(self, label: str) -> RoiScore:
         """Row of an ROI.
@@ -137,6 +138,7 @@ def score_rois(baseline: Baseline) -> Scores:
         correlation,
         bool(np.isfinite(angles).any()),
         duration_s,
+        baseline.info.plane_rate_hz,
     )
 
 

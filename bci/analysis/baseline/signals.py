@@ -1,5 +1,6 @@
 """The online signal of every ROI of a plane over a baseline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 
@@ -8,8 +9,6 @@ from numpy.typing import NDArray
 
 from bci.analysis.baseline.recording import Baseline
 from bci.core.loop import ClosedLoop
-from bci.core.loop_types import Decision, TaskState
-from bci.core.stimulus_types import ScreenKind
 from bci.core.stream_types import Roi, RoiFrame
 
 
@@ -76,10 +75,18 @@ def plane_signals(baseline: Baseline, plane: int) -> PlaneSignals:
         rois,
         np.array(collected.signal, dtype=np.float64).reshape(shape),
         np.array(collected.fluorescence, dtype=np.float32).reshape(shape),
-        np.array(collected.angle_deg, dtype=np.float64),
+        shown_deg(baseline, collected.frame_ids),
         np.array(collected.frame_ids, dtype=np.int64),
         baseline.info.plane_rate_hz,
     )
+
+
+def shown_deg(baseline: Baseline, frame_ids: Sequence[int]) -> NDArray[np.float64]:
+    """Passive grating at each frame, NaN for none, shape (n_frames,)."""
+    changes = sorted(baseline.angle_deg)
+    angles = np.array([nan, *(baseline.angle_deg[change] for change in changes)])
+    shown: NDArray[np.float64] = angles[np.searchsorted(changes, frame_ids, side="right")]
+    return shown
 
 
 class _Collected:
@@ -88,20 +95,13 @@ class _Collected:
     def __init__(self, finite: NDArray[np.bool_], polarity: int, dark: float) -> None:
         self._finite = finite
         self._polarity, self._dark = np.float32(polarity), np.float32(dark)
-        self._shown_deg = nan
         self.signal: list[list[float]] = []
         self.fluorescence: list[NDArray[np.float32]] = []
-        self.angle_deg: list[float] = []
         self.frame_ids: list[int] = []
 
-    def take(self, loop: ClosedLoop, frame: RoiFrame, decision: Decision) -> None:
-        command = decision.command
-        if command is not None:
-            passive = command.screen is ScreenKind.GRATING and loop.state is TaskState.BASELINE
-            self._shown_deg = command.orientation_deg if passive else nan
+    def take(self, loop: ClosedLoop, frame: RoiFrame) -> None:
         if len(loop.baseline_s3) > len(self.frame_ids):
             self.signal.append(loop.decoder.signal)
             counts = frame.fluorescence[self._finite]
             self.fluorescence.append(self._polarity * (counts - self._dark))
-            self.angle_deg.append(self._shown_deg)
             self.frame_ids.append(frame.frame_id)

@@ -25,6 +25,8 @@ section > .note { margin: 0 0 10px; }
 .tiles span { color: var(--soft); font-size: 12px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr));
   gap: 0 16px; }
+.halves { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 16px; }
+@media (max-width: 760px) { .halves { grid-template-columns: minmax(0, 1fr); } }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line);

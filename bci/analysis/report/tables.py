@@ -8,7 +8,10 @@ import numpy as np
 
 from bci.analysis.report.html import Rows
 from bci.analysis.report.latency import StageTimes
+from bci.config.experiment import Decoder
 from bci.core.board_types import BoardEventKind
+from bci.core.calibration import CalibrationResult
+from bci.core.decoding.registry import SIGNAL_UNITS
 from bci.core.loop_types import LedgerEntry, LedgerKind, Outcome
 from bci.core.performance import Performance
 from bci.recording.rewards import RewardHistory, RewardTotals
@@ -31,12 +34,21 @@ def calibration_rows(record: SessionRecord) -> Rows:
     if not record.calibrations:
         given = record.session.experiment.threshold
         return [] if given is None else [("T, lo", f"{given.t:.4f}, {given.lo:.4f} (settings)")]
-    found = record.calibrations[-1]
-    rate_hz = record.info.plane_rate_hz
+    unit = unit_of_s3(record.session.experiment.decoder)
+    return rows_of_calibration(record.calibrations[-1], record.info.plane_rate_hz, unit)
+
+
+def unit_of_s3(decoder: Decoder) -> str:
+    """What T and lo are measured in."""
+    return "SD" if decoder.read_out == "population_dynamics" else SIGNAL_UNITS[decoder.signal]
+
+
+def rows_of_calibration(found: CalibrationResult, rate_hz: float, unit: str) -> Rows:
+    """Quantity and value of a calibration on frames of `rate_hz`, T in `unit`."""
     return [
-        ("T", f"{found.t:.4f} dF/F"),
-        ("lo", f"{found.lo:.4f} dF/F"),
-        ("mean, SD (mirrored)", f"{found.mu:.4f}, {found.sigma:.4f} dF/F"),
+        ("T", f"{found.t:.4f} {unit}"),
+        ("lo", f"{found.lo:.4f} {unit}"),
+        ("mean, SD (mirrored)", f"{found.mu:.4f}, {found.sigma:.4f} {unit}"),
         ("z of T", f"{found.z_t:.2f}"),
         ("pseudo-trials that reach T", f"{100 * found.success_fraction:.1f} %"),
         ("predicted chance at T", found.chance_words),
