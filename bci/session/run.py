@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bci.analysis.report import write_report
 from bci.config import Fault, SettingsError
+from bci.config.conditions import conditions_in_words
 from bci.config.session import Session
 from bci.recording.folder import JOURNAL, LOG, NWB, REPORT, replace_file, session_folder
 from bci.recording.integrity import check_journal
@@ -136,7 +137,8 @@ def run_session(
             stale_valve = real and check.name == "valve" and check.status is Status.WARN
             if check.status is Status.FAIL or stale_valve:
                 book.tell("WARNING", f"{check.name}: {check.message}. {check.solution}")
-        console.print(f"session {name} in {folder}", markup=False, highlight=False, soft_wrap=True)
+        told = f"session {name} ({conditions_in_words(session.experiment)}) in {folder}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
         # whatever comes between the steps below must not end us without a last line
         with on_interrupt(supervisor.ask_to_stop):
             with progress:

@@ -84,6 +84,14 @@ def test_page_tells_trials_rewards_ledger_and_latency(tmp_path: Path) -> None:
     assert page.row("journal.mcap")
 
 
+def test_page_names_the_conditions_of_a_control(tmp_path: Path) -> None:
+    kind = {"kind": "delayed_reward", "delay_s": 3.0}
+    changes = {"session_type": kind, "light": {"trials": "all"}}
+    played(tmp_path, 100, session=made_session(experiment=changes))
+    page = Page(write_report(tmp_path))
+    assert "reward delayed to 3 s, light in all trials" in page.text
+
+
 def test_page_needs_no_network_and_opens_quickly(tmp_path: Path) -> None:
     path = write_report(played(tmp_path, 200).folder)
     page = Page(path)

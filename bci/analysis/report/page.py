@@ -34,6 +34,7 @@ from bci.analysis.report.tables import (
     volume_rows,
 )
 from bci.config import dump_session
+from bci.config.conditions import conditions_in_words
 from bci.core.decoding.registry import SIGNAL_UNITS
 from bci.core.loop_types import LedgerKind, Outcome
 from bci.recording.folder import REPORT, replace_file
@@ -129,6 +130,7 @@ def _title(record: SessionRecord, axis: TimeAxis) -> str:
         ("subject", manifest.subject),
         ("started", f"{started:%A %d %B %Y, %H:%M:%S %z}"),
         ("experiment", session.experiment.name),
+        ("conditions", conditions_in_words(session.experiment)),
         ("rig", session.rig.name),
         ("source", f"{record.infos[0].source}" if record.infos else "none"),
         ("ended", _ending(record)),

@@ -26,7 +26,8 @@ def add_readout(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: S
         ("s", table["s"], unit, f"Read-out {read_out}: {READ_OUT_WORDS[read_out]}."),
         ("s3", table["s3"], unit, "Mean of the last values of s; a hit at s3 >= threshold."),
         ("angle_deg", table["angle_deg"], "degrees", "Angle of the read-out, 0 to 90 = target; "
-         "NaN while the threshold is unknown. The screen shows it in state RUN."),
+         "NaN while the threshold is unknown. In closed loop the screen shows it in state RUN; "
+         "what it showed in other session types is in the flips of the events."),
         ("threshold", stepped.thresholds[:, 0], unit, "T: hit at s3 >= T; NaN while unknown."),
         ("lo", stepped.thresholds[:, 1], unit, "s3 that shows 0 degrees; NaN while unknown."),
         ("task_state", table["state"], "n.a.", f"State after this frame: {states}."),
