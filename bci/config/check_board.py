@@ -21,6 +21,7 @@ def board_faults(session: Session) -> list[Fault]:
                 ("rig.board.kind",),
             )
         )
+    faults += _frame_clock(session)
     if rig.board.keep_alive_ms * 2 > rig.board.watchdog_ms:
         faults.append(
             Fault(
@@ -74,3 +75,19 @@ def _steps(session: Session, open_ms: float) -> list[Fault]:
             ("rig.board.valve.ms_per_ul", "rig.board.kind", "rig.board.arduino.open_ms"),
         )
     ]
+
+
+def _frame_clock(session: Session) -> list[Fault]:
+    board, stream = session.rig.board, session.rig.stream
+    key = "rig.board.frame_ttl"
+    if board.frame_ttl == "none":
+        return []
+    if board.kind not in ("serial", "chip", "simulated"):
+        why, keys = f"a {board.kind} board counts no frames", ("rig.board.kind",)
+    elif stream.delivery == "lossless":
+        why, keys = "a lossless run has no time of its own", ("rig.stream.delivery",)
+    elif board.kind != "serial" and session.rig.source.kind in ("tcp", "zmq"):
+        why, keys = f"no wire leads from that source to a {board.kind} board", ("rig.source.kind",)
+    else:
+        return []
+    return [Fault(key, board.frame_ttl, f"must be none: {why}", f'set {key} = "none"', keys)]

@@ -245,6 +245,12 @@ class Board(Settings):
     """Host silence after which the board shuts everything."""
     ack_timeout_ms: PositiveFloat = 200.0
     retries: int = Field(default=3, ge=0)
+    frame_ttl: Literal["none", "start", "end"] = "none"
+    """The microscope's frame TTL is wired to the board, and comes at the start or at the end of a
+    frame: TTL n belongs to frame n, frames lie at its time on file, and what does not fit is told.
+    A simulated source pulls the line of a simulated board or a chip."""
+    scope_trigger: bool = False
+    """The board's start trigger starts the microscope, once the session waits for frames."""
     reconnect_s: PositiveFloat = 0.5
     clock_every_s: PositiveFloat = 1.0
     """The board is asked for its time this often, to tie its clock to the computer's."""

@@ -54,6 +54,7 @@ class BoardEventKind(StrEnum):
     LIGHT = "light"
     GATE = "gate"
     CLOCK = "clock"
+    ARMED = "frame_clock_armed"
     CONNECTED = "board_connected"
     LOST = "board_lost"
     SAFE = "board_safe"

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from scipy.stats import theilslopes
 
 from bci.core.board_types import BoardEvent, BoardEventKind
-from bci.recording.time_axis import TimeAxis
 
 FEW_EVENTS = 30
 """Below this many events a slope would tell of the line's delays, not of the clocks."""
@@ -165,11 +164,6 @@ class DeviceClock:
             else:
                 told.append(f"{which}times of hearing, error not known")
         return "; ".join(told)
-
-
-def board_clock(events: Sequence[BoardEvent], axis: TimeAxis) -> DeviceClock:
-    """The board's clock on the time axis of a session."""
-    return DeviceClock(events, axis.of_board, pairs=axis.is_even)
 
 
 def _heard_line(device_s: NDArray[np.float64], heard_s: NDArray[np.float64]) -> ClockLine:

@@ -19,7 +19,6 @@ from bci.core.loop_types import (
     ThresholdSet,
 )
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenKind, StimulusCommand
-from bci.recording.device_clock import DeviceClock, board_clock
 from bci.recording.rewards import reward_histories
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
@@ -83,19 +82,16 @@ class Happening(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
 
 
-def happenings(
-    record: SessionRecord, axis: TimeAxis, clock: DeviceClock | None = None
-) -> list[Happening]:
+def happenings(record: SessionRecord, axis: TimeAxis) -> list[Happening]:
     """All of a session, in order of time; what came at one time stays in the journal's order.
 
     Inputs of the board lie where it sensed them, all else of it when the host knew.
     """
-    clock = clock or board_clock(record.board, axis)
     found = [
         *_loop_events(record, axis),
         *_raises(record, axis),
         *_ledger(record, axis),
-        *_board(record, axis, clock),
+        *_board(record, axis),
         *_screen(record, axis),
         *(
             Happening(
@@ -174,14 +170,14 @@ def _ledger(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
         )
 
 
-def _board(record: SessionRecord, axis: TimeAxis, clock: DeviceClock) -> Iterator[Happening]:
+def _board(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
     volumes_ul = {one.request_id: one.volume_ul for one in reward_histories(record)}
     for row, event in enumerate(record.board):
         if event.kind in CONTINUOUS:
             continue
         sensed = event.kind in SENSED
         yield Happening(
-            float(clock.times_s[row]) if sensed else axis.of_board(event.t_host_ns),
+            float(axis.clock.times_s[row]) if sensed else axis.of_board(event.t_host_ns),
             event.kind.value,
             _value(event, volumes_ul),
             axis.frame_at_board(event.t_host_ns),

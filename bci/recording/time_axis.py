@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import theilslopes
 
 from bci.core.frame_header import FLAG_END
+from bci.recording.device_clock import DeviceClock
+from bci.recording.frame_ttls import numbered_ttls
 from bci.recording.session_record import LARGEST_ID, SessionRecord
 
 FEW_FRAMES = 30
@@ -77,10 +79,19 @@ class TimeAxis:
             for epoch in np.unique(epochs)
         )
 
-    @property
-    def is_even(self) -> bool:
-        """Whether a second of the board's clock is a second here."""
-        return not self._lossless or self._virtual_board
+    @cached_property
+    def clock(self) -> DeviceClock:
+        """The board's clock on this axis."""
+        even = not self._lossless or self._virtual_board
+        return DeviceClock(self._record.board, self.of_board, pairs=even)
+
+    @cached_property
+    def _ttls(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Frame ids and times of the frame TTLs; both empty where frames have none."""
+        record = self._record
+        if record.session.rig.board.frame_ttl == "none" or self._lossless:
+            return np.empty(0, np.int64), np.empty(0)
+        return numbered_ttls(record.board, self.clock.times_s, record.info.rate_hz)
 
     @property
     def description(self) -> str:
@@ -89,6 +100,14 @@ class TimeAxis:
             return (
                 "Lossless run, faster or slower than real time: times are frame time, "
                 "frame_id / rate_hz, and events lie at the frame last received before them."
+            )
+        ids, _ = self._ttls
+        if len(ids):
+            at = self._record.session.rig.board.frame_ttl
+            return (
+                "Seconds on the control host's clock since the session's start; frames at the "
+                f"times of their TTLs, which come at the {at} of a frame, on the board's clock "
+                f"({self.clock.description}); a frame without one lies between its neighbours."
             )
         return (
             "Seconds on the control host's clock since the session's start; frames on a robust "
@@ -100,6 +119,9 @@ class TimeAxis:
         ids = np.asarray(frame_ids, dtype=np.int64)
         if not self.lines:
             return np.full(ids.shape, np.nan)
+        known, times_s = self._ttls
+        if len(known) > 1:
+            return _between(ids, known, times_s)
         firsts = np.array([line.first_id for line in self.lines])
         which = np.maximum(np.searchsorted(firsts, ids, side="right") - 1, 0)
         starts = np.array([line.start_s for line in self.lines])
@@ -135,7 +157,7 @@ class TimeAxis:
 
     def rate_of(self, frame_ids: NDArray[np.int64]) -> float | None:
         """Rate of frames without a gap, Hz; None where only timestamps tell their times."""
-        if not len(frame_ids):
+        if not len(frame_ids) or len(self._ttls[0]) > 1:
             return None
         steps = np.diff(frame_ids)
         first, last = frame_ids[0], frame_ids[-1]
@@ -159,6 +181,17 @@ def _trusted_rows(record: SessionRecord) -> NDArray[np.intp]:
         of_epoch = np.flatnonzero(ours & (frames["epoch"] == epoch))
         rows.append(of_epoch[_rising(frames["frame_id"][of_epoch])])
     return np.sort(np.concatenate(rows))
+
+
+def _between(
+    ids: NDArray[np.int64], known: NDArray[np.int64], times_s: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Times of frames by those that have one; outside of them by the mean period."""
+    found = np.interp(ids, known, times_s)
+    period_s = (times_s[-1] - times_s[0]) / (known[-1] - known[0])
+    found += np.minimum(ids - known[0], 0) * period_s
+    found += np.maximum(ids - known[-1], 0) * period_s
+    return np.asarray(found)
 
 
 def _rising(ids: NDArray[np.uint64]) -> NDArray[np.bool_]:

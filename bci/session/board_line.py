@@ -1,18 +1,25 @@
 """Control's line to the board: what it does, what it told, what the subject has had."""
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
 from bci.config.session import Session
-from bci.core.board_types import BoardEvent
+from bci.core.board_types import BoardEvent, BoardEventKind
+from bci.core.loop_types import LedgerEntry
 from bci.recording.journal import Journal
 from bci.recording.records import Topic
 from bci.recording.reward_ledger import RewardLedger, ledger_path, read_ledger, volume_on
+from bci.session.frame_clock import FrameClock
+from bci.session.live_clock import LiveClock
 from bci.session.reward_budget import RewardBudget
-from hardware.board.interface import Board
+from hardware.board.interface import Board, BoardError
 from hardware.board.kinds import open_board
 from hardware.board.virtual import VirtualBoard
+
+ARM_S = 2.0
+TURN_S = 0.002
 
 
 class BoardLine:
@@ -57,6 +64,8 @@ class BoardLine:
             name, settings.kind, task.daily_cap_ul, task.reward_ul, before_ul
         )
         self._ledger = None if self._virtual else RewardLedger(path)
+        self._clock = LiveClock()
+        self._frame_clock: FrameClock | None = None
         self._is_open = False
 
     def open(self, peers: Callable[[], Mapping[str, str]]) -> None:
@@ -68,6 +77,55 @@ class BoardLine:
             self.board = open_board(self._settings, peers)
         self._is_open = True
 
+    def arm(self, rate_hz: float, hear: Callable[[BoardEvent], None]) -> None:
+        """Make the next frame TTL number 0, where TTLs are wired, before any frame comes.
+
+        Parameters
+        ----------
+        rate_hz
+            Of frames over all planes.
+        hear
+            Called with what the board tells meanwhile.
+
+        Raises
+        ------
+        BoardError
+            Where the board does not confirm it.
+        """
+        ttl_at = self._settings.frame_ttl
+        if ttl_at == "none":
+            return
+        self._frame_clock = FrameClock(ttl_at, rate_hz)
+        self.board.arm()
+        armed, t_end_s = False, time.monotonic() + ARM_S
+        while not armed:
+            if time.monotonic() > t_end_s:
+                raise BoardError(f"the board did not arm its frame clock within {ARM_S:g} s")
+            self.board.turn()
+            for event in self.hear():
+                armed = armed or event.kind is BoardEventKind.ARMED
+                hear(event)
+            time.sleep(TURN_S)
+
+    def frame(self, frame_id: int, t_received_ns: int) -> None:
+        """Note a frame that was stepped, for the frame clock."""
+        if self._frame_clock is not None:
+            self._frame_clock.frame(frame_id, t_received_ns)
+
+    def turn(self, now_ns: int) -> list[LedgerEntry]:
+        """Let the board hear that the loop turns; what the ledger must hold."""
+        self.board.turn()
+        return [] if self._frame_clock is None else self._frame_clock.turn(now_ns)
+
+    def end(self) -> list[LedgerEntry]:
+        """What the ledger must hold at the end."""
+        return [] if self._frame_clock is None else self._frame_clock.end()
+
+    @property
+    def fault(self) -> str:
+        """Why the session cannot go on; empty: it can."""
+        return "" if self._frame_clock is None else self._frame_clock.fault
+
     @property
     def light(self) -> str:
         """How it goes, for people to see."""
@@ -77,10 +135,19 @@ class BoardLine:
         """Events since the last call; the ledger has been told of rewards that ended."""
         events = self.board.events()
         for event in events:
+            self._tell_clocks(event)
             line = self.budget.hear(event)
             if line is not None and self._ledger is not None:
                 self._ledger.add(line)
         return events
+
+    def _tell_clocks(self, event: BoardEvent) -> None:
+        if event.kind is BoardEventKind.CLOCK:
+            self._clock.hear(event)
+        elif event.kind is BoardEventKind.FRAME_TTL and self._frame_clock is not None:
+            assert event.t_device_us is not None
+            t_ns = self._clock.host_ns(event)
+            self._frame_clock.ttl(int(event.value), event.t_device_us, t_ns)
 
     def close(self) -> None:
         """Shut the board in order; what it still told is on file."""

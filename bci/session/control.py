@@ -196,6 +196,7 @@ class _Control:
         if self._session.day.threshold is not None:
             self._runner.apply(threshold_of(self._session.day.threshold))
         self._desk.begun = True
+        self._line.arm(info.rate_hz, self._runner.hear)
         self._frames.start()
         self._link.report("ready", f"{info.source}, {info.rate_hz:g} Hz, {len(info.rois)} ROIs")
         gc.collect()
@@ -203,6 +204,8 @@ class _Control:
         log.info("loop: %s", hurry(Urgency.LOOP))
         self._loop(inf if duration_s is None else duration_s)
         self._settle()
+        for found in self._line.end():
+            self._runner.note(found)
         self._telemetry.send(self._snapshot())
         self.failure = self.failure or self._runner.failure
         return self._told_over()
@@ -288,12 +291,14 @@ class _Control:
         self._runner.frame(received, frame, behind=self._frames.is_behind(received))
         if self._runner.loop.last_frame_id == frame.frame_id:
             self._frames.stepped(received, frame.frame_id)
+            self._line.frame(frame.frame_id, received.t_received_ns)
             self._stalled = False
         self._mind_budget()
 
     def _attend(self) -> None:
         """Everything that is not on the path from frame to command."""
-        self._board.turn()
+        for found in self._line.turn(time.perf_counter_ns()):
+            self._runner.note(found)
         self._link.turn()
         for event in self._line.hear():
             self._runner.hear(event)
@@ -323,6 +328,10 @@ class _Control:
             self._runner.apply(Stalled(silent_s))
         if self._journal.fault is not None and not self._runner.done:
             self.failure = f"journal: {self._journal.fault}"
+            self._end(self.failure)
+        if self._line.fault and not self._runner.done:
+            self.failure = self._line.fault
+            self._note(LedgerKind.FRAME_CLOCK, self.failure, 1)
             self._end(self.failure)
         if self._link.stop_requested():
             self._end(ASKED_TO_STOP)

@@ -2,11 +2,12 @@
 
 import json
 import logging
+import select
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bci.config.fault import Fault
 from bci.config.rig import Board as BoardSettings
 from bci.config.rig import Faults
 from bci.core.process import ProcessLink
+from bci.stream.wires import WireEnd
 from hardware.board.interface import BoardError
 
 _LOG = logging.getLogger("bci.board")
@@ -25,6 +27,11 @@ _POLL_S = 0.05
 _START_S = 10.0
 _END_S = 2.0
 _LOCK = threading.Lock()
+_PINS: dict[str, Callable[[int], tuple[str, ...]]] = {
+    "frame_ttl": lambda _: ("+0 frame_ttl 1", "+1000 frame_ttl 0"),
+    "photodiode": lambda level: (f"+0 photodiode {4000 if level else 500}",),
+}
+"""Lines of the chip bench's script for a new level at the other end of a wire."""
 
 
 def chip_faults(settings: BoardSettings) -> list[Fault]:
@@ -118,22 +125,38 @@ def run_chip_board(
         stdout=subprocess.PIPE,
         text=True,
     )
+    wires = WireEnd()
     try:
-        _announce(bench, link)
+        _announce(bench, link, wires)
         while not link.stop_requested():
-            with suppress(subprocess.TimeoutExpired):
-                raise BoardError(f"the chip bench ended: exit code {bench.wait(_POLL_S)}")
+            link.turn()
+            if bench.poll() is not None:
+                raise BoardError(f"the chip bench ended: exit code {bench.returncode}")
+            select.select([wires], [], [], _POLL_S)
+            _pull(bench, wires)
     finally:
+        wires.close()
         _end(bench)
 
 
-def _announce(bench: "subprocess.Popen[str]", link: ProcessLink) -> None:
+def _pull(bench: "subprocess.Popen[str]", wires: WireEnd) -> None:
+    """What came over the wires is done to the pins."""
+    lines = [line for pin, level in wires.receive() for line in _PINS[pin](level)]
+    if lines:
+        assert bench.stdin is not None
+        # a bench that has ended is told of at the next turn
+        with suppress(BrokenPipeError):
+            bench.stdin.write("".join(f"{line}\n" for line in lines))
+            bench.stdin.flush()
+
+
+def _announce(bench: "subprocess.Popen[str]", link: ProcessLink, wires: WireEnd) -> None:
     assert bench.stdout is not None
     line = bench.stdout.readline()
     if not line:
         raise BoardError(f"the chip bench did not start: exit code {bench.wait(_START_S)}")
     told = json.loads(line)
-    link.announce({"board": f"socket://127.0.0.1:{told['port']}"})
+    link.announce({"board": f"socket://127.0.0.1:{told['port']}", "wires": wires.endpoint})
     link.report("ready", f"chip on port {told['port']} and {told['pty']}")
 
 

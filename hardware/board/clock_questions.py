@@ -35,10 +35,8 @@ class ClockQuestions:
         self._t_next_ns = 0
 
     def greeted(self) -> None:
-        """A board has answered a greeting: its clock may be another."""
+        """A board has answered a greeting: no answer to an earlier question comes any more."""
         self._asked = None
-        self._n_asked = 0
-        self._t_next_ns = 0
 
     def advance(self, t_ns: int) -> int:
         """Ask where it is time; when to come back, ns."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from hardware.board.arming import Arming
 from hardware.board.clock_questions import ClockQuestions
 from hardware.board.codes import DeviceState, InputKind, Reason, reason_in_words
 from hardware.board.delivery import Delivery
@@ -18,6 +19,7 @@ from hardware.board.outbox import Outbox
 from hardware.board.protocol import (
     PROTOCOL_VERSION,
     Ack,
+    Arm,
     ClockTime,
     Cut,
     Done,
@@ -129,6 +131,7 @@ class Conversation:
         self._tell_connected = True
         self._light = LightRequests(self._outbox, self._ack_ns, self._tell)
         self._clock = ClockQuestions(self._outbox, settings.clock_every_s, self._tell)
+        self._arming = Arming(self._outbox, self._ack_ns, self._tell)
         self._safe_wanted = False
         self._t_safe_ns = 0
         self._parting = False
@@ -150,6 +153,10 @@ class Conversation:
     def light(self, command: LightCommand) -> None:
         """Want gate and light so; asked for until the board confirms it."""
         self._light.want(command)
+
+    def arm(self, *, start: bool) -> None:
+        """The next frame TTL is number 0; with start the scope is triggered as well."""
+        self._arming.want(start=start)
 
     def safe(self, t_ns: int) -> None:
         """Shut everything; rewards not yet sent fail, none is sent again."""
@@ -248,7 +255,7 @@ class Conversation:
             self.state = LineState.READY
         if self.state is LineState.SETTLING:
             return min(due_ns, self._delivery.advance_settling(t_ns))
-        for errand in (self._delivery, self._light, self._clock):
+        for errand in (self._arming, self._delivery, self._light, self._clock):
             due_ns = min(due_ns, errand.advance(t_ns) or later_ns)
         return self._greet_if_doubtful(t_ns) or due_ns
 
@@ -330,6 +337,8 @@ class Conversation:
     def _hear_ack(self, ack: Ack, t_ns: int) -> None:
         if ack.request_type == Reward.TYPE:
             self._delivery.hear_ack(ack, t_ns)
+        elif ack.request_type == Arm.TYPE:
+            self._arming.hear_ack(ack, t_ns)
         elif ack.request_type in (Light.TYPE, Gate.TYPE):
             self._light.hear_ack(ack, t_ns)
         elif ack.request_type == Safe.TYPE and self._safe_wanted:

@@ -55,7 +55,12 @@ SCOPE_PULSE_US = 1_000
 SUPPLY_MV = 5_000
 _SET_KEYS = frozenset(SetKey)
 CAPABILITIES = (
-    Capability.VALVE | Capability.LIGHT | Capability.GATE | Capability.FRAME_TTL | Capability.SCOPE
+    Capability.VALVE
+    | Capability.LIGHT
+    | Capability.GATE
+    | Capability.FRAME_TTL
+    | Capability.PHOTODIODE
+    | Capability.SCOPE
 )
 
 

@@ -50,6 +50,13 @@ class Board(Protocol):
         """Allow or forbid the light; a board that comes back is told again."""
         ...
 
+    def arm(self) -> None:
+        """Make the next frame TTL number 0; trigger the scope where the settings say so.
+
+        Comes out of `events` once the board has confirmed it.
+        """
+        ...
+
     def safe(self) -> None:
         """Shut everything now: a running pulse is cut, rewards not yet sent fail."""
         ...

@@ -134,6 +134,11 @@ class SerialLink:
         """Allow or forbid the light; a board that comes back is told again."""
         self._inbox.put(lambda: self._talk.light(command))
 
+    def arm(self) -> None:
+        """The next frame TTL is number 0."""
+        start = self._settings.scope_trigger
+        self._inbox.put(lambda: self._talk.arm(start=start))
+
     def safe(self) -> None:
         """Shut everything now: a running pulse is cut, rewards not yet sent fail."""
         self._inbox.put(lambda: self._talk.safe(time.perf_counter_ns()))

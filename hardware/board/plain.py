@@ -109,6 +109,11 @@ class PlainTalk:
         if command.on:
             self._tell(BoardEventKind.PROTOCOL, self._t_ns, "this board has no light")
 
+    def arm(self, *, start: bool) -> None:
+        """Nothing to arm: no frames are counted."""
+        del start
+        self._tell(BoardEventKind.PROTOCOL, self._t_ns, "this board has no frame clock")
+
     def safe(self, t_ns: int) -> None:
         """Shut the valve; rewards not yet sent fail."""
         self._safe_wanted = True

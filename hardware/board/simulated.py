@@ -11,12 +11,15 @@ from typing import IO
 
 from bci.config.rig import Board as BoardSettings
 from bci.core.process import ProcessLink
+from bci.stream.wires import WireEnd
+from hardware.board.codes import InputKind
 from hardware.board.device import Device
 from hardware.board.line_faults import LineFaults
 from hardware.board.memory import Memory
 
 _LOG = logging.getLogger("bci.board")
 _POLL_S = 0.02
+_PINS = {"frame_ttl": InputKind.FRAME_TTL, "photodiode": InputKind.PHOTODIODE}
 _SPIN_S = 0.0005
 """Sleeping ends late by less than this; the rest is waited for awake."""
 
@@ -47,7 +50,7 @@ def run_simulated_board(
         server.setblocking(False)
         served = SimulatedBoard(board, edges, edges_path.with_name("board-memory.bin"), server)
         port = server.getsockname()[1]
-        link.announce({"board": f"socket://127.0.0.1:{port}"})
+        link.announce({"board": f"socket://127.0.0.1:{port}", "wires": served.wires.endpoint})
         link.report("ready", f"board on port {port}")
         try:
             while not link.stop_requested():
@@ -70,6 +73,11 @@ class SimulatedBoard:
         The simulated EEPROM.
     server
         Listening, non-blocking; stays the caller's.
+
+    Attributes
+    ----------
+    wires
+        To its inputs.
     """
 
     def __init__(
@@ -89,6 +97,8 @@ class SimulatedBoard:
         self._device = Device(memory, save=self._save)
         self._selector = selectors.SelectSelector()
         self._selector.register(server, selectors.EVENT_READ)
+        self.wires = WireEnd()
+        self._selector.register(self.wires, selectors.EVENT_READ)
 
     def turn(self, timeout_s: float) -> None:
         """Wait for bytes, a client or the device's next deadline, and do what is due."""
@@ -104,7 +114,9 @@ class SimulatedBoard:
         self._device.advance(self._now_us())
         self._put_out()
         for key, _ in ready:
-            if key.fileobj is self._server:
+            if key.fileobj is self.wires:
+                self._sense()
+            elif key.fileobj is self._server:
                 self._accept()
             else:
                 self._read()
@@ -116,6 +128,7 @@ class SimulatedBoard:
         self._put_out()
         self._hang_up()
         self._selector.close()
+        self.wires.close()
         self._memory.close()
 
     def _now_us(self) -> int:
@@ -133,6 +146,12 @@ class SimulatedBoard:
         if self._t_first_ns is None:
             self._t_first_ns = time.perf_counter_ns()
         _LOG.info("line opened")
+
+    def _sense(self) -> None:
+        t_us = self._now_us()
+        for pin, level in self.wires.receive():
+            self._device.input(_PINS[pin], level, t_us)
+        self._put_out()
 
     def _read(self) -> None:
         if self._client is None:

@@ -41,6 +41,10 @@ class Talk(Protocol):
         """Want the light allowed or forbidden."""
         ...
 
+    def arm(self, *, start: bool) -> None:
+        """The next frame TTL is number 0; with start the scope is triggered as well."""
+        ...
+
     def safe(self, t_ns: int) -> None:
         """Shut everything; rewards not yet sent fail, none is sent again."""
         ...

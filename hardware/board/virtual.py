@@ -93,6 +93,11 @@ class VirtualBoard:
         self._talk.light(command)
         self._exchange()
 
+    def arm(self) -> None:
+        """The next frame TTL is number 0; none ever comes."""
+        self._talk.arm(start=False)
+        self._exchange()
+
     def safe(self) -> None:
         """Shut everything now."""
         self._talk.safe(self._t_us * 1000)

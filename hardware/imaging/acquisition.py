@@ -12,6 +12,7 @@ from bci.core.frame_header import FLAG_END, NotAFrame, pack_header
 from bci.core.source import EndOfSource, FrameSource, SourceFrame
 from bci.core.stream_types import RoiFrame, hash64
 from bci.stream.publisher import Delivery, FramePublisher
+from bci.stream.wires import Wire
 from hardware.imaging.pacing import Schedule
 
 log = logging.getLogger("bci.acquisition")
@@ -51,6 +52,10 @@ class AcquisitionThread:
     t_origin_ns
         `time.perf_counter_ns` at which the session's frame 0 was due; None: nothing was sent yet.
         Where given, ids go on by the time that has passed since.
+    frame_ttl
+        Pulled for every frame of a source that does not pace itself (live).
+    ttl_at_start
+        Pulled where the frame begins, a period before it is sent, and not where it ends.
 
     Attributes
     ----------
@@ -75,7 +80,11 @@ class AcquisitionThread:
         *,
         speed: float = 1.0,
         t_origin_ns: int | None = None,
+        frame_ttl: Wire | None = None,
+        ttl_at_start: bool = False,
     ) -> None:
+        self._ttl = frame_ttl
+        self._ttl_at_start = ttl_at_start
         self._source = source
         self._publisher = publisher
         self._blank = RoiFrame(
@@ -149,7 +158,7 @@ class AcquisitionThread:
                 if schedule is None:
                     schedule = self._begin(frame.frame_id, t_due_ns)
                 t_due_ns = schedule.due_ns(frame.frame_id)
-                if self._live and not self._wait_until(t_due_ns):
+                if self._live and not self._expose(t_due_ns):
                     return
             self._send(frame, t_due_ns)
 
@@ -162,11 +171,23 @@ class AcquisitionThread:
         return Schedule(self._rate_hz, first_id, self._due_from_origin_ns(first_id))
 
     def _begin(self, first_id: int, t_ns: int) -> Schedule:
+        # the first frame takes its time, too, where its beginning is told
+        t_ns += round(1e9 / self._rate_hz) if self._ttl is not None else 0
         self.t_origin_ns = t_ns - round(first_id * 1e9 / self._rate_hz)
         return Schedule(self._rate_hz, first_id, t_ns)
 
     def _due_from_origin_ns(self, frame_id: int) -> int:
         return (self.t_origin_ns or 0) + round(frame_id * 1e9 / self._rate_hz)
+
+    def _expose(self, t_due_ns: int) -> bool:
+        """Wait until a frame is due, pulling its TTL; False where the end was asked for."""
+        if self._ttl is None:
+            return self._wait_until(t_due_ns)
+        begins_ns = t_due_ns - round(1e9 / self._rate_hz)
+        if not self._wait_until(begins_ns if self._ttl_at_start else t_due_ns):
+            return False
+        self._ttl.drive(1)
+        return self._wait_until(t_due_ns)
 
     def _wait_until(self, t_due_ns: int) -> bool:
         # Plain sleep: it wakes some 0.1 ms late, which no reader of the stream feels, and takes

@@ -9,12 +9,15 @@ from bci.core.process import ProcessLink
 from bci.core.source import FrameSource
 from bci.stream.handshake import HandshakeServer
 from bci.stream.publisher import FramePublisher
+from bci.stream.wires import Wire
 from hardware.imaging.acquisition import AcquisitionThread, Ending
 from hardware.imaging.door_source import DoorSource
 from hardware.imaging.open import open_source
 
 log = logging.getLogger("bci.acquisition")
 
+WIRED = ("chip", "simulated")
+"""Kinds of board whose inputs a simulated rig pulls."""
 POLL_S = 0.02
 JOIN_S = 1.0
 
@@ -111,6 +114,10 @@ class _Serving:
         server: HandshakeServer,
     ) -> None:
         self._speed = session.rig.stream.speed
+        board = session.rig.board
+        wired = board.kind in WIRED and board.frame_ttl != "none"
+        self._ttl = Wire(link.peers, "frame_ttl") if wired else None
+        self._ttl_at_start = board.frame_ttl == "start"
         self._link = link
         self._source = source
         self._publisher = publisher
@@ -135,6 +142,8 @@ class _Serving:
                             epoch,
                             speed=self._speed,
                             t_origin_ns=t_origin_ns,
+                            frame_ttl=self._ttl,
+                            ttl_at_start=self._ttl_at_start,
                         )
                         self._thread.start()
                     continue
@@ -153,6 +162,8 @@ class _Serving:
             if self._thread is not None:
                 self._thread.stop()
                 self._thread.join(JOIN_S)
+            if self._ttl is not None:
+                self._ttl.close()
 
     def _answer_until_stopped(self) -> None:
         while not self._link.stop_requested():

@@ -4,7 +4,6 @@ import numpy as np
 from pynwb import NWBFile, TimeSeries
 
 from bci.core.board_types import BoardEventKind
-from bci.recording.device_clock import DeviceClock
 from bci.recording.nwb.series import packed
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
@@ -15,13 +14,13 @@ SIGNALS = (
 )
 
 
-def add_behavior(file: NWBFile, record: SessionRecord, axis: TimeAxis, clock: DeviceClock) -> None:
+def add_behavior(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
     """Add `processing/behavior`, with those of `wheel` and `licks` that there are."""
     module = file.create_processing_module(
         "behavior",
         "What the board sensed of the animal, at the board's times brought to this clock; a "
         "sensor that told nothing has no series here. "
-        + (f"{clock.description}. " if clock.segments else "")
+        + (f"{axis.clock.description}. " if axis.clock.segments else "")
         + axis.description,
     )
     for name, kind, unit, description in SIGNALS:
@@ -35,6 +34,6 @@ def add_behavior(file: NWBFile, record: SessionRecord, axis: TimeAxis, clock: De
                 data=packed(values),
                 unit=unit,
                 description=description,
-                timestamps=packed(clock.times_s[rows]),
+                timestamps=packed(axis.clock.times_s[rows]),
             )
         )

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pynwb import NWBHDF5IO
 
-from bci.recording.device_clock import board_clock
 from bci.recording.folder import NWB, sync_folder
 from bci.recording.happenings import happenings
 from bci.recording.nwb.behavior import add_behavior
@@ -52,10 +51,9 @@ def export_nwb(folder: Path) -> Path:
     add_readout(file, record, axis, stepped)
     add_trials(file, record, axis)
     add_blocks(file, record, axis)
-    clock = board_clock(record.board, axis)
-    add_events(file, happenings(record, axis, clock), axis)
-    add_behavior(file, record, axis, clock)
-    add_scratch(file, record, clock)
+    add_events(file, happenings(record, axis), axis)
+    add_behavior(file, record, axis)
+    add_scratch(file, record, axis)
     path = folder / NWB
     beside = folder / f".{os.getpid()}.{NWB}"
     try:

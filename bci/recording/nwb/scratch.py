@@ -6,12 +6,12 @@ import msgspec
 from pynwb import NWBFile
 
 from bci.config import dump_session
-from bci.recording.device_clock import DeviceClock
 from bci.recording.rewards import reward_histories, reward_totals
 from bci.recording.session_record import SessionRecord
+from bci.recording.time_axis import TimeAxis
 
 
-def add_scratch(file: NWBFile, record: SessionRecord, clock: DeviceClock) -> None:
+def add_scratch(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
     """Add `scratch/settings`, `calibration`, `rewards`, `device_clock` and `manifest`."""
     newest = record.calibrations[-1] if record.calibrations else None
     texts = {
@@ -25,7 +25,7 @@ def add_scratch(file: NWBFile, record: SessionRecord, clock: DeviceClock) -> Non
             "Volumes given in the session and on its day, the cap, the valve, JSON.",
         ),
         "device_clock": (
-            msgspec.json.encode(clock.segments).decode(),
+            msgspec.json.encode(axis.clock.segments).decode(),
             "Lines from the board's clock to this one, one for each start of the board, with their "
             "error, JSON.",
         ),

@@ -1,0 +1,141 @@
+"""The microscope's frame TTLs held against the frames that come: same number, same count."""
+
+from collections import OrderedDict
+from typing import Literal
+
+from bci.core.ledger import entry
+from bci.core.loop_types import LedgerEntry, LedgerKind
+from bci.recording.frame_ttls import TtlNumbers
+
+FIRST_FRAMES = 30
+GRACE_NS = 500_000_000
+EVERY_NS = 1_000_000_000
+KEPT = 4096
+EARLY, LATE = -0.25, 0.95
+"""Of a period: what the way of frames and of TTLs to this computer may take."""
+
+
+class FrameClock:
+    """Pairs TTL n with frame n, and tells where one has not the other.
+
+    Over the first frames it also holds their times against each other: were the count off by one
+    from the start, every frame would come a period too early or too late after its TTL.
+
+    Parameters
+    ----------
+    ttl_at
+        start or end of a frame: when its TTL comes.
+    rate_hz
+        Of frames over all planes.
+
+    Attributes
+    ----------
+    fault
+        Why the session cannot go on; empty: it can.
+    """
+
+    def __init__(self, ttl_at: Literal["start", "end"], rate_hz: float) -> None:
+        self.fault = ""
+        self._before = 1.0 if ttl_at == "start" else 0.0
+        self._rate_hz = rate_hz
+        self._numbers = TtlNumbers(rate_hz)
+        self._ttls_ns: OrderedDict[int, int] = OrderedDict()
+        self._frames_ns: OrderedDict[int, int] = OrderedDict()
+        self._newest_frame = -1
+        self._lags: list[float] | None = []
+        self._n_first = 0
+        self._n_stray = 0
+        self._missing: dict[LedgerKind, list[int]] = {}
+        self._t_told_ns = 0
+
+    def ttl(self, count: int, t_device_us: int, t_ns: int) -> None:
+        """Take in an edge.
+
+        Parameters
+        ----------
+        count, t_device_us
+            As the board told them.
+        t_ns
+            On the host's clock, as well as it is known.
+        """
+        number = self._numbers.add(count, t_device_us)
+        if number is None:
+            self._miss(LedgerKind.TTL_WITHOUT_FRAME, self._numbers.newest)
+            return
+        t_frame_ns = self._frames_ns.pop(number, None)
+        if t_frame_ns is None:
+            self._ttls_ns[number] = t_ns
+            if len(self._ttls_ns) > KEPT:
+                self._ttls_ns.popitem(last=False)
+        else:
+            self._compare(t_frame_ns, t_ns)
+        if number < self._newest_frame and t_frame_ns is None:
+            # frames come in order: this one's will not come any more
+            del self._ttls_ns[number]
+            self._miss(LedgerKind.TTL_WITHOUT_FRAME, number)
+
+    def frame(self, frame_id: int, t_received_ns: int) -> None:
+        """Take in a frame that was stepped."""
+        self._newest_frame = frame_id
+        t_ttl_ns = self._ttls_ns.pop(frame_id, None)
+        if t_ttl_ns is None:
+            self._frames_ns[frame_id] = t_received_ns
+        else:
+            self._compare(t_received_ns, t_ttl_ns)
+        while self._ttls_ns and next(iter(self._ttls_ns)) < frame_id:
+            number, _ = self._ttls_ns.popitem(last=False)
+            self._miss(LedgerKind.TTL_WITHOUT_FRAME, number)
+        if self._lags is not None:
+            self._n_first += 1
+
+    def turn(self, now_ns: int) -> list[LedgerEntry]:
+        """What the ledger must hold by now."""
+        while self._frames_ns:
+            frame_id, t_ns = next(iter(self._frames_ns.items()))
+            if now_ns - t_ns < GRACE_NS:
+                break
+            del self._frames_ns[frame_id]
+            self._miss(LedgerKind.FRAME_WITHOUT_TTL, frame_id)
+        if self._lags is not None and self._n_first >= FIRST_FRAMES and not self._frames_ns:
+            self._judge_start(self._lags)
+        if not self._missing or now_ns - self._t_told_ns < EVERY_NS:
+            return []
+        self._t_told_ns = now_ns
+        return self.end()
+
+    def end(self) -> list[LedgerEntry]:
+        """What the ledger must hold and has not been told."""
+        missing, self._missing = self._missing, {}
+        return [
+            entry(ids[0], kind, f"frames {ids[0]} to {ids[-1]}", len(ids))
+            for kind, ids in missing.items()
+        ]
+
+    def _miss(self, kind: LedgerKind, number: int) -> None:
+        self._missing.setdefault(kind, []).append(number)
+
+    def _compare(self, t_received_ns: int, t_ttl_ns: int) -> None:
+        if self._lags is not None:
+            passed = (t_received_ns - t_ttl_ns) * 1e-9 * self._rate_hz
+            self._lags.append(passed - self._before)
+
+    def _judge_start(self, lags: list[float]) -> None:
+        self._lags = None
+        if len(lags) < FIRST_FRAMES // 2:
+            self.fault = (
+                f"frame clock: of the first {self._n_first} frames only {len(lags)} had a TTL. "
+                "Look at the cable to the board's frame input, and that the microscope was started "
+                'after the session; or set rig.board.frame_ttl = "none"'
+            )
+            return
+        # what waits in a queue comes late: the least of all is the way itself
+        least = min(lags)
+        if EARLY <= least < LATE:
+            return
+        off = -round(least) if least < 0 else -int(least + 1 - LATE)
+        self.fault = (
+            f"frame clock: TTL 0 belongs to frame {off:+d} of the stream: frames come "
+            f"{least:+.2f} periods after their TTL. An edge before the first frame, or a first "
+            "frame without one: arm again, look at the start of the microscope, and at "
+            "rig.board.frame_ttl"
+        )

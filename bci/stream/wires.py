@@ -1,0 +1,77 @@
+"""Wires of a simulated rig: what a cable does from one device to another, done by datagrams.
+
+The source of frames pulls the line of the frame TTL, the screen that of the photodiode; a board
+that is a process of ours has the other end. Loopback alone, and never waited for.
+"""
+
+import contextlib
+import socket
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+Pin = Literal["frame_ttl", "photodiode"]
+_MOST_BYTES = 32
+
+
+class WireEnd:
+    """The end at the board.
+
+    Attributes
+    ----------
+    endpoint
+        What the other end must know.
+    """
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setblocking(False)
+        self.endpoint = f"udp://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._socket.fileno()
+
+    def receive(self) -> list[tuple[str, int]]:
+        """Pins and their new levels since the last call, in order; never waits."""
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                name, _, level = self._socket.recv(_MOST_BYTES).decode("ascii").partition(" ")
+                found.append((name, int(level)))
+        return found
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()
+
+
+class Wire:
+    """The end at whoever drives a pin.
+
+    Parameters
+    ----------
+    peers
+        Endpoints announced by the other processes: the board, which may be started anew, is at
+        `wires`.
+    pin
+        Its name.
+    """
+
+    def __init__(self, peers: Callable[[], Mapping[str, str]], pin: Pin) -> None:
+        self._peers = peers
+        self._pin = pin
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+
+    def drive(self, level: int) -> None:
+        """Bring the pin to a level; the board may be gone."""
+        host, _, port = self._peers().get("wires", "").removeprefix("udp://").rpartition(":")
+        if not host:
+            return
+        with contextlib.suppress(OSError):
+            self._socket.sendto(f"{self._pin} {level}".encode(), (host, int(port)))
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()

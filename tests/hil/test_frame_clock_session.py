@@ -1,0 +1,60 @@
+"""Frame TTLs and the board's clock in a whole session: times on file are those of the edges."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pynwb import NWBHDF5IO
+from running_session import DEMO, SHORT, RunningSession, bci, sets
+
+from bci.core.board_types import BoardEventKind
+from bci.core.loop_types import LedgerKind
+
+WIRED = (
+    *SHORT,
+    "rig.screen.backend=null",
+    "rig.board.frame_ttl=start",
+    "rig.board.clock_every_s=0.2",
+    "rig.board.faults.clock_drift_ppm=400",
+)
+
+
+@pytest.mark.parametrize("kind", ["simulated", "chip"])
+def test_frames_lie_at_their_ttls_on_a_clock_that_drifts(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if kind == "chip":
+        request.getfixturevalue("chip")
+    overrides = (*WIRED, f"rig.board.kind={kind}")
+    with RunningSession("run", DEMO, *sets(overrides), "--duration=9", out=tmp_path) as session:
+        code, output = session.end()
+        assert code == 0, output
+        record, folder = session.record(), session.folder
+    told = [entry.value for entry in record.ledger]
+    assert not [e for e in told if e.kind in (LedgerKind.FRAME_CLOCK,)], output
+    ttls = [e for e in record.board if e.kind is BoardEventKind.FRAME_TTL]
+    frames = record.frames["frame_id"].tolist()
+    # TTL n is frame n; the newest TTL may be ahead of the frame that it begins
+    assert [int(e.value) for e in ttls[: len(frames)]] == frames[: len(ttls)]
+    assert "identical" in bci("verify", folder).stdout
+    with NWBHDF5IO(folder / "session.nwb", "r") as io:
+        file = io.read()
+        frame_ids = file.processing["bci"]["frame_id"]
+        times_s = np.array(frame_ids.timestamps)
+        ids = np.array(frame_ids.data)
+        segments = json.loads(str(np.array(file.get_scratch("device_clock"))))
+        assert "TTLs" in file.processing["bci"].description + frame_ids.description + str(
+            file.processing["behavior"].description
+        )
+    [segment] = segments
+    line = segment["line"]
+    assert line["n_pairs"] > 20
+    # what the host received, less the way: a TTL comes at the start of a frame, a period before
+    received_s = {
+        int(f): (t - record.start.t_perf_ns) / 1e9
+        for f, t in zip(record.frames["frame_id"], record.frames["t_received_ns"], strict=True)
+    }
+    way_s = np.array([received_s[int(i)] for i in ids]) - times_s
+    period_s = 1 / record.info.rate_hz
+    assert np.min(way_s) == pytest.approx(period_s, abs=line["error_s"] + 0.01)

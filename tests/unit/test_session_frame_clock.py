@@ -1,0 +1,165 @@
+"""TTL n belongs to frame n: an offset ends the session, what does not fit is told."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bci.core.board_types import BoardEvent, BoardEventKind
+from bci.core.loop_types import LedgerEntry, LedgerKind
+from bci.recording.frame_ttls import TtlNumbers, numbered_ttls
+from bci.session.frame_clock import FIRST_FRAMES, FrameClock
+from bci.session.live_clock import LiveClock
+
+RATE_HZ = 30.92
+PERIOD_NS = round(1e9 / RATE_HZ)
+MS = 1_000_000
+T0_NS = 5_000 * MS
+
+
+class Scope:
+    """A microscope: edges on the wire, frames some time after, both as control hears of them."""
+
+    def __init__(self, *, at: str = "start", way_ms: float = 3.0) -> None:
+        self.clock = FrameClock(at, RATE_HZ)  # type: ignore[arg-type]
+        self.way_ns = round(way_ms * MS)
+        self.shift_ns = PERIOD_NS if at == "start" else 0
+        self.lost_ttls: set[int] = set()
+        self.lost_frames: set[int] = set()
+        self.stray_before: set[int] = set()
+        self.first_id = 0
+        self.entries: list[LedgerEntry] = []
+
+    def run(self, n: int, late_ms: dict[int, float] | None = None) -> "Scope":
+        told: list[tuple[int, int, tuple[int, int] | None]] = []
+        count = t_ns = 0
+        for i in range(n):
+            t_end_ns = T0_NS + (i + 1) * PERIOD_NS
+            t_ttl_ns = t_end_ns - self.shift_ns
+            if i in self.stray_before:
+                told.append((t_ttl_ns - PERIOD_NS // 4, -1, (count, t_ttl_ns - PERIOD_NS // 4)))
+                count += 1
+            if i not in self.lost_ttls:
+                told.append((t_ttl_ns, -1, (count, t_ttl_ns)))
+                count += 1
+            if i not in self.lost_frames:
+                late_ns = round((late_ms or {}).get(i, 0.0) * MS)
+                # a queue keeps its order
+                t_ns = max(t_ns + 1, t_end_ns + self.way_ns + late_ns)
+                told.append((t_ns, i + self.first_id, None))
+        for t_ns, frame_id, ttl in sorted(told, key=lambda one: one[0]):
+            if ttl is not None:
+                self.clock.ttl(ttl[0], ttl[1] // 1000, ttl[1])
+            else:
+                self.clock.frame(frame_id, t_ns)
+            self.entries += self.clock.turn(t_ns)
+        self.entries += self.clock.turn(told[-1][0] + 3_000 * MS)
+        self.entries += self.clock.end()
+        return self
+
+    def told(self, kind: LedgerKind) -> list[tuple[int, int]]:
+        return [(e.frame_id, e.count) for e in self.entries if e.kind is kind]
+
+
+@pytest.mark.parametrize("at", ["start", "end"])
+@given(st.floats(0, 25), st.integers(0, 100))
+def test_frames_and_ttls_that_agree_leave_no_trace(at: str, way_ms: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    late = {int(i): float(rng.exponential(60)) for i in rng.integers(1, 200, 30)}
+    scope = Scope(at=at, way_ms=way_ms).run(200, late)
+    assert scope.clock.fault == ""
+    assert scope.entries == []
+
+
+@pytest.mark.parametrize("off", [1, -1, 3])
+def test_constant_offset_is_an_error_at_the_start(off: int) -> None:
+    scope = Scope()
+    scope.first_id = off
+    if off < 0:
+        scope.lost_frames = {0}
+    scope.run(FIRST_FRAMES + 8)
+    assert f"TTL 0 belongs to frame {off:+d} " in scope.clock.fault
+
+
+def test_edge_on_the_wire_before_the_first_frame_is_an_error() -> None:
+    clock = FrameClock("start", RATE_HZ)
+    clock.ttl(0, T0_NS // 1000 - PERIOD_NS // 1000, T0_NS - PERIOD_NS)
+    for i in range(FIRST_FRAMES + 2):
+        t_ns = T0_NS + i * PERIOD_NS
+        clock.ttl(i + 1, t_ns // 1000, t_ns)
+        clock.frame(i, t_ns + PERIOD_NS + 2 * MS)
+        clock.turn(t_ns + PERIOD_NS + 3 * MS)
+    assert "TTL 0 belongs to frame -1" in clock.fault
+
+
+def test_no_ttl_at_all_is_an_error_that_names_the_cable() -> None:
+    scope = Scope()
+    scope.lost_ttls = set(range(60))
+    scope.run(60)
+    assert "Look at the cable" in scope.clock.fault
+
+
+def test_lost_frames_lost_edges_and_stray_edges_are_told_with_their_place() -> None:
+    scope = Scope()
+    scope.lost_frames = {60, 61, 62}
+    scope.lost_ttls = {100}
+    scope.stray_before = {140}
+    scope.run(200)
+    assert scope.clock.fault == ""
+    assert scope.told(LedgerKind.TTL_WITHOUT_FRAME) == [(60, 3), (140, 1)]
+    assert scope.told(LedgerKind.FRAME_WITHOUT_TTL) == [(100, 1)]
+
+
+def test_first_frames_that_never_came_are_no_offset() -> None:
+    scope = Scope()
+    scope.lost_frames = {0, 1, 2, 3}
+    scope.run(100)
+    assert scope.clock.fault == ""
+    assert scope.told(LedgerKind.TTL_WITHOUT_FRAME) == [(0, 4)]
+
+
+@given(st.sets(st.integers(1, 98)), st.sets(st.integers(1, 99)), st.floats(-0.004, 0.004))
+def test_numbers_of_ttls_outlive_lost_and_stray_edges(
+    lost: set[int], stray: set[int], off: float
+) -> None:
+    numbers = TtlNumbers(RATE_HZ * (1 + off))
+    found, count = [], 0
+    for i in range(100):
+        t_us = round(i * 1e6 / RATE_HZ)
+        if i not in lost:
+            found.append((numbers.add(count, t_us), i))
+            count += 1
+            if i in stray:
+                assert numbers.add(count, t_us + 5_000) is None
+                count += 1
+    assert [number for number, _ in found] == [i for _, i in found]
+
+
+def test_numbers_on_file_count_from_the_arming() -> None:
+    def event(kind: BoardEventKind, t_us: int, value: float = 0.0) -> BoardEvent:
+        return BoardEvent(0, kind, t_us, t_us * 1000, value)
+
+    ttl, armed = BoardEventKind.FRAME_TTL, BoardEventKind.ARMED
+    events = [
+        event(ttl, 0, 7),
+        event(armed, 10_000),
+        *(event(ttl, 40_000 * (i + 1), i) for i in range(5)),
+    ]
+    ids, times_s = numbered_ttls(events, np.array([e.t_host_ns / 1e9 for e in events]), 25.0)
+    assert ids.tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(times_s, 0.04 * np.arange(1, 6))
+
+
+def test_live_clock_follows_the_newest_pairs_and_a_restart() -> None:
+    clock = LiveClock()
+    event = BoardEvent(0, BoardEventKind.LICK, 2_000_000, 9_999)
+    assert clock.host_ns(event) == 9_999
+    for device_s, heard_s in ((1.0, 101.001), (2.0, 102.3), (3.0, 103.001)):
+        took_us = (heard_s - device_s - 100) * 2e6
+        pair = BoardEvent(
+            0, BoardEventKind.CLOCK, round(device_s * 1e6), round(heard_s * 1e9), took_us
+        )
+        clock.hear(pair)
+    assert clock.host_ns(event) == pytest.approx(102e9, abs=1e6)
+    clock.hear(BoardEvent(0, BoardEventKind.CLOCK, 500_000, round(200.5e9), 2_000))
+    assert clock.host_ns(event) == pytest.approx(202e9, abs=2e6)
