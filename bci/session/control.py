@@ -26,7 +26,7 @@ from bci.core.process import ASKED_TO_STOP, ProcessLink
 from bci.recording.journal import Journal
 from bci.recording.playback import playback_of
 from bci.recording.records import JournalStart, Topic
-from bci.session.blocks import threshold_of, waits_for
+from bci.session.blocks import calibration_of, threshold_of, waits_for
 from bci.session.board_line import BoardLine
 from bci.session.desk import OperatorDesk, attend_early
 from bci.session.effects import Effects
@@ -133,6 +133,8 @@ class _Control:
         self._stalled = False
         self._next_telemetry_ns = 0
         self._next_percentiles_ns = 0
+        known = session.day.threshold
+        self._known_calibration = calibration_of(known) if known is not None else None
         self._ended = ""
         self._at_cap = False
         self._open = ExitStack()
@@ -266,6 +268,7 @@ class _Control:
                 received = frames.receive()
             self._attend()
             self._watch()
+            rehearsal.follow(runner.loop.experiment)
             if self._spent_s() >= duration_s:
                 self._end("duration over, no frames at its end")
 
@@ -399,7 +402,7 @@ class _Control:
         if decision is None:
             return Telemetry(now_ns, "STARTING", screen=self._screen.light, board=board)
         loop, frames, performance = runner.loop, self._frames, runner.performance.now
-        found = runner.calibration
+        found = runner.calibration or self._known_calibration
         return Telemetry(
             t_ns=now_ns,
             state=decision.state.name,

@@ -1,5 +1,7 @@
 """Progress of a session on the terminal."""
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -8,6 +10,10 @@ from bci.stream.telemetry import Telemetry
 
 EVERY_S = 5.0
 BETWEEN = "  │  "
+TO_DO = {
+    "ensembles": "waiting for ensembles: bci tell FOLDER ensembles --plus ROIS --minus ROIS",
+    "operator": "waiting for the operator: bci tell FOLDER baseline | closed_loop | finish",
+}
 SHOWN_STAGES = {"received_to_sent": "decide", "sent_to_flip": "flip"}
 
 
@@ -84,6 +90,19 @@ def trials_ended(before: Telemetry, now: Telemetry) -> str:
     return f"trials {first} to {last}: {told}"
 
 
+def news(before: Telemetry, now: Telemetry) -> Iterator[str]:
+    """What began, was found out or is waited for between two snapshots."""
+    if now.block_number > before.block_number and now.block:
+        yield f"block {now.block_number}: {now.block.replace('_', ' ')}"
+    if now.t == now.t and now.t != before.t:
+        was = f", was {before.t:.3g}" if before.t == before.t else f", lo is {now.lo:.3g}"
+        yield f"T is {now.t:.3g}{was}"
+    if now.chance[0] == now.chance[0] and now.chance_words != before.chance_words:
+        yield f"predicted chance {now.chance_words}"
+    if now.waits_for in TO_DO and now.waits_for != before.waits_for:
+        yield TO_DO[now.waits_for]
+
+
 class TerminalProgress:
     """One line that is kept up to date, and one line that stays for every trial.
 
@@ -118,9 +137,8 @@ class TerminalProgress:
             return
         if telemetry.n_trials > seen.n_trials:
             self._say(f"{telemetry.session_s:6.1f} s  {trials_ended(seen, telemetry)}")
-        if telemetry.t == telemetry.t != seen.t == seen.t:
-            at, new, old = telemetry.session_s, telemetry.t, seen.t
-            self._say(f"{at:6.1f} s  T is {new:.3g}, was {old:.3g}")
+        for told in news(seen, telemetry):
+            self._say(f"{telemetry.session_s:6.1f} s  {told}")
         lines = status_lines(telemetry)
         if self._live is not None:
             below = "\n         "

@@ -11,7 +11,7 @@ import numpy as np
 import zmq
 
 from bci.config.day import Day
-from bci.config.experiment import Threshold
+from bci.config.experiment import Experiment, Threshold
 from bci.config.session import Session
 from bci.config.session_type import ClosedLoopType
 from bci.core.frame_header import TOPIC
@@ -61,22 +61,10 @@ class Rehearsal:
     def __init__(
         self, session: Session, info: StreamInfo, frames: FrameLine, real: CommandPublisher
     ) -> None:
-        experiment = session.experiment
-        endless = {"trial_s": NEVER, "session_s": NEVER, "grey_s": 0.0}
-        always_run = experiment.model_copy(
-            update={
-                "session_type": ClosedLoopType(kind="closed_loop"),
-                "baseline": None,
-                "blocks": (),
-                "hold": False,
-                "threshold": Threshold(t=NEVER, lo=-NEVER),
-                "task": experiment.task.model_copy(update=endless),
-            }
-        )
-        self._loop = ClosedLoop(
-            session.model_copy(update={"experiment": always_run, "day": Day()}), info
-        )
-        self._loop.apply(Start())
+        self._session = session
+        self._info = info
+        self._experiment = session.experiment
+        self._loop = self._always_run()
         self._frames = frames
         self._real = real
         self._epoch = info.epoch
@@ -88,6 +76,30 @@ class Rehearsal:
         live = session.rig.stream.delivery == "live"
         self._is_worth_it = live and info.rate_hz <= FASTEST_HZ
         self._frame_id = 0
+
+    def follow(self, experiment: Experiment) -> None:
+        """Rehearse with the ensembles that stand now."""
+        if experiment is not self._experiment:
+            self._experiment = experiment
+            self._loop = self._always_run()
+            self._frame_id = 0
+
+    def _always_run(self) -> ClosedLoop:
+        experiment = self._experiment
+        endless = {"trial_s": NEVER, "session_s": NEVER, "grey_s": 0.0}
+        changes = {
+            "session_type": ClosedLoopType(kind="closed_loop"),
+            "baseline": None,
+            "blocks": (),
+            "hold": False,
+            "threshold": Threshold(t=NEVER, lo=-NEVER),
+            "task": experiment.task.model_copy(update=endless),
+        }
+        always_run = experiment.model_copy(update=changes)
+        session = self._session.model_copy(update={"experiment": always_run, "day": Day()})
+        loop = ClosedLoop(session, self._info)
+        loop.apply(Start())
+        return loop
 
     def wait(self, timeout_ms: int, last: Received | None) -> Received | None:
         """Next message, waited for at most this long and a millisecond.

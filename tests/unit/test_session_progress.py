@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from bci.core.performance import Performance
-from bci.session.progress import TerminalProgress, status_lines, trials_ended
+from bci.session.progress import TerminalProgress, news, status_lines, trials_ended
 from bci.stream.telemetry import Telemetry
 
 
@@ -62,3 +62,18 @@ def test_a_stream_that_stands_still_is_told_though_session_time_does_too() -> No
             progress.show(Telemetry(0, "RUN", session_s=1.0, acquisition=acquisition))
     lines = text.getvalue().splitlines()
     assert ["acquisition stalled" in line for line in lines] == [False, True, False]
+
+
+def test_blocks_thresholds_and_what_is_waited_for_are_told_once() -> None:
+    waiting = Telemetry(0, "WAITING", waits_for="ensembles", block_number=1)
+    known = Telemetry(
+        0, "RUN", t=0.4, lo=-0.2, chance=(0.4, 0.3, 0.5), chance_words="40 % (30–50 %)",
+        block="closed_loop", block_number=2,
+    )  # fmt: skip
+    assert "bci tell FOLDER ensembles" in " ".join(news(Telemetry(0, ""), waiting))
+    assert list(news(waiting, known)) == [
+        "block 2: closed loop",
+        "T is 0.4, lo is -0.2",
+        "predicted chance 40 % (30–50 %)",
+    ]
+    assert list(news(known, known)) == []
