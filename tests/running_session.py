@@ -102,7 +102,7 @@ class RunningSession:
 
     @property
     def folder(self) -> Path:
-        return until(lambda: next(self._out.glob("*/[0-9]*/"), None))
+        return until(lambda: next(self._out.glob("*/[0-9]*/"), None), 60.0)
 
     def family(self) -> dict[int, psutil.Process]:
         """Every process of the session that was ever seen, grandchildren included."""

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bci.config.check_decoder import WITH_P_MINUS
-from bci.config.experiment import Decoder, Experiment
+from bci.config.experiment import Experiment
+from bci.core.light import is_barred
 from bci.core.stream_types import StreamInfo
 
 FEWEST = 2
@@ -12,7 +13,7 @@ FEWEST = 2
 
 
 def ensembles_fault(
-    p_plus: Sequence[str], p_minus: Sequence[str], decoder: Decoder, info: StreamInfo
+    p_plus: Sequence[str], p_minus: Sequence[str], experiment: Experiment, info: StreamInfo
 ) -> str:
     """Why these cannot be the ensembles, and what can; empty where they can.
 
@@ -20,11 +21,12 @@ def ensembles_fault(
     ----------
     p_plus, p_minus
         Labels.
-    decoder
-        `experiment.decoder`; its read-out says whether there is a P−.
+    experiment
+        Its read-out says whether there is a P−, its light which ROIs are gated.
     info
         The stream.
     """
+    decoder = experiment.decoder
     two_sided = decoder.read_out in WITH_P_MINUS
     if p_minus and not two_sided:
         return f"P− must be empty: experiment.decoder.read_out is {decoder.read_out}"
@@ -35,10 +37,15 @@ def ensembles_fault(
     if twice:
         return f"named more than once: {', '.join(twice)}"
     plane = decoder.decode_plane
-    there = {roi.label for roi in info.plane_rois(plane)}
+    there = {roi.label: roi for roi in info.plane_rois(plane)}
     missing = [label for label in (*p_plus, *p_minus) if label not in there]
     if missing:
         return f"not among the {len(there)} ROIs of plane {plane}: {', '.join(missing)}"
+    gated = [
+        label for label in (*p_plus, *p_minus) if is_barred(experiment.light, info, there[label])
+    ]
+    if gated:
+        return f"in the rows that the PMT gate blanks: {', '.join(gated)}"
     if decoder.axis is not None:
         beside = [label for label in p_plus if label not in decoder.axis.labels]
         if beside:

@@ -348,7 +348,7 @@ class ClosedLoop:
         """Decode with other ensembles from now on, as if they had been there from the start."""
         experiment, tape = self.experiment, self._tape
         why = self._not_between_blocks() or ensembles_fault(
-            event.p_plus, event.p_minus, experiment.decoder, self._info
+            event.p_plus, event.p_minus, experiment, self._info
         )
         if tape is None:
             why = "the session began with ensembles: experiment.hold = true lets others be chosen"

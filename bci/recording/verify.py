@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from bci.core.calibration import BaselineRefused
 from bci.core.loop import ClosedLoop
-from bci.core.loop_types import Decision, LoopEvent, ThresholdSet
+from bci.core.loop_types import CalibrationRefused, Decision, LoopEvent, ThresholdSet
 from bci.recording.folder import JOURNAL, MANIFEST
 from bci.recording.integrity import Defect, Integrity, check_journal
 from bci.recording.manifest import Manifest, cpu_features, package_versions, read_manifest
@@ -257,6 +258,8 @@ def _calibration_differs(
     sequence: int,
     comparison: Comparison,
 ) -> bool:
+    if isinstance(event, CalibrationRefused) and loop.needs_calibration:
+        return _was_not_refused(loop, event, sequence, comparison)
     if not isinstance(event, ThresholdSet) or event.origin != "calibration":
         return False
     place, comparison.n_calibrations = comparison.n_calibrations, comparison.n_calibrations + 1
@@ -272,6 +275,18 @@ def _calibration_differs(
         comparison.difference = Difference(sequence, name, recorded, computed)
         return True
     return False
+
+
+def _was_not_refused(
+    loop: ClosedLoop, event: CalibrationRefused, sequence: int, comparison: Comparison
+) -> bool:
+    """True where the baseline that was refused gives a T."""
+    try:
+        found = loop.calibrate()
+    except BaselineRefused:
+        return False
+    comparison.difference = Difference(sequence, "calibration", event.reason, found.t)
+    return True
 
 
 def _same_numerics(record: SessionRecord) -> bool:

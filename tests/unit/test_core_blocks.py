@@ -206,6 +206,19 @@ def test_ensembles_that_cannot_be_are_refused_with_the_reason(
     assert loop.decoder.labels == ()
 
 
+def test_ensembles_may_not_lie_where_the_gate_of_the_light_blanks_the_image() -> None:
+    loop = started(day(p_plus=(), p_minus=(), light={"trials": "all"}), INFO)
+    play(loop, frames(31))
+    assert "in the rows that the PMT gate blanks: a, b, c, d" in refusal(loop.apply(CHOSEN))
+
+
+def test_a_baseline_of_the_loop_is_lengthened_by_what_a_new_epoch_cost() -> None:
+    calm, restarted = ClosedLoop(day(), INFO), ClosedLoop(day(), INFO)
+    play(calm, [Start(), *frames(60)])
+    play(restarted, [Start(), *frames(22), EpochStarted(1), *frames(60, 25, epoch=1)])
+    assert len(restarted.baseline_s3) == len(calm.baseline_s3)
+
+
 def test_ensembles_are_set_between_blocks_alone_and_where_frames_were_kept() -> None:
     loop = started(day(p_plus=(), p_minus=()), INFO)
     play(loop, frames(12))

@@ -7,9 +7,16 @@ import pytest
 import recorded_session
 from hypothesis import given
 from hypothesis import strategies as st
+from played_session import Played, made_session
 from recorded_session import record_session, small_session
 
-from bci.core.loop_types import Decision
+from bci.core.loop_types import (
+    BlockBegun,
+    BlockKind,
+    CalibrationRefused,
+    Decision,
+    EnsemblesSet,
+)
 from bci.recording import manifest as manifest_module
 from bci.recording import verify as verify_module
 from bci.recording.folder import JOURNAL, MANIFEST
@@ -197,3 +204,35 @@ def test_ulp_distance_counts_floats(value, n):
     if math.isfinite(other):
         assert ulp_distance(value, other) == n
         assert ulp_distance(other, value) == n
+
+
+def test_blocks_and_ensembles_of_the_operator_are_computed_again(tmp_path) -> None:
+    tables = {
+        "decoder": {"p_plus": [], "p_minus": [], "f0_window_s": 1.0},
+        "threshold": None,
+        "baseline": {"duration_s": 4.0},
+        "hold": True,
+    }
+    day = Played(tmp_path, made_session(experiment=tables)).start()
+    day.apply(BlockBegun(BlockKind.BASELINE), 2.5)
+    day.frames(0, 90)
+    day.apply(EnsemblesSet(("a", "b"), ("c", "d")), 8.0)
+    result = day.loop.calibrate()
+    day.journal.append(Topic.CALIBRATION, result)
+    day.apply(result.threshold, 8.1)
+    day.apply(BlockBegun(BlockKind.CLOSED_LOOP), 8.2)
+    day.frames(90, 200)
+    day.close()
+    assert verify(tmp_path).kind is VerdictKind.IDENTICAL
+
+
+def test_a_baseline_that_was_refused_and_gives_a_threshold_is_different(tmp_path) -> None:
+    tables = {"threshold": None, "baseline": {"duration_s": 4.0}, "hold": True}
+    day = Played(tmp_path, made_session(experiment=tables)).start()
+    day.apply(BlockBegun(BlockKind.BASELINE), 2.5)
+    day.frames(0, 90)
+    day.apply(CalibrationRefused("flat"), 8.0)
+    day.close()
+    verdict = verify(tmp_path)
+    assert verdict.kind is VerdictKind.DIFFERENT
+    assert verdict.difference.field == "calibration"
