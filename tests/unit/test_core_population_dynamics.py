@@ -13,6 +13,7 @@ from bci.config.experiment import Axis
 from bci.core.calibration import BaselineRefused
 from bci.core.decoding.decoder import EnsembleDecoder
 from bci.core.decoding.fit_axis import fit_axis
+from bci.core.decoding.registry import s_unit
 from bci.core.loop_types import TaskState
 
 LABELS = ("a", "b", "c", "d")
@@ -91,6 +92,17 @@ def test_s3_is_the_projection_of_the_z_scored_smoothed_signals() -> None:
         smoothed = x[max(0, k - 2) : k + 1].mean(axis=0)
         z = (smoothed - np.array(axis.means)) / np.array(axis.scales)
         assert s3 == pytest.approx(float(z @ np.array(axis.weights)), abs=1e-12)
+
+
+def test_s_of_an_axis_is_in_standard_deviations() -> None:
+    axis = fit_axis(shared_activity(1, np.ones(4), 50), LABELS).axis
+    dynamics = session_of(
+        p_plus=LABELS,
+        p_minus=(),
+        decoder={"read_out": "population_dynamics", "axis": axis.model_dump()},
+    )
+    units = [s_unit(session.experiment.decoder) for session in (dynamics, session_of())]
+    assert units == ["SD", "dF/F"]
 
 
 def test_axis_finds_its_rois_by_label_in_any_order() -> None:

@@ -59,6 +59,14 @@ READ_OUT_WORDS = {
     "one_population": "mean of P+",
     "population_dynamics": "projection of the z-scored ROIs on the axis of day 1",
 }
+
+
+def s_unit(settings: Decoder) -> str:
+    """What s, T and lo are measured in."""
+    dynamics = settings.read_out == "population_dynamics"
+    return "SD" if dynamics else SIGNAL_UNITS[settings.signal]
+
+
 CURSORS: dict[str, Callable[[Decoder, Layout], Cursor]] = {
     "position": lambda settings, _: Position(continuous=settings.angle_map == "continuous"),
     "velocity": lambda settings, layout: Velocity(

@@ -3,7 +3,7 @@
 import numpy as np
 from pynwb import NWBFile, TimeSeries
 
-from bci.core.decoding.registry import READ_OUT_WORDS, SIGNAL_UNITS
+from bci.core.decoding.registry import READ_OUT_WORDS, s_unit
 from bci.core.loop_types import TaskState
 from bci.recording.nwb.series import packed, timing
 from bci.recording.session_record import SessionRecord
@@ -20,7 +20,7 @@ def add_readout(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: S
     if not len(table):
         return
     decoder = record.session.experiment.decoder
-    unit, read_out = SIGNAL_UNITS[decoder.signal], decoder.read_out
+    unit, read_out = s_unit(decoder), decoder.read_out
     states = ", ".join(f"{state.value} {state.name}" for state in TaskState)
     series = (
         ("s", table["s"], unit, f"Read-out {read_out}: {READ_OUT_WORDS[read_out]}."),
