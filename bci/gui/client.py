@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 from bci.recording.folder import JOURNAL, read_endpoints
@@ -36,6 +37,8 @@ class SessionClient:
     ----------
     folder
         Of the session; endpoints.json may come later.
+    is_over
+        Nobody serves it any more: its journal is read from the disk.
 
     Attributes
     ----------
@@ -45,7 +48,7 @@ class SessionClient:
         False while the supervisor does not answer; the journal is then read from the disk.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_over: bool = False) -> None:
         self._folder = folder
         self._inbox: deque[HistoryChunk] = deque()
         self._room = threading.Semaphore(64)
@@ -54,7 +57,7 @@ class SessionClient:
         self._answered: deque[tuple[Then, Reply]] = deque()
         self._closing = threading.Event()
         self.caught_up = False
-        self.supervised = True
+        self.supervised = not is_over
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
             for name, work in (("watch", self._watch), ("ask", self._answer))
@@ -103,7 +106,7 @@ class SessionClient:
 
     def _watch(self) -> None:
         telemetry: TelemetrySubscriber | None = None
-        history = _History(self._folder, self._endpoint)
+        history = _History(self._folder, self._endpoint, supervised=self.supervised)
         position = 0
         try:
             while not self._closing.is_set():
@@ -151,14 +154,16 @@ class SessionClient:
 class _History:
     """Chunks from the supervisor; from the disk while it does not answer."""
 
-    def __init__(self, folder: Path, endpoint: Callable[[str], str | None]) -> None:
+    def __init__(
+        self, folder: Path, endpoint: Callable[[str], str | None], *, supervised: bool
+    ) -> None:
         self._path = folder / JOURNAL
         self._endpoint = endpoint
         self._client: HistoryClient | None = None
         self._tail: JournalTail | None = None
         self._reader: HistoryReader | None = None
-        self._ask_again_s = 0.0
-        self.supervised = True
+        self._ask_again_s = 0.0 if supervised else inf
+        self.supervised = supervised
 
     def read(self, request: HistoryRequest) -> HistoryChunk | None:
         """The next chunk; None where there is no history yet."""

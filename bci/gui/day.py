@@ -189,7 +189,7 @@ class Day(QObject):
         self.session = manifest.session_settings()
         self.model = SessionModel(self.session, folder)
         self.phase = Phase.ENDED if manifest.outcome else Phase.RUNNING
-        self._client = SessionClient(folder)
+        self._client = SessionClient(folder, is_over=bool(manifest.outcome))
         self.session_changed.emit()
 
     def new_session(self) -> None:

@@ -1,0 +1,125 @@
+"""What the window knows of a session follows from its journal, and does not grow."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from played_session import Played, made_session, played
+from waiting import until
+
+from bci.core.board_types import BoardEventKind
+from bci.core.loop_types import Outcome, Pause, TaskState
+from bci.gui.client import SessionClient
+from bci.gui.model import SessionModel
+from bci.gui.rings import FluorescenceRing, Ring
+from bci.recording.folder import JOURNAL, write_endpoints
+from bci.recording.history import DECISION_COLUMNS, HistoryChunk, HistoryReader, HistoryRequest
+from bci.recording.session_record import SessionRecord
+from bci.recording.tail import JournalTail
+from bci.session.history import HistoryServer
+
+
+def model_of(folder: Path) -> SessionModel:
+    model, position = SessionModel(made_session(), folder), 0
+    with JournalTail(folder / JOURNAL) as tail:
+        reader = HistoryReader(tail)
+        while True:
+            chunk = reader.read(HistoryRequest(position))
+            model.take(chunk)
+            position = chunk.position
+            if chunk.at_end:
+                model.now_ns = int(model.decisions.rows[-1]["t_ns"])
+                return model
+
+
+@given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 17))
+def test_a_ring_holds_the_newest_rows_in_order(sizes: list[int], capacity: int) -> None:
+    ring, all_rows = Ring(np.int64, capacity), np.arange(0)
+    for size in sizes:
+        rows = np.arange(len(all_rows), len(all_rows) + size)
+        all_rows = np.append(all_rows, rows)
+        ring.extend(rows)
+        assert ring.rows.tolist() == all_rows[-capacity:].tolist()
+    assert ring.total == len(all_rows)
+
+
+def test_a_column_holds_each_plane_once() -> None:
+    ring = FluorescenceRing([np.array([0, 2]), np.array([1])], 3)
+    for turn in range(5):
+        ring.add(0, 10 * turn, np.array([turn, turn + 0.5], np.float32))
+        ring.add(1, 10 * turn + 5, np.array([100 + turn], np.float32))
+    held = ring.values[:, ring.order()]
+    assert held.tolist() == [[2, 3, 4], [102, 103, 104], [2.5, 3.5, 4.5]]
+    # another size, or a plane that is not there: passed over
+    ring.add(0, 90, np.zeros(3, np.float32))
+    ring.add(7, 90, np.zeros(1, np.float32))
+    assert ring.total == 5
+
+
+def test_the_model_counts_what_the_record_holds(tmp_path: Path) -> None:
+    session = Played(tmp_path).start()
+    session.frames(0, 400)
+    session.note("sits well", 20.0)
+    for place in range(5):
+        session.board(BoardEventKind.LICK, session.perf_ns(10 + place), value=1)
+        session.board(BoardEventKind.LICK, session.perf_ns(10.1 + place), value=0)
+        session.board(BoardEventKind.WHEEL, session.perf_ns(10 + place), value=place)
+    session.close()
+    model, record = model_of(tmp_path), SessionRecord.read(tmp_path)
+    outcomes = [trial.outcome for trial in record.trials]
+    assert outcomes.count(Outcome.HIT) > 1
+    assert model.outcomes == {outcome: outcomes.count(outcome) for outcome in Outcome}
+    done = [e for e in record.board if e.kind is BoardEventKind.REWARD_DONE]
+    assert model.n_rewards == len(done) > 1
+    assert (model.n_licks, len(model.wheel)) == (5, 5)
+    assert [text for _, text in model.notes] == ["sits well"]
+    assert model.state is record.decisions[-1].state
+    assert (model.t, model.lo) == (0.3, -0.3)
+    assert model.info == record.info
+    assert model.end == record.end
+    assert model.command is not None
+    commands = [d.command for d in record.decisions if d.command is not None]
+    assert model.command[1] == commands[-1]
+    figures = model.latencies.figures(60.0)
+    assert figures["received_to_sent"].p50 == pytest.approx(0.1, abs=0.001)
+    assert figures["received_to_sent"].is_held
+    assert figures["sent_to_flip"].p50 == pytest.approx(9.5, abs=0.01)
+
+
+def test_a_pause_is_seen(tmp_path: Path) -> None:
+    session = Played(tmp_path).start()
+    session.frames(0, 60)
+    session.apply(Pause(), session.time_s(60))
+    session.close()
+    assert model_of(tmp_path).state is TaskState.PAUSED
+
+
+def test_a_journal_that_nobody_serves_is_read_from_the_disk(tmp_path: Path) -> None:
+    played(tmp_path)
+    with HistoryServer(tmp_path) as gone:
+        write_endpoints(tmp_path, {"history": gone.endpoint})
+    client = SessionClient(tmp_path)
+    model = SessionModel(made_session(), tmp_path)
+    try:
+
+        def read() -> bool:
+            for chunk in client.take():
+                model.take(chunk)
+            return model.end is not None
+
+        until(read)
+        assert not client.supervised
+    finally:
+        client.close()
+    assert sum(model.outcomes.values()) == len(SessionRecord.read(tmp_path).trials)
+
+
+def test_memory_is_bounded_by_rings_and_lists() -> None:
+    model = SessionModel(made_session())
+    rows = np.zeros(3000, DECISION_COLUMNS)
+    for _ in range(20):
+        model.take(HistoryChunk(1, False, decisions=rows.tobytes()))
+    assert len(model.decisions) == 40_000
+    assert model.decisions.total == 60_000
