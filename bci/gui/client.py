@@ -44,6 +44,8 @@ class SessionClient:
     ----------
     caught_up
         True once the history has been read to its end.
+    can_ask
+        True once it is known where control takes requests.
     supervised
         False while the supervisor does not answer; the journal is then read from the disk.
     """
@@ -57,6 +59,7 @@ class SessionClient:
         self._answered: deque[tuple[Then, Reply]] = deque()
         self._closing = threading.Event()
         self.caught_up = False
+        self.can_ask = False
         self.supervised = not is_over
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
@@ -112,6 +115,7 @@ class SessionClient:
             while not self._closing.is_set():
                 if telemetry is None and (endpoint := self._endpoint("telemetry")):
                     telemetry = TelemetrySubscriber(endpoint)
+                self.can_ask = self.can_ask or self._endpoint("operator") is not None
                 if telemetry is not None:
                     self._newest = telemetry.receive() or self._newest
                 since_ns = time.perf_counter_ns() - FLUORESCENCE_NS

@@ -1,6 +1,7 @@
 """What the operator can do at any moment: the buttons below every page, and their keys."""
 
 from collections.abc import Callable
+from time import monotonic
 
 from PyQt6.QtCore import QObject, Qt, QTimer
 from PyQt6.QtGui import QKeyEvent, QKeySequence, QShortcut
@@ -20,14 +21,26 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from bci.core.loop_types import Finish, Pause, Resume, Stop
+from bci.core.loop_types import (
+    BlockBegun,
+    BlockKind,
+    Finish,
+    Pause,
+    Resume,
+    Stop,
+    TaskState,
+)
 from bci.gui.day import Day, Phase
-from bci.gui.permissions import Action, refusals
+from bci.gui.permissions import Action, next_block, refusals
 from bci.stream.operator import OperatorLight, OperatorNote, OperatorRequest, OperatorReward, Reply
 
 ASKED_MS = 8000
 """How long a stop waits for its second step."""
 BY_HAND = "stopped by the operator"
+SHOWN_S = 0.5
+"""By then a change of state that control has made is in the history, too."""
+CHANGING = (Action.BEGIN, Action.PAUSE, Action.RESUME, Action.STOP)
+BLOCKS = {BlockKind.BASELINE: "the baseline", BlockKind.CLOSED_LOOP: "the trials"}
 
 TYPING = (
     QLineEdit,
@@ -50,13 +63,21 @@ class Controls(QWidget):
     ----------
     day
         What is asked.
+
+    Attributes
+    ----------
+    refused
+        Requests that control refused: the state had changed on the way.
     """
 
     def __init__(self, day: Day) -> None:
         super().__init__()
         self._day = day
         self._light_on = False
+        self.refused = 0
+        self._pending: dict[Action, _Pending] = {}
         self.start = _button("Start session", "go", self._start)
+        self.begin = _button("Begin  [B]", "go", self._begin)
         self.pause = _button("Pause  [space]", "big", self._pause_or_resume)
         self.reward = _button("Reward  [R]", "big", self._reward)
         self.light = _button("Light on  [L]", "big", self._light)
@@ -71,13 +92,14 @@ class Controls(QWidget):
         self._asking.timeout.connect(self._leave_stop)
         self._stack = QStackedLayout(self)
         self._stack.addWidget(
-            _row(self.start, self.pause, self.reward, self.light, self.note, self.stop)
+            _row(self.start, self.begin, self.pause, self.reward, self.light, self.note, self.stop)
         )
         question = QLabel("Stop the session?")
         question.setObjectName("title")
         self._stack.addWidget(_row(question, None, self._stop_now, self._stop_after, self._go_on))
         self._keys = [
             self._key("Space", self.pause, self._pause_or_resume),
+            self._key("B", self.begin, self._begin),
             self._key("R", self.reward, self._reward),
             self._key("L", self.light, self._light),
             self._key("N", self.note, self.note.setFocus),
@@ -97,18 +119,19 @@ class Controls(QWidget):
 
     def refresh(self) -> None:
         """Allow what the state allows."""
-        no = refusals(self._day)
-        live = self._day.is_live
-        self.start.setVisible(not live)
-        self.start.setText(
-            "New session" if self._day.phase is Phase.ENDED else "Start session  [Ctrl Enter]"
-        )
-        held = not no[Action.RESUME]
+        no = self._refusals()
+        phase = self._day.phase
+        self.start.setVisible(not self._day.is_live)
+        self.start.setText("New session" if phase is Phase.ENDED else "Start session  [Ctrl Enter]")
+        self.begin.setVisible(not no[Action.BEGIN])
+        self.begin.setText(f"Begin {BLOCKS[next_block(self._day)]}  [B]")
+        held = self._day.model.state is TaskState.PAUSED
         self.pause.setText("Resume  [space]" if held else "Pause  [space]")
         self.light.setText("Light off  [L]" if self._light_on else "Light on  [L]")
         for button, why in (
             (self.start, no[Action.START]),
-            (self.pause, "" if held else no[Action.PAUSE]),
+            (self.begin, no[Action.BEGIN]),
+            (self.pause, no[Action.RESUME if held else Action.PAUSE]),
             (self.reward, no[Action.REWARD]),
             (self.light, no[Action.LIGHT]),
             (self.note, no[Action.NOTE]),
@@ -122,6 +145,7 @@ class Controls(QWidget):
     def session_changed(self) -> None:
         """Forget what belonged to the session before."""
         self._light_on = False
+        self._pending.clear()
         self._leave_stop()
         self.refresh()
 
@@ -133,27 +157,24 @@ class Controls(QWidget):
         else:
             self._day.start_session()
 
+    def _begin(self) -> None:
+        self._ask(Action.BEGIN, BlockBegun(next_block(self._day)), "begun")
+
     def _pause_or_resume(self) -> None:
-        no = refusals(self._day)
-        if not no[Action.RESUME]:
-            self._ask(Resume(), "resumed")
-        elif not no[Action.PAUSE]:
-            self._ask(Pause(), "paused")
+        if self._day.model.state is TaskState.PAUSED:
+            self._ask(Action.RESUME, Resume(), "resumed")
+        else:
+            self._ask(Action.PAUSE, Pause(), "paused")
 
     def _reward(self) -> None:
-        self._ask(OperatorReward(), "reward")
+        self._ask(Action.REWARD, OperatorReward(), "reward")
 
     def _light(self) -> None:
         wanted = not self._light_on
-
-        def answered(reply: Reply) -> None:
-            self._light_on = wanted if reply.accepted else self._light_on
-            self._tell("light on" if wanted else "light off", reply)
-
-        self._day.ask(OperatorLight(wanted), answered)
+        self._ask(Action.LIGHT, OperatorLight(wanted), "light on" if wanted else "light off")
 
     def _write(self, text: str) -> None:
-        self._ask(OperatorNote(text), "noted")
+        self._ask(Action.NOTE, OperatorNote(text), "noted")
 
     def _esc(self) -> None:
         if self.is_asking:
@@ -172,19 +193,43 @@ class Controls(QWidget):
     def _stop_at_once(self) -> None:
         if self.is_asking:
             self._leave_stop()
-            self._ask(Stop(BY_HAND), "stopping")
+            self._ask(Action.STOP, Stop(BY_HAND), "stopping")
 
     def _stop_after_trial(self) -> None:
         if self.is_asking:
             self._leave_stop()
-            self._ask(Finish(BY_HAND), "ending after this trial")
+            self._ask(Action.STOP, Finish(BY_HAND), "ending after this trial")
 
-    def _ask(self, request: OperatorRequest, done: str) -> None:
-        self._day.ask(request, lambda reply: self._tell(done, reply))
+    def _ask(self, action: Action, request: OperatorRequest, done: str) -> None:
+        """Ask, unless the state forbids it or the same was asked and is not answered yet."""
+        if self._refusals()[action]:
+            return
+        pending = self._pending[action] = _Pending()
 
-    def _tell(self, done: str, reply: Reply) -> None:
-        reason = reply.reason
-        self._day.said.emit(done if reply.accepted else f"not done: {reason}")
+        def answered(reply: Reply) -> None:
+            pending.answered_s = monotonic()
+            if not reply.accepted:
+                self.refused += 1
+                self._pending.pop(action, None)
+            elif isinstance(request, OperatorLight):
+                self._light_on = request.on
+            self._day.said.emit(done if reply.accepted else f"not done: {reply.reason}")
+            self.refresh()
+
+        self._day.ask(request, answered)
+        self.refresh()
+
+    def _refusals(self) -> dict[Action, str]:
+        """What the state forbids, and what was asked for and has not shown yet."""
+        no = refusals(self._day)
+        for action, pending in list(self._pending.items()):
+            if pending.is_over(changes=action in CHANGING):
+                del self._pending[action]
+            else:
+                # while a change of state is under way, no other one is asked for
+                for other in CHANGING if action in CHANGING else (action,):
+                    no[other] = no[other] or "asked for: waiting for control"
+        return no
 
     # -- keys --------------------------------------------------------------------------------
 
@@ -202,6 +247,19 @@ class Controls(QWidget):
         for key in self._keys:
             key.setEnabled(not typing)
         self._keys[0].setEnabled(not typing and not isinstance(now, QAbstractButton))
+
+
+class _Pending:
+    """A request under way."""
+
+    def __init__(self) -> None:
+        self.answered_s: float | None = None
+
+    def is_over(self, *, changes: bool) -> bool:
+        """Whether it was answered, and what it changes has had time to show."""
+        if self.answered_s is None:
+            return False
+        return not changes or monotonic() - self.answered_s > SHOWN_S
 
 
 class _NoteField(QLineEdit):

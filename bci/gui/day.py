@@ -150,6 +150,11 @@ class Day(QObject):
         return self.phase in (Phase.STARTING, Phase.RUNNING)
 
     @property
+    def can_ask(self) -> bool:
+        """Whether control of the running session takes requests."""
+        return self.phase is Phase.RUNNING and self._client is not None and self._client.can_ask
+
+    @property
     def is_supervised(self) -> bool:
         """Whether the session's supervisor answers."""
         return self._client is None or self._client.supervised

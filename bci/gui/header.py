@@ -6,6 +6,13 @@ from bci.core.loop_types import TaskState
 from bci.gui.day import Day, Phase
 from bci.gui.words import clock, state_words
 
+WAITS = {
+    "operator": "you",
+    "F0 window": "F0",
+    "ensembles": "the ensembles",
+    "threshold": "a threshold",
+}
+
 
 class Header(QWidget):
     """One line.
@@ -47,6 +54,9 @@ class Header(QWidget):
         word, colour = state_words(model.state)
         if day.phase is Phase.STARTING:
             word = "starting"
+        waits_for = model.telemetry.waits_for if model.telemetry is not None else ""
+        if day.is_live and waits_for:
+            word += f" for {WAITS[waits_for]}" if waits_for in WAITS else f" for {waits_for}"
         self._state.setText(word)
         if colour != self._style:
             self._style = colour

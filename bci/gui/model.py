@@ -10,6 +10,7 @@ from bci.config.session import Session
 from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.calibration import CalibrationResult
 from bci.core.loop_types import (
+    EnsemblesSet,
     LedgerEntry,
     LedgerKind,
     LoopEvent,
@@ -102,6 +103,7 @@ class SessionModel:
         self.trials: list[tuple[int, TrialEnd]] = []
         self.outcomes = dict.fromkeys(Outcome, 0)
         self.is_begun = False
+        self._ensembles: EnsemblesSet | None = None
         self.threshold: ThresholdSet | None = None
         self.calibration: CalibrationResult | None = None
         self.licks = Ring(np.int64, TICKS)
@@ -148,6 +150,8 @@ class SessionModel:
             self.events.append(event)
             if isinstance(event[1], ThresholdSet):
                 self.threshold = event[1]
+            if isinstance(event[1], EnsemblesSet):
+                self._ensembles = event[1]
             self.is_begun = self.is_begun or isinstance(event[1], Start)
         for _, self.calibration in chunk.calibrations:
             pass
@@ -202,6 +206,16 @@ class SessionModel:
     def state(self) -> TaskState | None:
         """Of the task, as last decided; None before the first decision."""
         return TaskState(int(self.decisions.rows[-1]["state"])) if len(self.decisions) else None
+
+    @property
+    def ensembles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Labels of P+ and P−: as set in the session, else as in its settings."""
+        if self._ensembles is not None:
+            return self._ensembles.p_plus, self._ensembles.p_minus
+        if self.session is None:
+            return (), ()
+        decoder = self.session.experiment.decoder
+        return decoder.p_plus, decoder.p_minus
 
     @property
     def session_s(self) -> float:

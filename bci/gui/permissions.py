@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from bci.core.loop_types import TaskState
+from bci.core.loop_types import BlockKind, TaskState
 from bci.gui.day import Day, Phase
 
 
@@ -10,6 +10,7 @@ class Action(StrEnum):
     """What the buttons do."""
 
     START = "start"
+    BEGIN = "begin"
     PAUSE = "pause"
     RESUME = "resume"
     STOP = "stop"
@@ -39,6 +40,7 @@ def refusals(day: Day) -> dict[Action, str]:
     device = task or ("" if board.startswith("ok") else "the board is not connected")
     return {
         Action.START: _cannot_start(day),
+        Action.BEGIN: task or _cannot_begin(day),
         Action.PAUSE: task or ("paused already" if held else ""),
         Action.RESUME: task or ("" if held else "the task is not paused"),
         Action.STOP: running or (OVER if state is TaskState.DONE else ""),
@@ -46,6 +48,21 @@ def refusals(day: Day) -> dict[Action, str]:
         Action.LIGHT: device,
         Action.NOTE: running,
     }
+
+
+def next_block(day: Day) -> BlockKind:
+    """The block that the operator would begin now: the plan's next, else trials."""
+    telemetry = day.model.telemetry
+    named = telemetry.next_block if telemetry is not None else ""
+    return BlockKind(named) if named else BlockKind.CLOSED_LOOP
+
+
+def _cannot_begin(day: Day) -> str:
+    telemetry = day.model.telemetry
+    waits_for = telemetry.waits_for if telemetry is not None else ""
+    if waits_for == "operator":
+        return ""
+    return f"waiting for: {waits_for}" if waits_for else "a block runs"
 
 
 def _not_running(day: Day) -> str:
@@ -57,7 +74,7 @@ def _not_running(day: Day) -> str:
         case Phase.ENDED:
             return OVER
         case Phase.RUNNING:
-            return ""
+            return "" if day.can_ask else STARTING
 
 
 def _cannot_start(day: Day) -> str:

@@ -28,12 +28,11 @@ class RoiActivity:
 
     def update(self, model: SessionModel) -> None:
         """Take in what is new; begin again with another stream or other ensembles."""
-        ring, info, session = model.fluorescence, model.info, model.session
-        if ring is None or info is None or session is None:
+        ring, info = model.fluorescence, model.info
+        if ring is None or info is None:
             self.image = None
             return
-        decoder = session.experiment.decoder
-        labels = (decoder.p_plus, decoder.p_minus)
+        labels = model.ensembles
         if ring is not self._ring or labels != self._labels:
             self._ring, self._labels = ring, labels
             plus, minus = model.places(labels[0]), model.places(labels[1])

@@ -1,0 +1,148 @@
+"""Whatever is pressed, in whatever state: nothing breaks, nothing illegal reaches control."""
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QAbstractButton, QApplication
+from pytestqt.qtbot import QtBot
+from running_session import DEMO, SHORT
+from valve import longest_open_s, openings
+from waiting import until
+
+from bci.core.loop_types import LedgerKind, Pause, Resume, Stop
+from bci.gui.day import Day, Phase
+from bci.gui.pages import make_window
+from bci.gui.window import OperatorWindow
+from bci.recording.session_record import SessionRecord
+from bci.recording.verify import verify
+
+SETS = (
+    *SHORT,
+    "rig.screen.backend=null",
+    "experiment.task.session_s=2000",
+    "rig.source.n_rois=200",
+)
+KEYS = (
+    *(Qt.Key.Key_Space, Qt.Key.Key_R, Qt.Key.Key_L, Qt.Key.Key_N, Qt.Key.Key_B),
+    *(Qt.Key.Key_Escape, Qt.Key.Key_Tab, Qt.Key.Key_X),
+)
+ENDING = (Qt.Key.Key_Return, Qt.Key.Key_T)
+"""Keys that end the session while a stop is asked about; pressed at the end alone."""
+MOST_OPEN_S = 0.5
+
+
+class Monkey:
+    """Presses keys and buttons of a window that is shown, as chosen by a seed."""
+
+    def __init__(self, window: OperatorWindow, seed: int) -> None:
+        self._window = window
+        self._random = random.Random(seed)
+        self.n_actions = 0
+
+    def act(self) -> None:
+        """One action, and what it leads to at once."""
+        self.n_actions += 1
+        kind = self._random.choice(("key", "key", "button", "page", "type", "resize", "alarm"))
+        window, controls = self._window, self._window.controls
+        if kind == "key":
+            target = QApplication.focusWidget() or window
+            QTest.keyClick(target, self._random.choice(KEYS))
+        elif kind == "button":
+            buttons: list[QAbstractButton] = [
+                *(controls.pause, controls.reward, controls.light, controls.stop, controls.begin)
+            ]
+            # the mouse presses what is disabled, too
+            QTest.mouseClick(self._random.choice(buttons), Qt.MouseButton.LeftButton)
+        elif kind == "page":
+            window.show_page(self._random.randrange(len(window.pages)))
+        elif kind == "type" and not controls.is_asking:
+            controls.note.setFocus()
+            QTest.keyClicks(controls.note, self._random.choice(("ok", "r r r", " ")))
+            controls.note.insert(self._random.choice(("", "µl é ∆")))
+            QTest.keyClick(controls.note, Qt.Key.Key_Return)
+        elif kind == "resize":
+            size = self._random.choice(((900, 600), (1280, 800), (1920, 1080)))
+            window.resize(*size)
+        elif window.alarms.alarms:
+            window.alarms.acknowledge(window.alarms.alarms[0])
+        if controls.is_asking and self._random.random() < 0.5:
+            QTest.keyClick(window, Qt.Key.Key_Escape)
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    """A day whose session, where one was started, is over when the test is."""
+    day = Day(DEMO, SETS, tmp_path)
+    yield day
+    day.close()
+    if day.launch is not None and day.launch.exit_code() is None:
+        os.kill(day.launch.pid, signal.SIGTERM)
+        until(lambda: day.launch is None or day.launch.exit_code() is not None, 40)
+
+
+def run_monkey(qtbot: QtBot, day: Day, seed: int, n_actions: int) -> None:
+    window = make_window(day)
+    qtbot.addWidget(window)
+    with qtbot.waitActive(window):
+        window.show()
+        window.activateWindow()
+    monkey = Monkey(window, seed)
+    for _ in range(20):
+        monkey.act()
+    assert day.phase is Phase.SETTING_UP
+    window.show_page(0)
+    window.controls.note.clearFocus()
+    window.setFocus()
+    assert window.controls.start.isEnabled(), window.controls.start.toolTip()
+    QTest.keyClick(window, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert day.phase is Phase.STARTING
+    last = None
+    while last is None or monkey.n_actions < last:
+        monkey.act()
+        QTest.qWait(20)
+        if last is None and day.model.is_begun:
+            last = monkey.n_actions + n_actions
+        assert day.phase in (Phase.STARTING, Phase.RUNNING), day.failure
+    window.controls.note.clearFocus()
+    qtbot.waitUntil(lambda: not window.controls.stop.toolTip(), timeout=10_000)
+    if not window.controls.is_asking:
+        window.controls.stop.click()
+    QTest.keyClick(window, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: day.phase is Phase.ENDED, timeout=40_000)
+    for _ in range(20):
+        monkey.act()
+    refused = window.controls.refused
+    window.close()
+    assert day.folder is not None
+    assert_well(day.folder, refused)
+
+
+def assert_well(folder: Path, refused: int) -> None:
+    record = SessionRecord.read(folder)
+    asked = [timed.value.event for timed in record.events]
+    assert sum(isinstance(event, Pause | Resume) for event in asked) >= 2
+    assert sum(isinstance(event, Stop) for event in asked) == 1
+    illegal = [timed.value for timed in record.ledger if timed.value.kind is LedgerKind.REFUSED]
+    assert (illegal, refused) == ([], 0)
+    assert record.manifest.outcome["ok"], record.manifest.outcome
+    assert openings(folder) >= 1
+    assert longest_open_s(folder) <= MOST_OPEN_S
+    verdict = verify(folder)
+    assert verdict.ok, verdict
+
+
+def test_hundreds_of_random_actions_leave_the_session_well(qtbot: QtBot, day: Day) -> None:
+    run_monkey(qtbot, day, seed=1, n_actions=400)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(2, 5))
+def test_thousands_of_random_actions(qtbot: QtBot, day: Day, seed: int) -> None:
+    run_monkey(qtbot, day, seed, n_actions=4000)
