@@ -83,9 +83,9 @@ class Controls(QWidget):
         self.light = _button("Light on  [L]", "big", self._light)
         self.stop = _button("Stop…  [Esc]", "danger", self._ask_stop)
         self.note = _NoteField(self._write)
-        self._stop_now = _button("Stop now  [Enter]", "danger", self._stop_at_once)
-        self._stop_after = _button("After this trial  [T]", "big", self._stop_after_trial)
-        self._go_on = _button("Go on  [Esc]", "big", self._leave_stop)
+        self.stop_now = _button("Stop now  [Enter]", "danger", self._stop_at_once)
+        self.stop_after = _button("After this trial  [T]", "big", self._stop_after_trial)
+        self.go_on = _button("Go on  [Esc]", "big", self._leave_stop)
         self._asking = QTimer(self)
         self._asking.setSingleShot(True)
         self._asking.setInterval(ASKED_MS)
@@ -96,7 +96,7 @@ class Controls(QWidget):
         )
         question = QLabel("Stop the session?")
         question.setObjectName("title")
-        self._stack.addWidget(_row(question, None, self._stop_now, self._stop_after, self._go_on))
+        self._stack.addWidget(_row(question, None, self.stop_now, self.stop_after, self.go_on))
         self._keys = [
             self._key("Space", self.pause, self._pause_or_resume),
             self._key("B", self.begin, self._begin),
@@ -104,9 +104,9 @@ class Controls(QWidget):
             self._key("L", self.light, self._light),
             self._key("N", self.note, self.note.setFocus),
             self._key("Esc", self.stop, self._esc),
-            self._key("Return", self._stop_now, self._stop_at_once),
-            self._key("Enter", self._stop_now, self._stop_at_once),
-            self._key("T", self._stop_after, self._stop_after_trial),
+            self._key("Return", self.stop_now, self._stop_at_once),
+            self._key("Enter", self.stop_now, self._stop_at_once),
+            self._key("T", self.stop_after, self._stop_after_trial),
         ]
         self._start_key = self._key("Ctrl+Return", self.start, self._start)
         QApplication.instance().focusChanged.connect(self._focus_moved)  # type: ignore[union-attr]
