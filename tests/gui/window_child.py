@@ -1,0 +1,66 @@
+"""The command line as its user starts it, whose window also tells a test where its buttons are.
+
+usage: window_child.py STATE_FILE ARGUMENTS…
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QPushButton, QWidget
+
+import bci.gui.app
+from bci.cli import main
+from bci.gui.day import Day
+from bci.gui.window import OperatorWindow
+
+state_file = Path(sys.argv[1])
+sys.argv = ["bci", *sys.argv[2:]]
+make_window = bci.gui.app.make_window
+
+
+def centre(widget: QWidget) -> list[int]:
+    place = widget.mapToGlobal(widget.rect().center())
+    return [place.x(), place.y()]
+
+
+def tell(window: OperatorWindow) -> None:
+    day, model = window.day, window.day.model
+    buttons = {
+        button.text(): centre(button)
+        for button in window.findChildren(QPushButton)
+        if button.isVisible() and button.isEnabled()
+    }
+    drawn = window.pages[4].view.activity.image
+    state = {
+        "pid": os.getpid(),
+        "buttons": buttons,
+        "page": window.page.title,
+        "phase": day.phase.value,
+        "state": model.state.name if model.state is not None else "",
+        "trials": len(model.trials),
+        "decisions": model.decisions.total,
+        "columns": model.fluorescence.total if model.fluorescence is not None else 0,
+        "rows": drawn.n_rows if drawn is not None else 0,
+        "notes": [text for _, text in model.notes],
+        "alarms": [alarm.key for alarm in window.alarms.alarms],
+        "asking": window.controls.is_asking,
+    }
+    beside = state_file.with_suffix(".new")
+    beside.write_text(json.dumps(state))
+    os.replace(beside, state_file)
+
+
+def watched(day: Day) -> OperatorWindow:
+    window = make_window(day)
+    timer = QTimer(window)
+    timer.setInterval(100)
+    timer.timeout.connect(lambda: tell(window))
+    timer.start()
+    return window
+
+
+bci.gui.app.make_window = watched
+main()
