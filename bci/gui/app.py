@@ -81,6 +81,8 @@ def _run(app: QApplication, day: Day) -> Day:
     window.show()
     if day.phase is Phase.RUNNING:
         window.show_session()
+    elif day.phase is Phase.ENDED:
+        window.show_page([page.title for page in window.pages].index("Replay"))
     with on_interrupt(app.quit):
         app.exec()
     day.close()

@@ -137,12 +137,14 @@ class HistoryReader:
     ----------
     tail
         The journal.
+    info
+        Description of the stream, for a reader that does not begin at the beginning.
     """
 
-    def __init__(self, tail: JournalTail) -> None:
+    def __init__(self, tail: JournalTail, info: StreamInfo | None = None) -> None:
         self._tail = tail
         self._decoders = {topic: msgspec.msgpack.Decoder(kind) for topic, kind in PAYLOADS.items()}
-        self._info: StreamInfo | None = None
+        self._info = info
 
     def read(self, request: HistoryRequest, until_ns: float = inf) -> HistoryChunk:
         """What follows a position, at most `MOST_RECORDS` records.
