@@ -108,3 +108,13 @@ def follows_neurons(session_type: SessionType) -> bool:
             return follows == "neurons"
         case _:
             return True
+
+
+def pays_anything(session_type: SessionType) -> bool:
+    """False where the task gives no reward, whatever happens."""
+    return not isinstance(session_type, NoRewardType | PassiveType)
+
+
+def pays_hits(session_type: SessionType) -> bool:
+    """True where a hit earns a reward."""
+    return pays_anything(session_type) and not isinstance(session_type, RandomRewardType)

@@ -424,7 +424,8 @@ class ClosedLoop:
     def _decision(self, frame_id: int, *, decoded: bool) -> Decision:
         task = self._task
         due_trial, trial_end = task.take_effects()
-        free = decoded and self._contingency.gives_free_reward
+        # no further one where the end was asked for, perhaps for want of rewards
+        free = decoded and self._contingency.gives_free_reward and not task.is_finishing
         state = task.state
         ledger: tuple[LedgerEntry, ...] = ()
         if self._ledger:

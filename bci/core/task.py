@@ -110,6 +110,11 @@ class TaskMachine:
             return 0.0
         return min(self.session_s(frame_id) / self._task.session_s, 1.0)
 
+    @property
+    def is_finishing(self) -> bool:
+        """True once the end after the current trial was asked for."""
+        return self._finishing
+
     def step(
         self, frame_id: int, *, hit: bool, at_zero: bool = False, ready: bool, settled: bool
     ) -> bool:

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from bci.config.session import Session
+from bci.config.session_type import pays_anything, pays_hits
 from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.loop_types import LedgerEntry
 from bci.recording.journal import Journal
@@ -60,8 +61,14 @@ class BoardLine:
         path = ledger_path(folder, session.subject)
         lines = [] if self._virtual else read_ledger(path)
         before_ul = volume_on(lines, date.today(), settings.kind)
+        session_type = session.experiment.session_type
         self.budget = RewardBudget(
-            name, settings.kind, task.daily_cap_ul, task.reward_ul, before_ul
+            name,
+            settings.kind,
+            task.daily_cap_ul,
+            task.reward_ul if pays_anything(session_type) else 0.0,
+            before_ul,
+            pays_hits=pays_hits(session_type),
         )
         self._ledger = None if self._virtual else RewardLedger(path)
         self._clock = LiveClock()

@@ -14,6 +14,7 @@ import psutil
 from bci.config.fault import Fault
 from bci.config.rig import DoorSource
 from bci.config.session import Session
+from bci.config.session_type import pays_anything
 from bci.recording.reward_ledger import volume_today
 from bci.session.check import Check, Status, Trial
 from bci.session.light_leak import try_light_leak
@@ -139,7 +140,7 @@ def _drops(session: Session, root: Path) -> Check:
 def cap_faults(session: Session, root: Path) -> list[Fault]:
     """What keeps a session from its first reward."""
     found = _drops(session, root)
-    if found.status is not Status.FAIL:
+    if found.status is not Status.FAIL or not pays_anything(session.experiment.session_type):
         return []
     cap_ul = session.experiment.task.daily_cap_ul
     return [Fault("experiment.task.daily_cap_ul", cap_ul, found.message, found.solution)]

@@ -26,18 +26,28 @@ class RewardBudget:
     cap_ul
         Most that the subject gets in a day; None: no cap.
     reward_ul
-        Volume of one reward of the task.
+        Volume of one reward of the task; 0 where the task gives none.
     before_ul
         What it had today before this session.
+    pays_hits
+        True where a hit earns a reward.
     """
 
     def __init__(
-        self, session: str, board: str, cap_ul: float | None, reward_ul: float, before_ul: float
+        self,
+        session: str,
+        board: str,
+        cap_ul: float | None,
+        reward_ul: float,
+        before_ul: float,
+        *,
+        pays_hits: bool = True,
     ) -> None:
         self._session = session
         self._board = board
         self._cap_ul = inf if cap_ul is None else cap_ul
         self._reward_ul = reward_ul
+        self._hit_ul = reward_ul if pays_hits else 0.0
         self._given_ul = before_ul
         self._earned_ul = 0.0
         self._open: dict[int, RewardRequest] = {}
@@ -66,10 +76,11 @@ class RewardBudget:
         """Take a decision in: what was earned, what was asked for."""
         if decision.reward is not None:
             self.ask(decision.reward)
-        if decision.reward is not None or decision.state is not TaskState.HIT:
+        # a delayed reward is owed in black, too
+        if decision.reward is not None or decision.state not in (TaskState.HIT, TaskState.BLACK):
             self._earned_ul = 0.0
         elif decision.trial_end is not None and decision.trial_end.outcome is Outcome.HIT:
-            self._earned_ul = self._reward_ul
+            self._earned_ul = self._hit_ul
 
     def ask(self, request: RewardRequest) -> None:
         """Take in a reward that was asked for."""

@@ -11,6 +11,7 @@ from bci.config.session_type import Course, RandomRewardType
 from bci.core.courses import DeclaredCourse, Playback, SeededWalk
 from bci.core.loop_types import (
     Decision,
+    Finish,
     LedgerKind,
     Outcome,
     Pause,
@@ -126,6 +127,19 @@ def test_random_rewards_wait_in_a_pause() -> None:
     paused.hears(Resume())
     play(paused, 300)
     assert len(rewards(paused.decisions)) >= 5
+
+
+def test_no_random_reward_comes_once_the_end_was_asked_for() -> None:
+    kind = {"kind": "random_reward", "rewards_per_min": 59.0, "min_interval_s": 1.0}
+    animal = animal_of(kind, task={"trial_s": 30.0})
+    animal.until(S.RUN)
+    play(animal, 60)
+    n = len(rewards(animal.decisions))
+    assert n >= 5
+    animal.hears(Finish("cap"))
+    play(animal, 100)
+    assert animal.loop.state is S.RUN
+    assert len(rewards(animal.decisions)) == n
 
 
 def test_random_rewards_have_the_rate_that_was_asked_for() -> None:

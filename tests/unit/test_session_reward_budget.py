@@ -57,6 +57,28 @@ def test_reward_that_failed_is_given_back_and_one_unknown_is_not() -> None:
     assert budget.hear(ended(2, K.REWARD_DONE)) is None
 
 
+def test_delayed_reward_is_owed_in_black_too() -> None:
+    budget = RewardBudget("m1", "serial", cap_ul=8.0, reward_ul=4.0, before_ul=0.0)
+    budget.decide(decision(S.HIT, outcome=Outcome.HIT))
+    budget.decide(decision(S.BLACK))
+    assert not budget.allows(4.1)
+    budget.decide(decision(S.BLACK, reward=RewardRequest(1, 4.0, 1)))
+    budget.hear(ended(1))
+    assert budget.allows(4.0)
+
+
+def test_hit_that_pays_nothing_uses_up_nothing() -> None:
+    budget = RewardBudget("m1", "serial", cap_ul=8.0, reward_ul=4.0, before_ul=4.0, pays_hits=False)
+    budget.decide(decision(S.HIT, outcome=Outcome.HIT))
+    assert not budget.exhausted
+
+
+def test_session_that_pays_nothing_goes_on_at_the_cap() -> None:
+    budget = RewardBudget("m1", "serial", cap_ul=8.0, reward_ul=0.0, before_ul=8.0, pays_hits=False)
+    budget.decide(decision(S.HIT, outcome=Outcome.HIT))
+    assert not budget.exhausted
+
+
 def test_without_a_cap_nothing_is_ever_exhausted() -> None:
     budget = RewardBudget("m1", "serial", cap_ul=None, reward_ul=4.0, before_ul=1e9)
     assert not budget.exhausted
