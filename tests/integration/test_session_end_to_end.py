@@ -1,5 +1,6 @@
 """A whole session with a real window, and what it leaves: pictures, valve edges, files."""
 
+import itertools
 import math
 import re
 import time
@@ -9,34 +10,54 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from measure_grating import angle_between, orientation_deg
+from measure_grating import angle_between, find_wave, orientation_deg, phase_cycles
 from picture_screen import screenshot
 from pynwb import NWBHDF5IO
 from running_session import DEMO, SHORT, RunningSession, bci, sets
 
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import Outcome
-from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, ScreenKind
+from bci.core.passive_gratings import ANGLES_DEG
+from bci.core.stimulus_types import (
+    FlipKind,
+    FlipReport,
+    ScreenHello,
+    ScreenKind,
+    StimulusCommand,
+)
 from bci.recording.session_record import SessionRecord
 
+Picture = tuple[int, int, np.ndarray]
+Shown = list[tuple[int, StimulusCommand]]
 SEEN_DEG = 1.0
 MARGIN_S = 0.08
+DRIFT_HZ = 0.5
+ENOUGH = 4
+GRATINGS = (
+    f"experiment.stimulus.temporal_freq_hz={DRIFT_HZ}",
+    f"experiment.baseline.temporal_freq_hz={DRIFT_HZ}",
+    "experiment.baseline.duration_s=11",
+    "experiment.baseline.stimulus=gratings",
+    "experiment.baseline.grating_jitter_s=0",
+    "experiment.baseline.seed=15",
+)
+"""Every angle stands for a second in the baseline block."""
 
 
 @pytest.mark.timeout(180)
 def test_session_turns_the_grating_pays_and_leaves_files_that_agree(tmp_path: Path) -> None:
-    overrides = (*SHORT, "experiment.task.session_s=22", "experiment.task.trial_s=4")
-    pictures = []
+    overrides = (*SHORT, *GRATINGS, "experiment.task.session_s=22", "experiment.task.trial_s=4")
+    pictures: list[Picture] = []
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
-        session.wait_for_state("RUN")
+        session.wait_for_state("BASELINE")
         display = _display(session)
         while (newest := session.telemetry()) is not None and newest.state != "DONE":
             before_ns = time.perf_counter_ns()
             image = screenshot(display)
             pictures.append((before_ns, time.perf_counter_ns(), image))
-            if session.process.poll() is not None or len(pictures) > 60:
+            if session.process.poll() is not None or len(pictures) > 200:
                 break
-            time.sleep(0.25)
+            time.sleep(0.15)
         code, output = session.end()
         assert code == 0, output
         assert not session.left_running()
@@ -54,7 +75,11 @@ def test_session_turns_the_grating_pays_and_leaves_files_that_agree(tmp_path: Pa
         opened = [edge["request_id"] for edge in session.valve_edges() if edge["level"] == 1]
         assert opened == done
 
-    assert _compare_pictures(record, pictures) >= 3
+    shown = _shown(record)
+    seen = _compare_pictures(shown, pictures)
+    assert len(seen) >= 10
+    assert set(seen) == set(ANGLES_DEG)
+    _assert_drift(shown, pictures)
     assert "identical" in bci("verify", folder).stdout
     _assert_nwb_equals_journal(folder, record)
     html = (folder / "report.html").read_text("utf-8")
@@ -71,27 +96,58 @@ def _display(session: RunningSession) -> str:
     return hello.display
 
 
-def _compare_pictures(record: SessionRecord, pictures: list[tuple[int, int, np.ndarray]]) -> int:
-    """Compare every picture taken while one grating stood; how many there were."""
+def _shown(record: SessionRecord) -> Shown:
+    """When each command was flipped to the screen."""
     commands = {d.command.command_id: d.command for d in record.decisions if d.command is not None}
-    shown = [
+    return [
         (timed.value.t_flip_ns, commands[timed.value.command_id])
         for timed in record.screen
         if isinstance(timed.value, FlipReport) and timed.value.kind is FlipKind.SHOWN
     ]
+
+
+def _compare_pictures(shown: Shown, pictures: list[Picture]) -> list[float]:
+    """Compare every picture taken while one grating stood; the angle commanded at each."""
     flips = np.array([t_ns for t_ns, _ in shown])
     margin_ns = int(MARGIN_S * 1e9)
-    compared = 0
+    compared = []
     for before_ns, after_ns, image in pictures:
         last = int(np.searchsorted(flips, before_ns - margin_ns)) - 1
         stands = last >= 0 and (last + 1 == len(flips) or flips[last + 1] > after_ns)
         if not stands or shown[last][1].screen not in (ScreenKind.GRATING, ScreenKind.FROZEN):
             continue
         commanded = shown[last][1].orientation_deg
-        off_deg = angle_between(orientation_deg(image), commanded, 180)
+        if compared.count(commanded) == ENOUGH:
+            continue
+        off_deg = angle_between(orientation_deg(image[::2, ::2]), commanded, 180)
         assert off_deg < SEEN_DEG, f"{commanded} commanded, {off_deg:.2f} degrees off"
-        compared += 1
+        compared.append(commanded)
     return compared
+
+
+def _assert_drift(shown: Shown, pictures: list[Picture]) -> None:
+    """From one picture to the next the bars went as far as the commanded speed says, and that way.
+
+    The phase at the centre goes on through turns, so the two need not be of one orientation.
+    """
+    flips = np.array([t_ns for t_ns, _ in shown])
+    margin_ns = int(MARGIN_S * 1e9)
+    moved_cycles, passed_s = [], []
+    for first, second in itertools.pairwise(pictures):
+        begin_ns, end_ns = first[0] - margin_ns, second[1] + margin_ns
+        since, until = np.searchsorted(flips, (begin_ns, end_ns))
+        between = [command for _, command in shown[max(since - 1, 0) : until]]
+        drifting = since > 0 and all(one.screen is ScreenKind.GRATING for one in between)
+        seconds = (second[0] + second[1] - first[0] - first[1]) / 2e9
+        if not drifting or not 0.1 < seconds * DRIFT_HZ < 0.45:
+            continue
+        images = [image[::4, ::4] for _, _, image in (first, second)]
+        phases = [phase_cycles(image, find_wave(image)) for image in images]
+        moved_cycles.append((phases[0] - phases[1]) % 1.0)
+        passed_s.append(seconds)
+    assert len(moved_cycles) >= 10
+    # bars that move the other way, or stand, are far from this
+    assert sum(moved_cycles) / sum(passed_s) == pytest.approx(DRIFT_HZ, rel=0.1)
 
 
 def _assert_nwb_equals_journal(folder: Path, record: SessionRecord) -> None:
