@@ -3,7 +3,7 @@
 import math
 
 from bci.config.fault import Fault
-from bci.config.rig import ON_A_PORT
+from bci.config.rig import OF_OTHERS
 from bci.config.session import Session
 
 
@@ -11,7 +11,7 @@ def board_faults(session: Session) -> list[Fault]:
     """Every rule about the board that the session breaks."""
     rig, faults = session.rig, []
     # this program's own board is found by its greeting
-    if rig.board.kind in ON_A_PORT and rig.board.kind != "serial" and not rig.board.port:
+    if rig.board.kind in OF_OTHERS and not rig.board.port:
         faults.append(
             Fault(
                 "rig.board.port",
@@ -44,7 +44,22 @@ def board_faults(session: Session) -> list[Fault]:
                 ("rig.board.valve.ms_per_ul", "rig.board.valve.max_open_ms"),
             )
         )
-    return faults + _steps(session, open_ms)
+    return faults + _steps(session, open_ms) + _light(session)
+
+
+def _light(session: Session) -> list[Fault]:
+    kind, trials = session.rig.board.kind, session.experiment.light.trials
+    if kind not in OF_OTHERS or trials == "none":
+        return []
+    return [
+        Fault(
+            "experiment.light.trials",
+            trials,
+            f"must be none, because a {kind} board has no light that the PMT gate holds",
+            "use this program's own firmware (docs/wiring.md), or leave light out",
+            ("rig.board.kind",),
+        )
+    ]
 
 
 STEPS_MS = {"harp": 1.0, "bpod": 0.1}

@@ -184,8 +184,10 @@ class Faults(Settings):
     """The board's clock runs this much too fast."""
 
 
-ON_A_PORT = ("serial", "harp", "bpod", "arduino")
-"""Kinds of board that need `rig.board.port`."""
+OF_OTHERS = ("harp", "bpod", "arduino")
+"""Kinds of board that do not run this program's own firmware; they need `rig.board.port`."""
+ON_A_PORT = ("serial", *OF_OTHERS)
+"""Kinds of board that are at a port, not a process of ours."""
 
 
 class HarpBoard(Settings):

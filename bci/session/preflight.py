@@ -194,7 +194,10 @@ def _board(session: Session) -> Check:
     try:
         board = open_board(settings, dict)
     except BoardError as error:
-        asked = "" if is_auto(settings) else f". On USB: {names(survey(settings))}"
+        silent = (
+            is_auto(settings) or settings.kind in DIALECTS
+        )  # a greeting may be a command to them
+        asked = "" if silent else f". On USB: {names(survey(settings))}"
         return Check("board", Status.FAIL, f"{error}{asked}", "see rig.board")
     identity = board.identity
     board.close()

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar
 
-import serial
-
 from bci.config.rig import Board
 from hardware.board.codes import reason_in_words
 from hardware.board.framing import FrameDecoder
 from hardware.board.interface import BoardError
+from hardware.board.ports import open_port
 from hardware.board.protocol import (
     PROTOCOL_VERSION,
     Ack,
@@ -32,8 +31,9 @@ from hardware.board.protocol import (
 
 Answer = TypeVar("Answer", bound=Message)
 ANSWER_S = 0.5
-TRIES = 6
-READ_S = 0.01
+TRIES = 12
+"""An Arduino that restarts as its port opens listens after two seconds."""
+READ_S, WRITE_S = 0.01, 0.2
 
 
 class Refused(BoardError):
@@ -48,7 +48,7 @@ class Questions:
     settings
         Of the board: its limits go with the greeting.
     port
-        What pyserial's `serial_for_url` takes.
+        What pyserial's `serial_for_url` takes, for this process alone.
 
     Attributes
     ----------
@@ -68,11 +68,7 @@ class Questions:
         self._decoder = FrameDecoder()
         self._sequence = 0
         try:
-            self._line = serial.serial_for_url(
-                port, baudrate=settings.baud, timeout=READ_S, do_not_open=True
-            )
-            self._line.dtr = False  # an Arduino restarts when DTR rises
-            self._line.open()
+            self._line = open_port(port, settings.baud, READ_S, WRITE_S)
         except (OSError, ValueError) as error:
             raise BoardError(f"{port}: {error}") from error
         self._line.write(b"\x00")

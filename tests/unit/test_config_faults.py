@@ -389,6 +389,12 @@ def test_board_that_is_not_ours_to_start_needs_a_port(kind: str) -> None:
     assert keys_with({"rig.board.kind": kind}) == ["rig.board.port"]
 
 
+@pytest.mark.parametrize("kind", ["harp", "bpod", "arduino"])
+def test_light_needs_a_board_that_holds_it_within_the_gate(kind: str) -> None:
+    board = {"rig.board.kind": kind, "rig.board.port": "COM9"}
+    assert "experiment.light.trials" in keys_with({**board, "experiment.light.trials": "all"})
+
+
 @pytest.mark.parametrize(
     ("kind", "reward_ul", "rule"),
     [
