@@ -17,6 +17,7 @@ from bci.config.session import Session
 from bci.config.session_type import pays_anything
 from bci.recording.reward_ledger import volume_today
 from bci.session.check import Check, Status, Trial
+from bci.session.day_words import check_subject
 from bci.session.light_leak import try_light_leak
 from bci.session.screen_trial import ScreenTrialFailed, try_screen
 from bci.session.stream_check import ANY_PORT, FIX_PORT, stream_trials
@@ -73,6 +74,7 @@ def quick_trials(session: Session, root: Path) -> list[Trial]:
         Trial("clock", _clock),
         Trial("computer", _cores),
         Trial("valve", lambda: _valve(session)),
+        Trial("subject", lambda: check_subject(session, root)),
         Trial("drops", lambda: _drops(session, root)),
         Trial("disk", lambda: _space(session, root)),
         Trial("display", lambda: _display(session)),

@@ -79,9 +79,9 @@ def lights_not_ok(telemetry: Telemetry) -> list[str]:
     return [f"{name} {light}" for name, light in lights.items() if not light.startswith("ok")]
 
 
-def trials_ended(before: Telemetry, now: Telemetry) -> str:
-    """The trials that ended between two snapshots, and how."""
-    first, last = before.n_trials + 1, now.n_trials
+def trials_ended(before: Telemetry, now: Telemetry, earlier: int = 0) -> str:
+    """The trials that ended between two snapshots, and how; `earlier` ones came before these."""
+    first, last = earlier + before.n_trials + 1, earlier + now.n_trials
     hits, misses = now.hits - before.hits, now.misses - before.misses
     counts = {"hit": hits, "miss": misses, "cut off": last - first + 1 - hits - misses}
     if first == last:
@@ -112,9 +112,12 @@ class TerminalProgress:
     ----------
     console
         Where to.
+    trials_before
+        Of the day, in the session that this one goes on with.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, trials_before: int = 0) -> None:
+        self._trials_before = trials_before
         self._console = console
         self._live = Live(console=console, refresh_per_second=8) if console.is_terminal else None
         self._seen = Telemetry(0, "")
@@ -136,7 +139,8 @@ class TerminalProgress:
         if telemetry.state == "STARTING":
             return
         if telemetry.n_trials > seen.n_trials:
-            self._say(f"{telemetry.session_s:6.1f} s  {trials_ended(seen, telemetry)}")
+            ended = trials_ended(seen, telemetry, self._trials_before)
+            self._say(f"{telemetry.session_s:6.1f} s  {ended}")
         for told in news(seen, telemetry):
             self._say(f"{telemetry.session_s:6.1f} s  {told}")
         lines = status_lines(telemetry)

@@ -20,6 +20,7 @@ from bci.recording.playback import playback_faults
 from bci.recording.scan import JournalBytes
 from bci.recording.settled_rewards import settle_rewards
 from bci.session.check import Status, read_checks
+from bci.session.day_words import day_words
 from bci.session.interrupts import on_interrupt
 from bci.session.keep_day import keep_day
 from bci.session.logs import LogBook
@@ -129,7 +130,8 @@ def run_session(
         why = f"cannot be written to: {error.strerror or error}"
         todo = "make room there or allow it, or write elsewhere with --out"
         raise SettingsError([Fault("--out", str(root), why, todo)]) from error
-    progress = TerminalProgress(console)
+    resumed = session.day.resumed
+    progress = TerminalProgress(console, resumed.trials if resumed else 0)
     supervisor = Supervisor(session, folder, name, book, duration_s, progress.show)
     try:
         real = session.rig.board.kind == "serial"
@@ -138,7 +140,8 @@ def run_session(
             if check.status is Status.FAIL or stale_valve:
                 book.tell("WARNING", f"{check.name}: {check.message}. {check.solution}")
         told = f"session {name} ({conditions_in_words(session.experiment)}) in {folder}"
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        for line in (told, *day_words(session)):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         # whatever comes between the steps below must not end us without a last line
         with on_interrupt(supervisor.ask_to_stop):
             with progress:

@@ -16,7 +16,9 @@ from bci.recording.manifest import Program
 from bci.recording.subject import StoredCalibration, StoredEnsembles, SubjectFolder
 from bci.recording.verify import verify
 from bci.session.blocks import threshold_of
+from bci.session.check import Status
 from bci.session.day import DayOptions, begin_day
+from bci.session.day_words import check_subject, day_words
 
 TODAY = date.today()
 YESTERDAY = f"{TODAY - timedelta(days=1)}T08:15:00+01:00"
@@ -225,3 +227,20 @@ def test_what_cannot_be_resumed_is_refused_with_the_reason(
     )
     both = DayOptions(tmp_path, block="baseline", resume=interrupted.folder)
     assert "--block" in refused(session, both)
+
+
+def test_what_the_day_brings_along_is_told_and_checked_before_it_begins(tmp_path: Path) -> None:
+    session = session_with()
+    assert "chosen after the baseline" in " ".join(day_words(session))
+    assert check_subject(session, tmp_path).status is Status.WARN
+    folder = subject(tmp_path, CHOSEN, calibration(YESTERDAY, 1.5))
+    told = " ".join(day_words(begin_day(session, DayOptions(tmp_path, without=("e",)))))
+    assert "P+ a, b; P- c, d" in told
+    assert "without e today" in told
+    assert "z of T of day 1 is 1.500, carried over by the rule z" in told
+    found = check_subject(session, tmp_path)
+    assert found.status is Status.OK
+    assert "1 calibrations; ensembles of" in found.message
+    (folder.path / "calibration-20260101T080000.json").write_text("{", "utf-8")
+    assert check_subject(session, tmp_path).status is Status.FAIL
+    assert "calibration-20260101T080000.json" in refused(session, DayOptions(tmp_path))

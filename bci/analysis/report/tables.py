@@ -8,6 +8,7 @@ import numpy as np
 
 from bci.analysis.report.html import Rows
 from bci.analysis.report.latency import StageTimes
+from bci.config.day import KnownThreshold
 from bci.config.experiment import Decoder
 from bci.core.board_types import BoardEventKind
 from bci.core.calibration import CalibrationResult
@@ -32,10 +33,23 @@ def latency_rows(stages: Sequence[StageTimes]) -> Rows:
 def calibration_rows(record: SessionRecord) -> Rows:
     """Quantity and value; empty where T and lo were given by hand or never found."""
     if not record.calibrations:
-        given = record.session.experiment.threshold
+        given, known = record.session.experiment.threshold, record.session.day.threshold
+        if known is not None:
+            return known_rows(known)
         return [] if given is None else [("T, lo", f"{given.t:.4f}, {given.lo:.4f} (settings)")]
     unit = unit_of_s3(record.session.experiment.decoder)
     return rows_of_calibration(record.calibrations[-1], record.info.plane_rate_hz, unit)
+
+
+def known_rows(known: KnownThreshold) -> Rows:
+    """T and lo of a baseline that this session did not record, and its predicted chance."""
+    rows: Rows = [("T, lo", f"{known.t:.4f}, {known.lo:.4f}"), ("from", known.origin)]
+    if known.chance is not None and known.chance_low is not None and known.chance_high is not None:
+        low, high = 100 * known.chance_low, 100 * known.chance_high
+        rows.append(
+            ("predicted chance at T", f"{100 * known.chance:.0f} % ({low:.0f}–{high:.0f} %)")
+        )
+    return rows
 
 
 def unit_of_s3(decoder: Decoder) -> str:
