@@ -17,6 +17,7 @@ from bci.core.stimulus_types import (
     StimulusCommand,
 )
 from bci.stream.commands import Arrival
+from bci.stream.wires import WIRED, Wire
 from stimuli.backend import ScreenError, StimulusBackend
 from stimuli.command_sequence import CommandSequence
 from stimuli.control_line import ControlLine
@@ -85,9 +86,15 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
     link.report("ready", told)
     line = ControlLine(hello)
     pre_blank_s = session.rig.screen.pre_blank_ms * 1e-3
+    show = _Show(backend, speaker, hello, line, pre_blank_s, at_once)
+    wired = session.rig.screen.photodiode.enabled and session.rig.board.kind in WIRED
+    if wired and not at_once:
+        show.photodiode = Wire(link.peers, "photodiode")
     try:
-        _Show(backend, speaker, hello, line, pre_blank_s, at_once).run(link)
+        show.run(link)
     finally:
+        if show.photodiode is not None:
+            show.photodiode.close()
         line.close()
         speaker.close()
         backend.close()
@@ -96,7 +103,13 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
 
 
 class _Show:
-    """The loop over the pictures."""
+    """The loop over the pictures.
+
+    Attributes
+    ----------
+    photodiode
+        Of a simulated rig: sees the patch change with every flip that shows a new command.
+    """
 
     def __init__(
         self,
@@ -120,6 +133,8 @@ class _Show:
             t_start_s=time.perf_counter(),
         )
         self._command: StimulusCommand | None = None
+        self.photodiode: Wire | None = None
+        self._patch_is_white = False
 
     def run(self, link: ProcessLink) -> None:
         """Draw until the link asks to stop."""
@@ -144,6 +159,9 @@ class _Show:
         t_draw_ns = time.perf_counter_ns()
         self._backend.draw(self._command, t_seen_s)
         t_flip_ns = self._backend.flip()
+        if arrival is not None and self.photodiode is not None:
+            self._patch_is_white = not self._patch_is_white
+            self.photodiode.drive(int(self._patch_is_white))
         missed = 0 if self._at_once else self._pacer.flipped(t_flip_ns * 1e-9)
         for report in superseded:
             self._line.send(report)

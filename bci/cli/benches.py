@@ -9,7 +9,9 @@ import typer
 from bci.cli.options import (
     FAULT,
     Json,
+    Sets,
     errors,
+    overrides,
     told,
     write_json,
 )
@@ -93,6 +95,29 @@ def bench_of_board(
 
     kind: Literal["chip", "simulated"] = "simulated" if simulated else "chip"
     _bench(lambda tell: bench_board(kind, rewards, tell=tell), json_file)
+
+
+@bench.command()
+def screen(
+    rig_file: Annotated[
+        Path | None,
+        typer.Argument(help="Rig or session file (TOML) whose screen and board are measured."),
+    ] = None,
+    duration: Annotated[
+        float, typer.Option(min=3, metavar="S", help="Seconds of the session.")
+    ] = 15.0,
+    sets: Sets = None,
+    json_file: Json = None,
+) -> None:
+    """From command to flip, and to light where a photodiode is on the board."""
+    from bci.bench.screen import bench_screen
+    from bci.config.load import load_rig
+
+    rig = load_rig(rig_file, overrides(sets)) if rig_file is not None else None
+    if rig is None and sets:
+        raise typer.BadParameter("--set needs a rig file or a session file")
+    parts = (rig.screen, rig.board) if rig is not None else (None, None)
+    _bench(lambda tell: bench_screen(duration, *parts, tell=tell), json_file)
 
 
 def _bench(measure: "Callable[[Callable[[str], None]], Bench]", json_file: Path | None) -> None:

@@ -79,6 +79,17 @@ WORDS: dict[Kind, Words] = {
         "A drop was not given", "look at the valve; give one by hand (R)", Light.FAIL
     ),
     Kind.REWARD_UNKNOWN: Words("It is not known whether a drop was given", "look at the spout"),
+    Kind.TTL_WITHOUT_FRAME: Words(
+        "A frame of the microscope did not come", "look at the load of the microscope's computer"
+    ),
+    Kind.FRAME_WITHOUT_TTL: Words("A frame had no TTL", "look at the cable of the frame TTL"),
+    Kind.FRAME_CLOCK: Words(
+        "Frames and their TTLs do not fit together",
+        "start the microscope after the session; look at rig.board.frame_ttl",
+        Light.FAIL,
+    ),
+    Kind.FLIP_WITHOUT_LIGHT: Words("A new picture gave no light", "look at the photodiode"),
+    Kind.LIGHT_WITHOUT_FLIP: Words("Light that no picture gave", "look at the photodiode"),
     Kind.PROCESS_DIED: Words("A process of the session died", "wait: see the lights", Light.FAIL),
     Kind.CALIBRATION: Words(
         "The baseline gives no threshold", "look at the ensembles; start again", Light.FAIL

@@ -9,17 +9,22 @@ from bci.config.session import Session
 from bci.config.session_type import pays_anything, pays_hits
 from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.loop_types import LedgerEntry
+from bci.core.stimulus_types import FlipReport
 from bci.recording.journal import Journal
 from bci.recording.records import Topic
 from bci.recording.reward_ledger import RewardLedger, ledger_path, read_ledger, volume_on
 from bci.session.frame_clock import FrameClock
+from bci.session.latency import LatencyBudget, Stage
 from bci.session.live_clock import LiveClock
+from bci.session.photodiode import Photodiode
 from bci.session.reward_budget import RewardBudget
 from hardware.board.interface import Board, BoardError
 from hardware.board.kinds import open_board
 from hardware.board.virtual import VirtualBoard
 
 ARM_S = 2.0
+PHOTODIODES = ("serial", "chip", "simulated")
+"""Kinds of board that have a photodiode input."""
 TURN_S = 0.002
 
 
@@ -43,6 +48,8 @@ class BoardLine:
         Once it is open.
     budget
         What the subject has had today.
+    latency
+        Gets the stage up to light, where a photodiode tells of it; None: nobody asks.
 
     Raises
     ------
@@ -73,6 +80,10 @@ class BoardLine:
         self._ledger = None if self._virtual else RewardLedger(path)
         self._clock = LiveClock()
         self._frame_clock: FrameClock | None = None
+        self._photodiode: Photodiode | None = None
+        if session.rig.screen.photodiode.enabled and settings.kind in PHOTODIODES and not lossless:
+            self._photodiode = Photodiode()
+        self.latency: LatencyBudget | None = None
         self._is_open = False
 
     def open(self, peers: Callable[[], Mapping[str, str]]) -> None:
@@ -122,11 +133,23 @@ class BoardLine:
     def turn(self, now_ns: int) -> list[LedgerEntry]:
         """Let the board hear that the loop turns; what the ledger must hold."""
         self.board.turn()
-        return [] if self._frame_clock is None else self._frame_clock.turn(now_ns)
+        found = [] if self._frame_clock is None else self._frame_clock.turn(now_ns)
+        if self._photodiode is not None:
+            for t_ns in self._photodiode.take(now_ns):
+                if self.latency is not None:
+                    self.latency.add(Stage.SENT_TO_LIGHT, t_ns)
+            found += self._photodiode.turn(now_ns)
+        return found
+
+    def flip(self, report: FlipReport, t_frame_sent_ns: int) -> None:
+        """Note a flip that showed a command, for the photodiode."""
+        if self._photodiode is not None:
+            self._photodiode.flip(report, t_frame_sent_ns)
 
     def end(self) -> list[LedgerEntry]:
         """What the ledger must hold at the end."""
-        return [] if self._frame_clock is None else self._frame_clock.end()
+        found = [] if self._frame_clock is None else self._frame_clock.end()
+        return found + ([] if self._photodiode is None else self._photodiode.end())
 
     @property
     def fault(self) -> str:
@@ -151,6 +174,8 @@ class BoardLine:
     def _tell_clocks(self, event: BoardEvent) -> None:
         if event.kind is BoardEventKind.CLOCK:
             self._clock.hear(event)
+        elif event.kind is BoardEventKind.PHOTODIODE and self._photodiode is not None:
+            self._photodiode.edge(self._clock.host_ns(event))
         elif event.kind is BoardEventKind.FRAME_TTL and self._frame_clock is not None:
             assert event.t_device_us is not None
             t_ns = self._clock.host_ns(event)

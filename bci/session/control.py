@@ -125,8 +125,10 @@ class _Control:
         self._lossless = stream.delivery == "lossless"
         self._latency = LatencyBudget()
         self._line = line
+        line.latency = self._latency
         self._tally = Tally(line.budget)
         self._screen = ScreenLine(stream, journal, self._latency)
+        self._screen.on_flip = line.flip
         self._operator = OperatorServer(host=host, port=stream.operator_port, exposed=exposed)
         self._telemetry = TelemetryPublisher(host=host, port=stream.telemetry_port, exposed=exposed)
         self._percentiles: dict[str, tuple[float, float]] = {}

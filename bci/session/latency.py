@@ -1,4 +1,4 @@
-"""The live latency budget: stages from frame to flip, as percentiles."""
+"""The live latency budget: stages from frame to flip and light, as percentiles."""
 
 from enum import StrEnum
 
@@ -14,6 +14,7 @@ class Stage(StrEnum):
     RECEIVED_TO_SENT = "received_to_sent"
     SENT_TO_ARRIVED = "sent_to_arrived"
     SENT_TO_FLIP = "sent_to_flip"
+    SENT_TO_LIGHT = "sent_to_light"
 
 
 class LatencyBudget:

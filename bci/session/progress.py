@@ -14,7 +14,7 @@ TO_DO = {
     "ensembles": "waiting for ensembles: bci tell FOLDER ensembles --plus ROIS --minus ROIS",
     "operator": "waiting for the operator: bci tell FOLDER baseline | closed_loop | finish",
 }
-SHOWN_STAGES = {"received_to_sent": "decide", "sent_to_flip": "flip"}
+SHOWN_STAGES = {"received_to_sent": "decide", "sent_to_flip": "flip", "sent_to_light": "light"}
 
 
 def status_lines(telemetry: Telemetry) -> tuple[str, str, str]:

@@ -37,6 +37,9 @@ class ScreenLine:
         Where commands are sent.
     light
         waiting, ok, or ok (no screen) where nothing blanks.
+    on_flip
+        Called with every flip that showed a command, and when the frame behind it was sent (0: no
+        frame led to it).
     """
 
     def __init__(self, settings: Stream, journal: Journal, latency: LatencyBudget) -> None:
@@ -53,6 +56,7 @@ class ScreenLine:
         self._lossless = settings.delivery == "lossless"
         self._t_frame_sent_ns: dict[int, int] = {}
         self.light = "waiting"
+        self.on_flip: Callable[[FlipReport, int], None] = lambda *_: None
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -107,6 +111,7 @@ class ScreenLine:
             if not self._lossless:
                 note(LedgerKind.COMMAND_SUPERSEDED, f"command {report.command_id}", 1)
             return
+        self.on_flip(report, t_frame_ns)
         if t_frame_ns:
             self._latency.add(Stage.SENT_TO_ARRIVED, report.t_received_ns - t_frame_ns)
             self._latency.add(Stage.SENT_TO_FLIP, report.t_flip_ns - t_frame_ns)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 Pin = Literal["frame_ttl", "photodiode"]
+WIRED = ("chip", "simulated")
+"""Kinds of board whose inputs a simulated rig pulls."""
 _MOST_BYTES = 32
 
 

@@ -9,15 +9,13 @@ from bci.core.process import ProcessLink
 from bci.core.source import FrameSource
 from bci.stream.handshake import HandshakeServer
 from bci.stream.publisher import FramePublisher
-from bci.stream.wires import Wire
+from bci.stream.wires import WIRED, Wire
 from hardware.imaging.acquisition import AcquisitionThread, Ending
 from hardware.imaging.door_source import DoorSource
 from hardware.imaging.open import open_source
 
 log = logging.getLogger("bci.acquisition")
 
-WIRED = ("chip", "simulated")
-"""Kinds of board whose inputs a simulated rig pulls."""
 POLL_S = 0.02
 JOIN_S = 1.0
 

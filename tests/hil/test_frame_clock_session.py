@@ -14,6 +14,7 @@ from bci.core.loop_types import LedgerKind
 WIRED = (
     *SHORT,
     "rig.screen.backend=null",
+    "rig.screen.photodiode.enabled=true",
     "rig.board.frame_ttl=start",
     "rig.board.clock_every_s=0.2",
     "rig.board.faults.clock_drift_ppm=400",
@@ -27,12 +28,16 @@ def test_frames_lie_at_their_ttls_on_a_clock_that_drifts(
     if kind == "chip":
         request.getfixturevalue("chip")
     overrides = (*WIRED, f"rig.board.kind={kind}")
-    with RunningSession("run", DEMO, *sets(overrides), "--duration=9", out=tmp_path) as session:
+    result = tmp_path / "result.json"
+    arguments = ("run", DEMO, *sets(overrides), "--duration=9", f"--json={result}")
+    with RunningSession(*arguments, out=tmp_path / "sessions") as session:
         code, output = session.end()
         assert code == 0, output
         record, folder = session.record(), session.folder
-    told = [entry.value for entry in record.ledger]
-    assert not [e for e in told if e.kind in (LedgerKind.FRAME_CLOCK,)], output
+    unfit = (LedgerKind.FRAME_CLOCK, LedgerKind.LIGHT_WITHOUT_FLIP)
+    assert not [entry.value for entry in record.ledger if entry.value.kind in unfit], output
+    latency_ms = json.loads(result.read_text())["summary"]["latency_ms"]
+    assert latency_ms["sent_to_light"][0] > latency_ms["sent_to_flip"][0]
     ttls = [e for e in record.board if e.kind is BoardEventKind.FRAME_TTL]
     frames = record.frames["frame_id"].tolist()
     # TTL n is frame n; the newest TTL may be ahead of the frame that it begins

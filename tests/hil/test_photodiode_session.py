@@ -1,0 +1,44 @@
+"""Light of every flip, through the compiled firmware's photodiode input, in a whole session."""
+
+import json
+from pathlib import Path
+
+import pytest
+from running_session import ROOT, bci
+
+RIG = ROOT / "configs" / "rigs" / "simulated.toml"
+
+
+@pytest.mark.usefixtures("chip")
+def test_each_flip_of_a_window_is_light_at_the_photodiode_of_the_chip(tmp_path: Path) -> None:
+    found = tmp_path / "screen.json"
+    done = bci(
+        *("bench", "screen", RIG, "--duration=6", f"--json={found}"),
+        *("--set", "rig.board.kind=chip", "--set", "rig.screen.photodiode.enabled=true"),
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(found.read_text())
+    assert told["settings"]["screen"] == "no screen"
+    assert "no light" in told["settings"]["photodiode"]
+    rows = {row["name"]: row for row in told["rows"]}
+    flips = rows["draw and flip"]["n"]
+    assert flips > 60
+    # patches that change at two flips in a row may be one edge to a late chip: told, not shifted
+    assert rows["flip to light"]["n"] >= 0.9 * flips
+    assert rows["sent_to_light"]["p50"] > rows["sent_to_flip"]["p50"]
+
+
+def test_screen_without_a_photodiode_is_measured_to_the_flip_and_said_to_be_none(
+    tmp_path: Path,
+) -> None:
+    found = tmp_path / "screen.json"
+    done = bci(
+        *("bench", "screen", RIG, "--duration=4", f"--json={found}"),
+        *("--set", "rig.screen.backend=null"),
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(found.read_text())
+    assert (told["settings"]["screen"], told["settings"]["photodiode"]) == ("no screen", "none")
+    names = {row["name"] for row in told["rows"]}
+    assert "sent_to_flip" in names
+    assert "sent_to_light" not in names
