@@ -1,0 +1,146 @@
+"""Where the ROIs of a plane lie, and what they are."""
+
+from collections.abc import Callable, Sequence
+from math import ceil, isfinite, sqrt
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtGui import QFont
+
+from bci.core.stream_types import Roi
+from bci.gui import theme
+from bci.gui.choice import MINUS, PLUS
+
+SPOT_PX, CHOSEN_PX = 11, 17
+LOOKS = {PLUS: (theme.P_PLUS, "o"), MINUS: (theme.P_MINUS, "s")}
+UNKNOWN = "positions are not told: ROIs in the order of the table"
+SPACING_PX = 40.0
+
+
+class RoiMap(pg.PlotWidget):  # type: ignore[misc]
+    """One plane seen from above; a click on an ROI tells which.
+
+    Signals
+    -------
+    picked(str)
+        Label of the ROI.
+    """
+
+    picked = pyqtSignal(str)
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False)
+        item = self.getPlotItem()
+        item.hideButtons()
+        item.setAspectLocked(True)
+        # rows of an image count from the top
+        item.invertY(True)
+        for side in ("left", "bottom"):
+            item.hideAxis(side)
+        self._image = pg.ImageItem(axisOrder="row-major")
+        self._image.setZValue(-10)
+        self.addItem(self._image)
+        self._spots = pg.ScatterPlotItem(pxMode=True, hoverable=True, tip=None)
+        self._spots.sigClicked.connect(self._clicked)
+        self.addItem(self._spots)
+        self._texts: list[pg.TextItem] = []
+        self._rois: tuple[Roi, ...] = ()
+        self._at: NDArray[np.float64] = np.zeros((0, 2))
+        self.are_places_known = True
+
+    def show_rois(self, rois: Sequence[Roi]) -> None:
+        """Take other ROIs."""
+        if tuple(rois) == self._rois:
+            return
+        self._rois = tuple(rois)
+        self._at, self.are_places_known = places_of(rois)
+        self.getPlotItem().setTitle(None if self.are_places_known else UNKNOWN, color=theme.DIM)
+        if len(self._at):
+            low, high = self._at.min(axis=0) - SPACING_PX, self._at.max(axis=0) + SPACING_PX
+            self.setRange(xRange=(low[0], high[0]), yRange=(low[1], high[1]), padding=0.02)
+
+    def show_image(self, image: NDArray[np.float32] | None) -> None:
+        """Lay an image of rows × columns below the ROIs; None: none."""
+        if image is None:
+            self._image.clear()
+        else:
+            self._image.setImage(image)
+
+    def draw(
+        self,
+        side_of: Callable[[str], str],
+        *,
+        names: bool = False,
+        dim: Callable[[str], bool] = lambda _: False,
+        current: str = "",
+    ) -> None:
+        """Draw every ROI by its side.
+
+        Parameters
+        ----------
+        side_of
+            P+, P− or nothing, of a label.
+        names
+            Whether all are named, not the chosen alone.
+        dim
+            True for ROIs that cannot be chosen.
+        current
+            Label of the one that is marked.
+        """
+        spots, named = [], []
+        for roi, at in zip(self._rois, self._at, strict=True):
+            side = side_of(roi.label)
+            colour, symbol = LOOKS.get(side, (theme.DIM, "o"))
+            hollow = not side
+            edge = theme.TEXT if roi.label == current else colour
+            faint = theme.LINE if dim(roi.label) and roi.label != current else edge
+            spots.append(
+                {
+                    "pos": at,
+                    "size": CHOSEN_PX if side or roi.label == current else SPOT_PX,
+                    "symbol": symbol,
+                    "brush": None if hollow else pg.mkBrush(colour),
+                    "pen": pg.mkPen(faint, width=2),
+                    "data": roi.label,
+                }
+            )
+            if names or side or roi.label == current:
+                named.append((at, roi.label, colour if side else theme.TEXT))
+        self._spots.setData(spots)
+        self._name(named)
+
+    def spots(self) -> dict[str, str]:
+        """Symbol of each ROI that is drawn; for tests."""
+        return {point.data(): point.symbol() for point in self._spots.points()}
+
+    def _name(self, named: Sequence[tuple[NDArray[np.float64], str, str]]) -> None:
+        while len(self._texts) > len(named):
+            self.removeItem(self._texts.pop())
+        while len(self._texts) < len(named):
+            text = pg.TextItem(anchor=(0.5, 1.3))
+            self.addItem(text)
+            self._texts.append(text)
+        font = QFont(self.font())
+        for text, (at, label, colour) in zip(self._texts, named, strict=True):
+            text.setFont(font)
+            text.setText(label, color=colour)
+            text.setPos(*at)
+
+    def _clicked(self, _: object, points: Sequence[pg.SpotItem]) -> None:
+        if len(points):
+            self.picked.emit(str(points[0].data()))
+
+
+def places_of(rois: Sequence[Roi]) -> tuple[NDArray[np.float64], bool]:
+    """X and y of every ROI, shape (n, 2), and whether the stream told them.
+
+    Where it did not tell all, they are laid out in rows.
+    """
+    known = bool(rois) and all(isfinite(roi.x_px) and isfinite(roi.y_px) for roi in rois)
+    if known:
+        return np.array([(roi.x_px, roi.y_px) for roi in rois]), True
+    columns = max(1, ceil(sqrt(1.5 * len(rois))))
+    at = [(i % columns * SPACING_PX, i // columns * SPACING_PX) for i in range(len(rois))]
+    return np.array(at, dtype=np.float64).reshape(len(rois), 2), not rois
