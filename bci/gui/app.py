@@ -10,6 +10,13 @@ from PyQt6.QtWidgets import QApplication
 
 from bci.gui.day import Day, Phase
 from bci.gui.pages import make_window
+from bci.gui.preferences import (
+    preferences_file,
+    read_preferences,
+    remember,
+    restore,
+    write_preferences,
+)
 from bci.session.interrupts import on_interrupt
 
 NICE = 5
@@ -76,8 +83,9 @@ def run_attached_window(folder: Path) -> Day:
 def _run(app: QApplication, day: Day) -> Day:
     if hasattr(os, "nice"):
         os.nice(NICE)
-    window = make_window(day)
-    window.resize(1280, 800)
+    window, file = make_window(day), preferences_file()
+    preferences = read_preferences(file)
+    restore(window, preferences)
     window.show()
     if day.phase is Phase.RUNNING:
         window.show_session()
@@ -85,5 +93,6 @@ def _run(app: QApplication, day: Day) -> Day:
         window.show_page([page.title for page in window.pages].index("Replay"))
     with on_interrupt(app.quit):
         app.exec()
+    write_preferences(file, remember(window, preferences))
     day.close()
     return day

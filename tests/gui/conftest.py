@@ -22,6 +22,14 @@ def settle() -> None:
     QCoreApplication.processEvents()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def preferences_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Windows neither read nor change what the user of this computer likes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_open(qapp: QApplication) -> Iterator[None]:
     """Fails where a test leaves a top-level widget behind."""

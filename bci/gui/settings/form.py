@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMenu,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -66,6 +67,7 @@ class SettingsForm(QWidget):
         self.session: Session | None = None
         self.faults: list[Fault] = []
         self.use = Use.NEXT
+        self.unfolded: tuple[str, ...] = UNFOLDED
         self._checked_revision = -1
         self._unread: list[Fault] = []
         self._timer = QTimer(self)
@@ -118,10 +120,7 @@ class SettingsForm(QWidget):
         self._checked_revision = -1
         self.set_use(use)
         self._show()
-        for name in UNFOLDED:
-            group = self.root.groups.get(name)
-            if group is not None:
-                group.head.setChecked(True)
+        self.root.unfold(self.unfolded)
         self._check()
 
     def set_use(self, use: Use) -> None:
@@ -147,6 +146,16 @@ class SettingsForm(QWidget):
             self.set_use(Use.NEXT)
         self._enable()
         return True
+
+    def offer(self, files: Sequence[Path]) -> None:
+        """Offer session files that were used before, those that are still there."""
+        menu = QMenu(self.open_button)
+        menu.addAction("Look for a file…", self._ask_open)
+        menu.addSeparator()
+        for path in files:
+            if path.is_file():
+                menu.addAction(str(path), lambda path=path: self.open(path))
+        self.open_button.setMenu(menu)
 
     def go_to(self, key: str) -> None:
         """Show the setting with this key, and put the cursor there."""

@@ -1,6 +1,6 @@
 """A table of the settings on the form: folds, and holds its settings and the tables in it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from PyQt6.QtCore import pyqtSignal
@@ -138,6 +138,21 @@ class Group(QFrame):
         self.setVisible(found or not narrowed)
         self._body.setVisible(self.head.isChecked() or (narrowed and found))
         return found
+
+    @property
+    def unfolded(self) -> list[str]:
+        """Keys of the tables in it, and of itself, that stand open."""
+        if not self.head.isChecked():
+            return []
+        own = [self.table.key] if self.table.key else []
+        return [*own, *(key for group in self.groups.values() for key in group.unfolded)]
+
+    def unfold(self, keys: Collection[str]) -> None:
+        """Open these of the tables in it."""
+        for group in self.groups.values():
+            if group.table.key in keys:
+                group.head.setChecked(True)
+            group.unfold(keys)
 
     def row_of(self, key: str) -> SettingRow | None:
         """The row of a setting, its group unfolded; None where it is not on the form now."""
