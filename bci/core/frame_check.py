@@ -92,12 +92,22 @@ class FrameCheck:
         self.paused_by: LedgerKind | None = None
         self.median = nan
         self.dark_reference = nan
+        self._settling_medians: list[float] = []
 
     def watch(self, ensemble: tuple[int, ...]) -> None:
         """Ask for finite values in these places; none: nothing is decoded yet."""
         self._ensemble = np.array(ensemble, dtype=np.intp)
         # one value that is finite in every frame tells most images apart at once
         self._witness = ensemble[0] if ensemble else 0
+
+    def settle_dark(self, *, settled: bool) -> None:
+        """Until a threshold brings the baseline's median, the first F0 window stands for it."""
+        if self.dark_reference == self.dark_reference:
+            return
+        self._settling_medians.append(self.median)
+        if settled:
+            self.dark_reference = float(np.median(self._settling_medians))
+            self._settling_medians.clear()
 
     def new_epoch(self, epoch: int) -> None:
         """Expect frames of this epoch from now on."""

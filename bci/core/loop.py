@@ -2,19 +2,14 @@
 
 from math import ceil, inf, isfinite, nan
 
-import numpy as np
-
+from bci.config.experiment import Experiment
 from bci.config.session import Session
 from bci.core.adaptive import AdaptiveThreshold
-from bci.core.baseline_record import BaselineRecord
-from bci.core.baseline_tape import BaselineTape, Kept
-from bci.core.blocks import BaselineClock, BlockPlan, block_fault, planned_blocks
 from bci.core.board_types import RewardRequest
-from bci.core.calibration import CalibrationResult, calibrate
+from bci.core.calibration import CalibrationResult
+from bci.core.day_state import DayState
 from bci.core.decoding.decoder import EnsembleDecoder
-from bci.core.ensembles import ensembles_fault, with_ensembles
 from bci.core.frame_check import FrameCheck, Verdict
-from bci.core.guards import GuardRule
 from bci.core.hit_rule import HitRule
 from bci.core.ledger import entry
 from bci.core.light import HELD, LightRule
@@ -22,7 +17,6 @@ from bci.core.loop_types import (
     BlockBegun,
     BlockEnded,
     BlockKind,
-    BlockTurn,
     CalibrationRefused,
     Decision,
     EnsemblesSet,
@@ -44,7 +38,6 @@ from bci.core.loop_types import (
     ThresholdSet,
     TrialEnd,
 )
-from bci.core.reader import EnsembleReader
 from bci.core.screen_rule import ScreenRule
 from bci.core.session_types import Contingency, task_settings
 from bci.core.stream_types import RoiFrame, StreamInfo
@@ -65,8 +58,6 @@ class ClosedLoop:
 
     Attributes
     ----------
-    experiment
-        Of the session, with the ensembles that stand now.
     blocks
         Which block runs and which comes next.
     baseline_s3, baseline_signals, baseline_medians
@@ -79,25 +70,18 @@ class ClosedLoop:
     """
 
     def __init__(self, session: Session, info: StreamInfo) -> None:
-        self.experiment = experiment = session.experiment
-        self._info = info
-        self._reader = EnsembleReader(experiment, info)
-        self._baseline = BaselineRecord()
-        self.baseline_s3 = self._baseline.s3
-        self.baseline_signals = self._baseline.signals
-        self.baseline_medians = self._baseline.medians
+        experiment = session.experiment
+        self._day = day = DayState(session, info)
+        self.blocks = day.blocks
+        self.baseline_s3 = day.baseline.s3
+        self.baseline_signals = day.baseline.signals
+        self.baseline_medians = day.baseline.medians
         self.run_frames = ceil(round(experiment.task.trial_s * info.plane_rate_hz, 9))
         self._check = FrameCheck(
             experiment.faults,
             info,
             experiment.decoder.decode_plane,
             self.decoder.roi_indices,
-        )
-        baseline_s = experiment.baseline.duration_s if experiment.baseline else 0.0
-        self.blocks = BlockPlan(
-            planned_blocks(session),
-            BaselineClock(info.rate_hz, info.n_planes, baseline_s),
-            hold=experiment.hold,
         )
         resumed = session.day.resumed
         self._task = TaskMachine(
@@ -107,10 +91,6 @@ class ClosedLoop:
             trials=resumed.trials if resumed else 0,
             session_spent_s=resumed.session_spent_s if resumed else 0.0,
         )
-        may_choose = experiment.hold or not self.decoder.labels
-        known_frames = self.decoder.window_frames + experiment.decoder.smoothing_frames - 1
-        self._tape = BaselineTape(known_frames) if may_choose else None
-        self._turns: tuple[BlockTurn, ...] = ()
         self._contingency = Contingency(experiment, info.rate_hz)
         self._screen = ScreenRule(experiment)
         self._light = LightRule(experiment)
@@ -119,7 +99,6 @@ class ClosedLoop:
         self._adaptive = AdaptiveThreshold(adaptive) if adaptive is not None else None
         self._reward_ul = experiment.task.reward_ul
         self._resume_after_stall = experiment.faults.resume_after_stall
-        self._settling_medians: list[float] = []
         self._started = False
         self._stalled = False
         self._frozen = False
@@ -128,19 +107,23 @@ class ClosedLoop:
         self._angle_deg = nan
         self._turned_deg = nan
         self._ledger: list[LedgerEntry] = []
-        self._below_floor: frozenset[int] = frozenset()
         self.t = nan
         self.lo = nan
 
     @property
+    def experiment(self) -> Experiment:
+        """Of the session, with the ensembles that stand now."""
+        return self._day.experiment
+
+    @property
     def decoder(self) -> EnsembleDecoder:
         """The decoder of the ensembles that stand."""
-        return self._reader.decoder
+        return self._day.reader.decoder
 
     @property
     def hit_rule(self) -> HitRule:
         """Its cursor, guards and re-arm."""
-        return self._reader.hit_rule
+        return self._day.reader.hit_rule
 
     @property
     def state(self) -> TaskState:
@@ -160,13 +143,14 @@ class ClosedLoop:
     @property
     def needs_calibration(self) -> bool:
         """True once a baseline block is over and its threshold has not been set."""
-        return self._baseline.awaits_threshold and bool(self.decoder.labels)
+        return self._day.baseline.awaits_threshold and self._day.has_ensembles
 
     @property
     def is_ready(self) -> bool:
         """True where trials may begin: ensembles, a T, and no baseline that waits for its own."""
-        known = self.t == self.t and not self._baseline.awaits_threshold
-        return known and bool(self.decoder.labels) and self._contingency.is_ready
+        day = self._day
+        known = self.t == self.t and not day.baseline.awaits_threshold
+        return known and day.has_ensembles and self._contingency.is_ready
 
     @property
     def is_settled(self) -> bool:
@@ -196,17 +180,7 @@ class ClosedLoop:
         bci.core.calibration.BaselineRefused
             Where the baseline gives none.
         """
-        experiment, baseline = self.experiment, self._baseline
-        return calibrate(
-            baseline.s3,
-            self.run_frames,
-            experiment.calibration,
-            baseline.median,
-            plane_rate_hz=self.decoder.layout.plane_rate_hz,
-            guards=experiment.guards,
-            guard_rule=GuardRule(experiment.guards, self.decoder.layout.n_plus),
-            signals=baseline.signals,
-        )
+        return self._day.calibrate(self.run_frames)
 
     def step(self, frame: RoiFrame) -> Decision:
         """Take the next received frame in, whatever it is like."""
@@ -223,14 +197,14 @@ class ClosedLoop:
 
     def apply(self, event: LoopEvent) -> Decision:
         """Take an event in: everything that may change a decision and is not a frame."""
-        task, frame_id = self._task, self._check.last_id
+        task, day, frame_id = self._task, self._day, self._check.last_id
         match event:
             case Start() if not self._started:
                 self._started = True
                 if self._threshold is not None:
                     self._set_threshold(self._threshold.t, self._threshold.lo)
                 task.begin(frame_id + 1)
-                self._follow_blocks()
+                day.follow()
             case Pause() if self._stalled or task.state not in HELD:
                 # a pause asked for in a stall outlasts it
                 self._stalled = False
@@ -249,16 +223,16 @@ class ClosedLoop:
                 self._begin_block(event.kind)
             case BlockEnded() if self.blocks.kind and task.state is not TaskState.DONE:
                 task.end_block(frame_id)
-                self._follow_blocks()
-                self._baseline.awaits_threshold = False
+                day.follow()
+                day.baseline.awaits_threshold = False
             case EnsemblesSet():
                 self._choose(event)
-            case CalibrationRefused() if self._baseline.awaits_threshold:
-                self._baseline.awaits_threshold = False
+            case CalibrationRefused() if day.baseline.awaits_threshold:
+                day.baseline.awaits_threshold = False
                 self._note(LedgerKind.BASELINE_REFUSED, event.reason)
             case ThresholdSet() if inf > event.t > event.lo > -inf:
                 self._set_threshold(event.t, event.lo)
-                self._baseline.awaits_threshold = False
+                day.baseline.awaits_threshold = False
                 if event.guards is not None:
                     self.hit_rule.guards.levels = event.guards
                 if isfinite(event.baseline_median):
@@ -288,16 +262,16 @@ class ClosedLoop:
     def _decode(self, frame: RoiFrame) -> None:
         task, decoder, frame_id = self._task, self.decoder, frame.frame_id
         self._frozen = False
-        s3 = self._reader.read(frame.fluorescence)
-        if decoder.below_floor is not self._below_floor:
-            self._note_below_floor(frame_id)
+        s3 = self._day.reader.read(frame.fluorescence)
+        if fallen := self._day.reader.take_fallen():
+            names = ", ".join(fallen)
+            self._ledger.append(entry(frame_id, LedgerKind.BELOW_FLOOR, names, len(fallen)))
         unfilled = max(0, decoder.window_frames + 1 - decoder.frames_since_reset)
         settled = not unfilled
         if task.state is TaskState.PAUSED and self._stalled and self._resume_after_stall:
             self._stalled = False
             task.resume(frame_id)
-        if self._check.dark_reference != self._check.dark_reference:
-            self._settle_dark()
+        self._check.settle_dark(settled=decoder.is_settled)
         if task.state is TaskState.BASELINE:
             self.blocks.baseline.tick(frame_id, unfilled)
         rule, t = self.hit_rule, self.t
@@ -305,64 +279,33 @@ class ClosedLoop:
         hit = rule.update(s3, signal, t, self.lo, running=task.state is TaskState.RUN)
         self._angle_deg = self._turned_deg = rule.angle_deg
         task.advance(frame_id, ready=self.is_ready, settled=settled)
-        self._follow_blocks()
+        self._day.follow()
         self._decide(frame_id, hit=hit)
-        in_baseline = task.state is TaskState.BASELINE
-        if in_baseline and settled and decoder.labels:
-            self._baseline.add(s3, signal, self._check.median)
-        if self._tape is not None:
-            kept = Kept(frame.fluorescence, self._check.median, settled)
-            self._tape.add(kept, in_baseline=in_baseline)
+        self._day.keep(
+            frame.fluorescence,
+            s3,
+            signal,
+            self._check.median,
+            in_baseline=task.state is TaskState.BASELINE,
+            settled=settled,
+        )
 
     def _begin_block(self, kind: BlockKind) -> None:
-        why = self._not_between_blocks() or block_fault(kind, self.experiment)
-        if not why and kind is BlockKind.CLOSED_LOOP and not self.is_ready:
-            why = "no T yet: record a baseline, and choose ensembles where there are none"
+        why = self._day.why_not_begin(kind, self._task.state, ready=self.is_ready)
         if why:
             self._note(LedgerKind.REFUSED, f"{kind.value}: {why}")
             return
         self._task.begin_block(kind, self._check.last_id + 1)
-        self._follow_blocks()
-
-    def _not_between_blocks(self) -> str:
-        """Why this is no moment between two blocks, and what to do; empty where it is one."""
-        if self._task.state is TaskState.WAITING and self.blocks.kind is None:
-            return ""
-        return f"not between two blocks ({self._task.state.name}): end the present one first"
-
-    def _follow_blocks(self) -> None:
-        """A baseline that begins is a new one; one that is over waits for its T."""
-        turns = self.blocks.take_turns()
-        if not turns:
-            return
-        self._turns += turns
-        for turn in turns:
-            if turn.kind is BlockKind.BASELINE and turn.begins:
-                self._baseline.clear()
-                if self._tape is not None:
-                    self._tape.begin()
-            elif turn.kind is BlockKind.BASELINE:
-                self._baseline.awaits_threshold = True
+        self._day.follow()
 
     def _choose(self, event: EnsemblesSet) -> None:
-        """Decode with other ensembles from now on, as if they had been there from the start."""
-        experiment, tape = self.experiment, self._tape
-        why = self._not_between_blocks() or ensembles_fault(
-            event.p_plus, event.p_minus, experiment, self._info
-        )
-        if tape is None:
-            why = "the session began with ensembles: experiment.hold = true lets others be chosen"
-        if why or tape is None:
+        """Where other ensembles stand from now on, T and lo of those before mean nothing."""
+        why = self._day.choose(event, self._task.state)
+        if why:
             self._note(LedgerKind.REFUSED, f"ensembles: {why}")
             return
-        self.experiment = with_ensembles(experiment, event.p_plus, event.p_minus)
-        self._reader = EnsembleReader(self.experiment, self._info)
         self._check.watch(self.decoder.roi_indices)
-        self._below_floor = frozenset()
         self.t = self.lo = self._angle_deg = nan
-        self._baseline.clear()
-        self._reader.read_again(tape.play(), self._baseline)
-        self._baseline.awaits_threshold = bool(self.baseline_s3)
 
     def _decide(self, frame_id: int, *, hit: bool) -> None:
         """Ask the session type what this frame means for the trial.
@@ -388,26 +331,8 @@ class ClosedLoop:
         if task.decide(frame_id, hit=hit, at_zero=at_zero, pays_after_s=pays_after_s):
             self.hit_rule.disarm()
 
-    def _settle_dark(self) -> None:
-        """Until a threshold brings the baseline's median, the first F0 window stands for it."""
-        self._settling_medians.append(self._check.median)
-        if self.decoder.is_settled:
-            self._check.dark_reference = float(np.median(self._settling_medians))
-            self._settling_medians.clear()
-
-    def _note_below_floor(self, frame_id: int) -> None:
-        decoder = self.decoder
-        now = decoder.below_floor
-        fallen = now - self._below_floor
-        if fallen:
-            names = ", ".join(decoder.labels[i] for i in sorted(fallen))
-            self._ledger.append(entry(frame_id, LedgerKind.BELOW_FLOOR, names, len(fallen)))
-        self._below_floor = now
-
     def _refill(self, frame_id: int) -> None:
-        self.decoder.reset()
-        if self._tape is not None:
-            self._tape.reset()
+        self._day.refill()
         self._task.interrupt(frame_id)
 
     def _pause_for_fault(self, frame_id: int, kind: LedgerKind) -> None:
@@ -431,7 +356,6 @@ class ClosedLoop:
         if self._ledger:
             ledger = tuple(self._ledger)
             self._ledger.clear()
-        turns, self._turns = self._turns, ()
         self._sequence += 1
         return Decision(
             self._sequence,
@@ -450,7 +374,7 @@ class ClosedLoop:
             trial_end,
             ledger,
             self._raise(trial_end) if trial_end is not None else None,
-            turns,
+            self._day.take_turns(),
         )
 
     def _block_s(self, frame_id: int) -> float:

@@ -33,6 +33,7 @@ class EnsembleReader:
         self.hit_rule = HitRule(experiment, self.decoder.layout)
         self._places = np.array(self.decoder.roi_indices, dtype=np.intp)
         self._gathered = np.empty(len(self._places), dtype=np.float32)
+        self._below_floor: frozenset[int] = frozenset()
         self._polarity = info.polarity
         self._dark = info.dark_counts
 
@@ -41,6 +42,14 @@ class EnsembleReader:
         fluorescence.take(self._places, out=self._gathered)
         polarity, dark = self._polarity, self._dark
         return self.decoder.update([polarity * (f - dark) for f in self._gathered.tolist()])
+
+    def take_fallen(self) -> tuple[str, ...]:
+        """ROIs whose F0 has become too small to divide by since the last call."""
+        before, now = self._below_floor, self.decoder.below_floor
+        if now is before:
+            return ()
+        self._below_floor = now
+        return tuple(self.decoder.labels[place] for place in sorted(now - before))
 
     def read_again(self, frames: Iterator[Kept | None], baseline: BaselineRecord) -> None:
         """Decode frames that were kept, as if these ensembles had been there from the start.
