@@ -1,7 +1,7 @@
 """Sessions for benchmarks: the real processes, a command for every frame, nothing written after."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,8 +76,19 @@ def bench_session(
 
 
 @contextmanager
-def recorded(session: Session, duration_s: float) -> Iterator[SessionRecord]:
+def recorded(
+    session: Session,
+    duration_s: float,
+    beside: Callable[[Path], AbstractContextManager[object]] = nullcontext,
+) -> Iterator[SessionRecord]:
     """Run a session for so long; its record, while the block lasts.
+
+    Parameters
+    ----------
+    session, duration_s
+        What is run.
+    beside
+        Makes what is entered while the session runs, from its folder.
 
     Raises
     ------
@@ -90,7 +101,8 @@ def recorded(session: Session, duration_s: float) -> Iterator[SessionRecord]:
         write_manifest(folder, make_manifest("bench", session, now))
         book = LogBook(folder / LOG, None)
         try:
-            ending = Supervisor(session, folder, "bench", book, duration_s).run()
+            with beside(folder):
+                ending = Supervisor(session, folder, "bench", book, duration_s).run()
         finally:
             book.close()
         if not ending.ok:

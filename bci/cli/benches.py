@@ -120,6 +120,27 @@ def screen(
     _bench(lambda tell: bench_screen(duration, *parts, tell=tell), json_file)
 
 
+@bench.command()
+def window(
+    n_rois: Annotated[int, typer.Option(min=8, help="ROIs of the stream, all shown.")] = 2000,
+    pairs: Annotated[int, typer.Option(min=1, help="Sessions with, and as many without.")] = 5,
+    duration: Annotated[
+        float, typer.Option(min=3, metavar="S", help="Seconds of each session.")
+    ] = 10.0,
+    no_screen: Annotated[
+        bool, typer.Option("--no-screen", help="Without the PsychoPy window.")
+    ] = False,
+    json_file: Json = None,
+) -> None:
+    """What the loop notices of the operator window: sessions with and without it, in turn."""
+    from bci.bench.window import bench_window
+
+    _bench(
+        lambda tell: bench_window(n_rois, pairs, duration, screen=not no_screen, tell=tell),
+        json_file,
+    )
+
+
 def _bench(measure: "Callable[[Callable[[str], None]], Bench]", json_file: Path | None) -> None:
     from bci.bench.sessions import BenchFailed
     from bci.bench.table import show

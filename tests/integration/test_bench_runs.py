@@ -61,6 +61,21 @@ def test_bench_board_measures_every_reward_at_the_valve(tmp_path: Path) -> None:
     assert rows["decided_to_edge"]["p50"] > 0
 
 
+def test_bench_window_measures_pairs_with_and_without_it(tmp_path: Path) -> None:
+    file = tmp_path / "window.json"
+    few = ["--n-rois", "64", "--pairs", "1", "--duration", "5", "--no-screen", "--json", str(file)]
+    result = CliRunner().invoke(app, ["bench", "window", *few])
+    assert result.exit_code == 0, result.output
+    found = json.loads(file.read_text())
+    assert found["settings"]["window"]
+    rows = {row["name"]: row for row in found["rows"]}
+    for name in ("received_to_sent, without", "received_to_sent, with window"):
+        assert rows[name]["n"] > 60
+        assert rows[name]["p50"] > 0
+    assert rows["frames lost with window"]["p50"] == 0
+    assert 0 < rows["window, of one core"]["p50"] < 200
+
+
 def test_a_slow_receiver_is_not_counted_as_carried(monkeypatch: pytest.MonkeyPatch) -> None:
     step = ClosedLoop.step
 
