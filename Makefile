@@ -7,7 +7,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint bench docs firmware
+.PHONY: screenshots help setup demo test test-long lint bench docs firmware
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -34,6 +34,10 @@ bench: setup ## measure latency and throughput against the figures in the README
 	$(BIN)/bci bench loop
 	$(BIN)/bci bench stream
 	$(BIN)/bci bench board
+	$(BIN)/bci bench window
+
+screenshots: setup ## run a session and take a picture of every page of the window, for docs/images
+	$(BIN)/python -m bci.gui.screenshots docs/images
 
 firmware: setup ## compile the board's firmware and the bench that runs it in simavr
 	@$(MAKE) --no-print-directory -C hardware/board/chip_bench
