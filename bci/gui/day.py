@@ -297,3 +297,5 @@ class Day(QObject):
         self._timer.stop()
         self._leave()
         self._threads.shutdown(cancel_futures=True)
+        if self.launch is not None:
+            self.launch.forget()

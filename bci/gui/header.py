@@ -52,8 +52,10 @@ class Header(QWidget):
             where += ", ended"
         self._session.setText(where)
         word, colour = state_words(model.state)
-        if day.phase is Phase.STARTING:
+        if day.phase is Phase.STARTING or (day.is_live and model.state is None):
             word = "starting"
+        elif model.state is None:
+            word = ""
         waits_for = model.telemetry.waits_for if model.telemetry is not None else ""
         if day.is_live and waits_for:
             word += f" for {WAITS[waits_for]}" if waits_for in WAITS else f" for {waits_for}"

@@ -1,6 +1,7 @@
 """Starting a session as processes of its own, which outlive the window."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,11 @@ class Launch:
             return []
         lines = self._output.read_text("utf-8", errors="replace").splitlines()
         return [line.strip() for line in lines if line.strip()][-LAST_LINES:]
+
+    def forget(self) -> None:
+        """Throw away what was noted of a session that has ended."""
+        if self.exit_code() is not None:
+            shutil.rmtree(self._place, ignore_errors=True)
 
 
 def _detached() -> int:

@@ -43,7 +43,7 @@ class Rail(QWidget):
                 row.addSpacing(6)
                 row.addWidget(line)
                 row.addSpacing(6)
-            elif place:
+            elif 0 < place < len(steps):
                 row.addWidget(QLabel("›"))
             button = QPushButton(page.title)
             button.setCheckable(True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PyQt6.QtWidgets import QApplication
+from PyQt6.QtWidgets import QApplication, QPushButton
 
 from bci.core.loop_types import Stop, TaskState
 from bci.gui.app import application
@@ -25,15 +25,16 @@ SESSION = Path("configs/demo.toml")
 SETS = (
     "rig.screen.backend=null",
     "rig.source.n_rois=200",
-    "experiment.task.trial_s=4",
+    "experiment.task.trial_s=8",
     "experiment.task.daily_cap_ul=1000",
     "experiment.decoder.f0_window_s=4",
-    "experiment.baseline.duration_s=12",
+    "experiment.baseline.duration_s=14",
 )
 SIZE_PX = (1280, 800)
 MOST_BYTES = 300_000
 TIMEOUT_S = 120.0
 TRIALS_S = 45.0
+LATER_TRIALS = 4
 
 
 class Photographer:
@@ -74,13 +75,22 @@ class Photographer:
         until = time.monotonic() + seconds
         self.wait(lambda: time.monotonic() >= until)
 
-    def take(self, title: str) -> None:
-        """Take a picture of this page."""
+    def show(self, title: str) -> None:
+        """Show this page, and wait until it has drawn what it has."""
         titles = [page.title for page in self._window.pages]
-        if title not in titles:
-            return
         self._window.show_page(titles.index(title))
         self.pause(1.5)
+
+    def press(self, text: str) -> None:
+        """Press the button of the page that is shown."""
+        for button in self._window.page.findChildren(QPushButton):
+            if button.text() == text:
+                button.click()
+        self.pause(0.3)
+
+    def take(self, title: str) -> None:
+        """Take a picture of this page."""
+        self.show(title)
         path = self._folder / f"window-{title.lower().replace(' ', '-')}.png"
         self._window.grab().save(str(path))
         size = path.stat().st_size
@@ -122,8 +132,12 @@ def take_all(folder: Path, root: Path) -> None:
     eye.take("Session")
     day.ask(Stop("stopped by the operator"))
     eye.wait(lambda: day.phase is Phase.ENDED)
-    for title in ("End", "Subjects", "Replay"):
+    for title in ("End", "Subjects"):
         eye.take(title)
+    eye.show("Replay")
+    for _ in range(LATER_TRIALS):
+        eye.press("trial ▶")
+    eye.take("Replay")
     window.close()
 
 

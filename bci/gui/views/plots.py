@@ -61,7 +61,12 @@ def level(plot: TimePlot, colour: str, text: str) -> Any:
         angle=0,
         pen=pg.mkPen(colour, width=1.5, style=pg.QtCore.Qt.PenStyle.DashLine),
         label=text,
-        labelOpts={"position": 0.02, "color": colour, "anchors": [(0, 1), (0, 1)]},
+        labelOpts={
+            "position": 0.02,
+            "color": colour,
+            "fill": theme.PANEL,
+            "anchors": [(0, 1), (0, 1)],
+        },
     )
     line.setVisible(False)
     plot.addItem(line)

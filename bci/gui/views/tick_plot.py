@@ -8,7 +8,7 @@ from bci.gui.model import SHOWN_S, SessionModel
 from bci.gui.views.plots import TimePlot, curve
 
 LICK_LOW, LICK_HIGH = 1.1, 1.5
-DROP = 1.75
+DROP = 2.1
 WHEEL_S = 0.25
 """Stretch over which speed is told."""
 
@@ -25,7 +25,7 @@ class TickPlot(TimePlot):
         )
         self.addItem(self._drops)
         self.left.setTicks([[(0.5, "wheel"), (1.3, "licks"), (DROP, "drops")]])
-        self.setYRange(0, 2.0, padding=0)
+        self.setYRange(0, 2.4, padding=0)
 
     def draw(self, model: SessionModel) -> None:
         """Draw the minute up to `model.now_ns`."""
