@@ -35,10 +35,11 @@ class TtlNumbers:
     def __init__(self, rate_hz: float) -> None:
         self._period_us = 1e6 / rate_hz
         self._t_us = 0
+        self._t_host_s = 0.0
         self.newest = -1
         self.n_stray = 0
 
-    def add(self, count: int, t_us: int) -> int | None:
+    def add(self, count: int, t_us: int, t_host_s: float) -> int | None:
         """Number of the next edge, from 0 at the arming; None: a stray one.
 
         Parameters
@@ -47,15 +48,18 @@ class TtlNumbers:
             As the board counted it.
         t_us
             On the board's clock.
+        t_host_s
+            On the host's, as well as it is known: counts where the board's clock began anew.
         """
+        before_s, self._t_host_s = self._t_host_s, t_host_s
         if self.newest < 0:
             self._t_us, self.newest = t_us, count
             return count
-        passed_us = t_us - self._t_us
+        passed_us = float(t_us - self._t_us)
         if passed_us < -RESTART_US:
-            # the board has restarted: how many frames passed meanwhile its clock cannot tell
+            passed_us = max((t_host_s - before_s) * 1e6, self._period_us)
             self._t_us = t_us
-            self.newest += 1
+            self.newest += round(passed_us / self._period_us)
             return self.newest
         steps = passed_us / self._period_us
         if steps < SPURIOUS:
@@ -95,7 +99,7 @@ def numbered_ttls(
         if event.kind is BoardEventKind.ARMED:
             armed, numbers, ids, times = True, TtlNumbers(rate_hz), [], []
         elif event.kind is BoardEventKind.FRAME_TTL and armed and event.t_device_us is not None:
-            number = numbers.add(int(event.value), event.t_device_us)
+            number = numbers.add(int(event.value), event.t_device_us, t_s)
             if number is not None:
                 ids.append(number)
                 times.append(t_s)

@@ -91,7 +91,8 @@ class TimeAxis:
         record = self._record
         if record.session.rig.board.frame_ttl == "none" or self._lossless:
             return np.empty(0, np.int64), np.empty(0)
-        return numbered_ttls(record.board, self.clock.times_s, record.info.rate_hz)
+        rate_hz = record.info.rate_hz * record.session.rig.stream.speed
+        return numbered_ttls(record.board, self.clock.times_s, rate_hz)
 
     @property
     def description(self) -> str:

@@ -64,6 +64,7 @@ class BoardLine:
         self._settings = settings
         self._journal = journal
         lossless = session.rig.stream.delivery == "lossless"
+        self._speed = session.rig.stream.speed
         self._virtual = lossless and settings.kind == "simulated"
         path = ledger_path(folder, session.subject)
         lines = [] if self._virtual else read_ledger(path)
@@ -113,7 +114,7 @@ class BoardLine:
         ttl_at = self._settings.frame_ttl
         if ttl_at == "none":
             return
-        self._frame_clock = FrameClock(ttl_at, rate_hz)
+        self._frame_clock = FrameClock(ttl_at, rate_hz * self._speed)
         self.board.arm()
         armed, t_end_s = False, time.monotonic() + ARM_S
         while not armed:

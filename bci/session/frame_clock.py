@@ -44,6 +44,7 @@ class FrameClock:
         self._newest_frame = -1
         self._lags: list[float] | None = []
         self._n_first = 0
+        self._last_first = -1
         self._n_stray = 0
         self._missing: dict[LedgerKind, list[int]] = {}
         self._t_told_ns = 0
@@ -58,7 +59,7 @@ class FrameClock:
         t_ns
             On the host's clock, as well as it is known.
         """
-        number = self._numbers.add(count, t_device_us)
+        number = self._numbers.add(count, t_device_us, t_ns * 1e-9)
         if number is None:
             self._miss(LedgerKind.TTL_WITHOUT_FRAME, self._numbers.newest)
             return
@@ -85,8 +86,9 @@ class FrameClock:
         while self._ttls_ns and next(iter(self._ttls_ns)) < frame_id:
             number, _ = self._ttls_ns.popitem(last=False)
             self._miss(LedgerKind.TTL_WITHOUT_FRAME, number)
-        if self._lags is not None:
+        if self._lags is not None and self._n_first < FIRST_FRAMES:
             self._n_first += 1
+            self._last_first = frame_id
 
     def turn(self, now_ns: int) -> list[LedgerEntry]:
         """What the ledger must hold by now."""
@@ -96,7 +98,8 @@ class FrameClock:
                 break
             del self._frames_ns[frame_id]
             self._miss(LedgerKind.FRAME_WITHOUT_TTL, frame_id)
-        if self._lags is not None and self._n_first >= FIRST_FRAMES and not self._frames_ns:
+        waits = next(iter(self._frames_ns), self._last_first + 1) <= self._last_first
+        if self._lags is not None and self._n_first == FIRST_FRAMES and not waits:
             self._judge_start(self._lags)
         if not self._missing or now_ns - self._t_told_ns < EVERY_NS:
             return []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pynwb import NWBHDF5IO
 from running_session import DEMO, SHORT, RunningSession, bci, sets
+from test_firmware_line import Bench
 
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import LedgerKind
@@ -63,3 +64,30 @@ def test_frames_lie_at_their_ttls_on_a_clock_that_drifts(
     way_s = np.array([received_s[int(i)] for i in ids]) - times_s
     period_s = 1 / record.info.rate_hz
     assert np.min(way_s) == pytest.approx(period_s, abs=line["error_s"] + 0.01)
+
+
+def test_microscope_whose_ttls_do_not_come_ends_the_session_at_its_start(
+    chip: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bench = Bench(chip, tmp_path)
+    overrides = (
+        *SHORT,
+        "rig.screen.backend=null",
+        "rig.board.kind=serial",
+        f"rig.board.port=socket://127.0.0.1:{bench.told['port']}",
+        "rig.board.frame_ttl=start",
+    )
+    out = tmp_path / "sessions"
+    try:
+        with RunningSession("run", DEMO, *sets(overrides), out=out) as session:
+            code, output = session.end()
+            record, folder = session.record(), session.folder
+            assert not session.left_running()
+    finally:
+        bench.close()
+    assert code == 1
+    assert "Look at the cable" in output.replace("\n", " ")
+    [told] = [one.value for one in record.ledger if one.value.kind is LedgerKind.FRAME_CLOCK]
+    assert told.reaction == "session ended"
+    assert not record.trials
+    assert "identical" in bci("verify", folder).stdout

@@ -3,12 +3,10 @@
 import csv
 from pathlib import Path
 
-from microscope import endpoint_of
 from pynwb import NWBHDF5IO
 from running_session import DEMO, SHORT, RunningSession, bci, sets
 
 from bci.core.loop_types import Finish, Outcome, TaskState
-from bci.stream.operator import OperatorClient, OperatorReward
 
 EASY = (*SHORT, "rig.screen.backend=null", "experiment.calibration.target_fraction=0.9")
 
@@ -19,17 +17,14 @@ def test_session_ends_after_the_trial_that_used_the_cap_up_and_the_next_is_refus
     capped = sets((*EASY, "experiment.task.daily_cap_ul=11"))
     with RunningSession("run", DEMO, *capped, out=tmp_path) as session:
         session.wait_for_state("GREY", "RUN")
-        endpoint = endpoint_of(session, "operator")
-        client = OperatorClient(endpoint)
-        too_much = client.ask(OperatorReward(12.0))
-        given = client.ask(OperatorReward(3.0))
-        client.close()
+        too_much = bci("reward", "give", session.folder, "--ul=12")
+        given = bci("reward", "give", session.folder, "--ul=3")
         code, output = session.end()
         assert code == 0, output
         record, edges, folder = session.record(), session.valve_edges(), session.folder
-    assert not too_much.accepted
-    assert "cap of 11 µl" in too_much.reason
-    assert given.accepted, given.reason
+    assert too_much.returncode == 1
+    assert "cap of 11 µl" in too_much.stdout
+    assert (given.returncode, given.stdout.strip()) == (0, "3 µl asked for")
     assert "daily cap" in output
     assert "11 µl today" in output
 

@@ -30,7 +30,7 @@ class Scope:
         self.first_id = 0
         self.entries: list[LedgerEntry] = []
 
-    def run(self, n: int, late_ms: dict[int, float] | None = None) -> "Scope":
+    def run(self, n: int, late_ms: dict[int, float] | None = None, *, end: bool = True) -> "Scope":
         told: list[tuple[int, int, tuple[int, int] | None]] = []
         count = t_ns = 0
         for i in range(n):
@@ -53,8 +53,9 @@ class Scope:
             else:
                 self.clock.frame(frame_id, t_ns)
             self.entries += self.clock.turn(t_ns)
-        self.entries += self.clock.turn(told[-1][0] + 3_000 * MS)
-        self.entries += self.clock.end()
+        if end:
+            self.entries += self.clock.turn(told[-1][0] + 3_000 * MS)
+            self.entries += self.clock.end()
         return self
 
     def told(self, kind: LedgerKind) -> list[tuple[int, int]]:
@@ -77,7 +78,7 @@ def test_constant_offset_is_an_error_at_the_start(off: int) -> None:
     scope.first_id = off
     if off < 0:
         scope.lost_frames = {0}
-    scope.run(FIRST_FRAMES + 8)
+    scope.run(FIRST_FRAMES + 20, end=False)
     assert f"TTL 0 belongs to frame {off:+d} " in scope.clock.fault
 
 
@@ -95,7 +96,7 @@ def test_edge_on_the_wire_before_the_first_frame_is_an_error() -> None:
 def test_no_ttl_at_all_is_an_error_that_names_the_cable() -> None:
     scope = Scope()
     scope.lost_ttls = set(range(60))
-    scope.run(60)
+    scope.run(60, end=False)
     assert "Look at the cable" in scope.clock.fault
 
 
@@ -127,10 +128,10 @@ def test_numbers_of_ttls_outlive_lost_and_stray_edges(
     for i in range(100):
         t_us = round(i * 1e6 / RATE_HZ)
         if i not in lost:
-            found.append((numbers.add(count, t_us), i))
+            found.append((numbers.add(count, t_us, t_us / 1e6), i))
             count += 1
             if i in stray:
-                assert numbers.add(count, t_us + 5_000) is None
+                assert numbers.add(count, t_us + 5_000, t_us / 1e6) is None
                 count += 1
     assert [number for number, _ in found] == [i for _, i in found]
 
@@ -163,3 +164,12 @@ def test_live_clock_follows_the_newest_pairs_and_a_restart() -> None:
     assert clock.host_ns(event) == pytest.approx(102e9, abs=1e6)
     clock.hear(BoardEvent(0, BoardEventKind.CLOCK, 500_000, round(200.5e9), 2_000))
     assert clock.host_ns(event) == pytest.approx(202e9, abs=2e6)
+
+
+def test_numbers_go_on_by_the_hosts_time_where_the_board_restarts() -> None:
+    numbers = TtlNumbers(25.0)
+    for i in range(100):
+        assert numbers.add(i, 40_000 * i, 0.04 * i) == i
+    # frames 100 to 104 passed while the board started; it counts from 0 again
+    for i in range(105, 120):
+        assert numbers.add(i - 105, 40_000 * (i - 100), 0.04 * i + 0.01) == i
