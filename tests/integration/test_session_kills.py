@@ -11,6 +11,8 @@ import pytest
 from running_session import ROOT, RunningSession, bci, sets
 from waiting import until
 
+from bci.recording.reward_ledger import read_ledger
+
 N_KILLS = 30
 SEED = 2026
 VICTIMS = ("acquisition", "control", "stimulus", "board", "supervisor")
@@ -67,6 +69,26 @@ def open_after(edges: list[dict[str, int]], t_killed_ns: int, *, no_more: bool) 
     if not no_more:
         after = after[:1] if opened_before and opened_before[-1]["level"] else []
     return max(((e["t_perf_ns"] - t_killed_ns) / 1e9 for e in after), default=0.0)
+
+
+def test_rewards_of_a_killed_control_are_in_the_subjects_ledger(tmp_path: Path) -> None:
+    out = tmp_path / "sessions"
+    with RunningSession("run", written_to(tmp_path), *sets(OVERRIDES), out=out) as session:
+        control = session.pid_of("control")
+        opened = until(lambda: [e["request_id"] for e in edges_of(session) if e["level"]][:3][2:])
+        session.kill(control)
+        code, output = session.end(60)
+        assert code == 1, output
+        opened = [e["request_id"] for e in edges_of(session) if e["level"]]
+        recovered = bci("recover", session.folder)
+        assert recovered.returncode == 0, recovered.stderr
+    lines = read_ledger(out / "demo" / "rewards.csv")
+    states = {line.request_id: line.state for line in lines}
+    assert len(states) == len(lines) >= 2
+    assert [states[i] for i in opened[:-1]] == ["done"] * (len(opened) - 1)
+    # the pulse that was cut: unknown, or too new for the journal to hold its request
+    assert states.get(opened[-1], "unknown") == "unknown"
+    assert set(states) <= set(opened)
 
 
 @pytest.mark.long
