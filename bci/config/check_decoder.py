@@ -10,6 +10,7 @@ from bci.config.session import Session
 
 DECODER = "experiment.decoder"
 READ_OUT = f"{DECODER}.read_out"
+PLUS = f"{DECODER}.p_plus"
 MINUS = f"{DECODER}.p_minus"
 AXIS = f"{DECODER}.axis"
 WITH_P_MINUS = ("two_populations",)
@@ -121,7 +122,7 @@ def _axis(decoder: Decoder, without: Sequence[str]) -> list[Fault]:
     if axis is None:
         must = f"must be there, because {READ_OUT} is population_dynamics; no session fits it"
         needed = dynamics and decoder.p_plus
-        return [Fault(AXIS, None, must, HOW_TO_FIT, (READ_OUT,))] if needed else []
+        return [Fault(AXIS, None, must, HOW_TO_FIT, (READ_OUT, PLUS))] if needed else []
     if not dynamics:
         must = f"must not be there, because {READ_OUT} is {decoder.read_out}"
         todo = f'remove it, or set {READ_OUT} = "population_dynamics"'

@@ -46,6 +46,11 @@ def ensembles_fault(
     ]
     if gated:
         return f"in the rows that the PMT gate blanks: {', '.join(gated)}"
+    if decoder.read_out == "population_dynamics" and decoder.axis is None:
+        return (
+            "experiment.decoder.axis is not there yet: end the session after its baseline, fit the "
+            "axis with `bci calibrate`, and begin again with the closed loop"
+        )
     if decoder.axis is not None:
         beside = [label for label in p_plus if label not in decoder.axis.labels]
         if beside:

@@ -50,7 +50,7 @@ def performance_words(telemetry: Telemetry) -> list[str]:
         low, high = 100 * p.accuracy_low, 100 * p.accuracy_high
         words.append(f"accuracy {100 * p.accuracy:.0f} % ({low:.0f}–{high:.0f} %)")
     if chance:
-        raised = telemetry.t != telemetry.chance_t
+        raised = telemetry.t != telemetry.chance_t and telemetry.chance[0] == telemetry.chance[0]
         words.append(f"chance {chance}{f' at T {telemetry.chance_t:.3g}' if raised else ''}")
     if p.rewards:
         per_min = f"{p.rewards_per_min:.1f} rewards/min ({p.rewards_per_run_min:.1f} of RUN)"

@@ -14,7 +14,7 @@ from bci.core.calibration import BaselineRefused
 from bci.core.decoding.decoder import EnsembleDecoder
 from bci.core.decoding.fit_axis import fit_axis
 from bci.core.decoding.registry import s_unit
-from bci.core.loop_types import TaskState
+from bci.core.loop_types import EnsemblesSet, LedgerKind, TaskState
 
 LABELS = ("a", "b", "c", "d")
 
@@ -92,6 +92,18 @@ def test_s3_is_the_projection_of_the_z_scored_smoothed_signals() -> None:
         smoothed = x[max(0, k - 2) : k + 1].mean(axis=0)
         z = (smoothed - np.array(axis.means)) / np.array(axis.scales)
         assert s3 == pytest.approx(float(z @ np.array(axis.weights)), abs=1e-12)
+
+
+def test_ensembles_without_an_axis_for_them_are_refused_in_words() -> None:
+    """Chosen on the baseline of the session itself, where no axis can be known yet."""
+    dynamics = {"read_out": "population_dynamics"}
+    session = session_of(p_plus=(), p_minus=(), threshold=None, baseline_s=20.0, decoder=dynamics)
+    animal = Animal(started(session, info_of()), info_of())
+    animal.until(TaskState.WAITING, limit=300)
+    refused = animal.hears(EnsemblesSet(("a", "b"), ()))
+    assert refused.ledger[0].kind is LedgerKind.REFUSED
+    assert "experiment.decoder.axis" in refused.ledger[0].detail
+    assert "bci calibrate" in refused.ledger[0].detail
 
 
 def test_s_of_an_axis_is_in_standard_deviations() -> None:

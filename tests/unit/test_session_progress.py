@@ -47,8 +47,11 @@ def test_performance_stands_beside_the_predicted_chance() -> None:
 
 
 def test_chance_of_another_t_than_the_present_one_says_so() -> None:
-    telemetry = Telemetry(0, "RUN", t=0.35, chance_t=0.3, chance_words="45 % (27–62 %)")
+    known = {"chance": (0.45, 0.27, 0.62), "chance_words": "45 % (27–62 %)"}
+    telemetry = Telemetry(0, "RUN", t=0.35, chance_t=0.3, **known)  # type: ignore[arg-type]
     assert status_lines(telemetry)[1] == "chance 45 % (27–62 %) at T 0.3"
+    unknown = Telemetry(0, "RUN", t=0.35, chance_t=0.3, chance_words="unknown, too short")
+    assert status_lines(unknown)[1] == "chance unknown, too short"
 
 
 def test_nothing_is_told_of_an_animal_before_its_first_trial() -> None:

@@ -15,7 +15,7 @@ class PopulationDynamics:
     Parameters
     ----------
     axis
-        `experiment.decoder.axis`.
+        `experiment.decoder.axis`; None while there are no ROIs.
     labels
         The ROIs of the signals, in their order, all of them in the axis. One of the axis that is
         not among them counts as being at its mean.
@@ -25,11 +25,12 @@ class PopulationDynamics:
     CLOOSE offers such a decoder, fitted anew whenever it is run; here it is carried over.
     """
 
-    def __init__(self, axis: Axis, labels: Sequence[str]) -> None:
-        of_label = dict(
-            zip(axis.labels, zip(axis.weights, axis.means, axis.scales, strict=True), strict=True)
-        )
-        self._rois = [of_label[label] for label in labels]
+    def __init__(self, axis: Axis | None, labels: Sequence[str]) -> None:
+        self._rois: list[tuple[float, float, float]] = []
+        if axis is not None:
+            rois = zip(axis.weights, axis.means, axis.scales, strict=True)
+            of_label = dict(zip(axis.labels, rois, strict=True))
+            self._rois = [of_label[label] for label in labels]
 
     def __call__(self, signal: Sequence[float]) -> float:
         """Give s of the signals."""

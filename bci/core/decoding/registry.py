@@ -51,7 +51,7 @@ READ_OUTS: dict[str, Callable[[Decoder, Layout], ReadOut]] = {
     ),
     "one_population": lambda settings, _: OnePopulation(settings.weights_plus),
     "population_dynamics": lambda settings, layout: PopulationDynamics(
-        axis_of(settings), layout.labels
+        axis_of(settings) if layout.labels else None, layout.labels
     ),
 }
 READ_OUT_WORDS = {
