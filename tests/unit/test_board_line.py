@@ -8,14 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bci.config.rig import Board
+from bci.config.rig import Board, BoardValues
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
 from hardware.board.codes import InputKind, Pin, Reason, reason_in_words
 from hardware.board.conversation import Conversation, LineState
 from hardware.board.device import Device, Edge
 from hardware.board.framing import encode_frame
-from hardware.board.protocol import BOARD_MESSAGES, Done, Reward
+from hardware.board.outbox import Outbox
+from hardware.board.protocol import BOARD_MESSAGES, Ack, Done, Nack, Reward, Set
 from hardware.board.rewards import RewardState
+from hardware.board.values import ValueRequests
 
 SETTINGS = Board(kind="simulated", ack_timeout_ms=50.0, clock_every_s=1e6)
 VOLUME_UL = 4.0
@@ -471,3 +473,34 @@ def test_dead_line_at_any_moment_of_a_pulse_shuts_within_the_watchdog(t_us: int)
     shut = [edge.t_us for edge in line.edges if edge.pin is Pin.VALVE and not edge.level]
     assert len(line.openings()) == len(shut)
     assert all(t - t_dead_us <= 300_000 for t in shut)
+
+
+def test_values_of_the_settings_are_told_after_each_greeting_and_obeyed() -> None:
+    values = {"frame_period_us": 10_000, "gate_us": 3_000}
+    line = ready(SETTINGS.model_copy(update={"values": BoardValues.model_validate(values)}))
+    line.host.light(LightCommand(on=False, gate=True))
+    for _ in range(2):
+        line.run(50_000)
+        before = len(line.edges)
+        for _ in range(5):  # by its default the board would not obey frames as fast as these
+            line.device.input(InputKind.FRAME_TTL, 1, line.t_us)
+            line.run(10_000)
+        times = [edge.t_us for edge in line.edges[before:] if edge.pin is Pin.GATE]
+        assert [b - a for a, b in zip(times[::2], times[1::2], strict=True)] == [3_000] * 5
+        line.device.reset(line.t_us)
+
+
+def test_value_that_the_board_refuses_is_told_and_the_next_is_asked() -> None:
+    told: list[str] = []
+    outbox = Outbox()
+    values = BoardValues(lick_threshold=600, gate_us=9_000)
+    requests = ValueRequests(values, outbox, 1_000, lambda *what: told.append(what[2]))
+    requests.greeted()
+    requests.advance(0)
+    requests.hear(Nack(1, Set.TYPE, Reason.OUT_OF_RANGE, 500), 0)
+    assert told == [
+        "the board refused rig.board.values.lick_threshold = 600: out of range, its limit is 500"
+    ]
+    requests.advance(1)
+    requests.hear(Ack(2, Set.TYPE, 0), 1)
+    assert requests.advance(2) is None

@@ -395,6 +395,12 @@ def test_light_needs_a_board_that_holds_it_within_the_gate(kind: str) -> None:
     assert "experiment.light.trials" in keys_with({**board, "experiment.light.trials": "all"})
 
 
+def test_gate_longer_than_the_board_holds_it_is_a_fault() -> None:
+    light = {"experiment.light.trials": "all", "rig.source.rate_hz": 30.0}
+    assert "experiment.light.gate_ms" in keys_with({**light, "experiment.light.gate_ms": 14.0})
+    assert "experiment.light.gate_ms" not in keys_with({**light, "experiment.light.gate_ms": 13.5})
+
+
 @pytest.mark.parametrize(
     ("kind", "reward_ul", "rule"),
     [
