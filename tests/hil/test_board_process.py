@@ -186,8 +186,8 @@ def test_unplugged_in_a_pulse_reconnects_and_is_settled_from_the_ring(start: Sta
     bench.turn_until(board, lambda: BoardEventKind.LOST in bench.kinds())
     bench.turn_until(board, lambda: not board.pending())
     assert bench.kinds().count(BoardEventKind.CONNECTED) == 2
-    assert bench.kinds(1)[-1] is BoardEventKind.REWARD_DONE
-    assert bench.events[-1].value == 400_000
+    *_, end = (event for event in bench.events if event.request_id == 1)
+    assert (end.kind, end.value) == (BoardEventKind.REWARD_DONE, 400_000)
     assert bench.openings() == [1]
 
 
