@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes is the machine's affair: no test asserts a time
+settings.register_profile("ours", print_blob=True)
+settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,7 @@ WITHIN_US = 20
 
 Damage = Callable[[bytes], bytes]
 
-few = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+few = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def lost(at: int) -> Damage:

@@ -19,9 +19,7 @@ from bci.stream.operator import OperatorClient, OperatorServer, Reply
 from bci.stream.subscriber import FrameSubscriber
 
 parts = st.lists(st.binary(max_size=200), min_size=1, max_size=6)
-many = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+many = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def frame(frame_id, n_rois=3):

@@ -137,12 +137,12 @@ def test_a_description_is_that_of_the_source_and_binds_nothing(recording: dict[s
         opened.close()
 
 
-def test_light_bars_rois_whose_place_in_the_image_is_not_known() -> None:
-    assert faults(SIMULATED, light={"trials": "none"}) == []
-    both = faults(SIMULATED, light={"trials": "all"})
+def test_light_bars_rois_whose_place_in_the_image_is_not_known(recording: dict[str, Any]) -> None:
+    assert faults(recording, light={"trials": "none"}) == []
+    both = faults(recording, light={"trials": "all"})
     assert [fault.key for fault in both] == [
         "experiment.decoder.p_plus",
         "experiment.decoder.p_minus",
     ]
     assert "experiment.light.blanked_rows = 0" in both[0].todo
-    assert faults(SIMULATED, light={"trials": "all", "blanked_rows": 0}) == []
+    assert faults(recording, light={"trials": "all", "blanked_rows": 0}) == []

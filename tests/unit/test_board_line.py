@@ -130,7 +130,7 @@ def test_reward_passes_through_every_state_once() -> None:
 
 
 @given(seed=st.integers(0, 2**32), rate=st.sampled_from([0.002, 0.01, 0.03]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_lost_flipped_and_repeated_bytes_both_ways_still_pay_each_reward_once(
     seed: int, rate: float
 ) -> None:
@@ -452,7 +452,7 @@ class WorstLine(RuleBasedStateMachine):
         assert line.device.level(Pin.VALVE) == 0
 
 
-WorstLine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+WorstLine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestWorstLine = WorstLine.TestCase
 
 

@@ -49,7 +49,7 @@ def check_agrees_with_the_lines(seed: int, n: int, target: float) -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(RUN + 1, 600), st.floats(0.01, 0.99))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_agrees_with_the_lines_of_the_reference(seed: int, n: int, target: float) -> None:
     check_agrees_with_the_lines(seed, n, target)
 
@@ -57,7 +57,7 @@ def test_agrees_with_the_lines_of_the_reference(seed: int, n: int, target: float
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @given(st.integers(0, 10_000), st.integers(RUN + 1, 3000), st.floats(0.001, 0.999))
-@settings(deadline=None, max_examples=2000)
+@settings(max_examples=2000)
 def test_agrees_with_the_lines_of_the_reference_long(seed: int, n: int, target: float) -> None:
     check_agrees_with_the_lines(seed, n, target)
 

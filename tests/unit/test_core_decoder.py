@@ -88,7 +88,7 @@ rows = st.lists(
 
 
 @given(rows, st.permutations(range(4)), st.permutations(range(4, 8)))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_order_of_rois_within_an_ensemble_changes_no_bit(
     frames: list[list[float]], plus: list[int], minus: list[int]
 ) -> None:

@@ -40,7 +40,7 @@ def check_equals_numpy(rows: list[list[float]], window: int, percentile: float) 
 
 
 @given(traces, st.integers(1, 25), percentiles)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equals_numpy_percentile_bit_for_bit(
     rows: list[list[float]], window: int, percentile: float
 ) -> None:
@@ -50,7 +50,7 @@ def test_equals_numpy_percentile_bit_for_bit(
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @given(traces, st.integers(1, 60), percentiles)
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=20_000)
 def test_equals_numpy_percentile_bit_for_bit_long(
     rows: list[list[float]], window: int, percentile: float
 ) -> None:

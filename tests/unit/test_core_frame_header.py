@@ -37,7 +37,7 @@ def test_garbage_is_not_a_frame(header: bytes, buffer: bytes) -> None:
 
 
 @given(frames, st.integers(0, 63), st.integers(1, 255), st.integers(0, 7))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_damaged_header_is_a_frame_or_not_a_frame(
     frame: RoiFrame, place: int, flip: int, cut: int
 ) -> None:

@@ -37,7 +37,7 @@ def trace(seed: int, n: int = 1500) -> NDArray[np.float64]:
     st.data(),
     st.sampled_from(REARMS),
 )
-@examples(deadline=None, max_examples=150)
+@examples(max_examples=150)
 def test_hits_are_counted_as_read(
     s3: list[float], data: st.DataObject, rearm: tuple[float, int] | None
 ) -> None:

@@ -519,7 +519,7 @@ def check_one_list(rows: list[Any], baseline: bool) -> None:
 
 
 @given(lists, st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_same_list_gives_the_same_bytes_whenever_it_comes(
     rows: tuple[list[Any], ...], baseline: bool
 ) -> None:
@@ -529,7 +529,7 @@ def test_same_list_gives_the_same_bytes_whenever_it_comes(
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @given(lists, st.booleans())
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 def test_same_list_gives_the_same_bytes_whenever_it_comes_long(
     rows: tuple[list[Any], ...], baseline: bool
 ) -> None:

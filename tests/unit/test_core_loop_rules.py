@@ -308,7 +308,7 @@ class LoopRulesLong(LoopRules):
 
 
 def settings_for(max_examples: int) -> Any:
-    return settings(max_examples=max_examples, stateful_step_count=40, deadline=None)
+    return settings(max_examples=max_examples, stateful_step_count=40)
 
 
 TestLoopRules = LoopRules.TestCase

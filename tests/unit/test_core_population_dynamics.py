@@ -54,7 +54,7 @@ def test_axis_is_the_direction_along_which_z_scored_activity_varies_most(seed: i
 
 
 @given(st.integers(0, 10_000))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_more_activity_on_the_whole_turns_to_the_target(seed: int) -> None:
     loadings = np.random.default_rng(seed).normal(0, 1, 4)
     weights = fit_axis(shared_activity(seed, loadings, 300), LABELS).axis.weights

@@ -221,7 +221,7 @@ def test_hit_on_the_frame_that_enters_run_counts() -> None:
     st.integers(1, 3),
     st.decimals("0.05", "40", places=2).map(str),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_hit_can_fall_on_as_many_frames_as_a_pseudo_trial_has(
     rate_hz: str, n_planes: int, trial_s: str
 ) -> None:
@@ -497,7 +497,7 @@ class TaskRulesLong(TaskRules):
 
 
 def settings_for(max_examples: int) -> Any:
-    return settings(max_examples=max_examples, stateful_step_count=50, deadline=None)
+    return settings(max_examples=max_examples, stateful_step_count=50)
 
 
 TestTaskRules = TaskRules.TestCase
