@@ -12,6 +12,8 @@ class EnsembleChoice(Settings):
     """ROIs in each of P+ and P-."""
     event_sd: PositiveFloat = 4.0
     """An event rises this many SD of the noise above the median of the smoothed signal."""
+    min_event: float = Field(default=0.05, ge=0)
+    """And at least this much, in the unit of the signal: denoised traces have no noise to tell."""
     min_event_rate_hz: float = Field(default=0.02, ge=0)
     """A candidate has at least this many events a second."""
     min_snr: float = Field(default=5.0, ge=0)

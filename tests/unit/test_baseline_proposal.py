@@ -47,6 +47,13 @@ def test_proposal_takes_the_best_that_qualify() -> None:
     assert (set(alone.p_plus), alone.p_minus) == ({"r6", "r7"}, ())
 
 
+def test_where_events_stand_out_anyway_the_most_active_come_first() -> None:
+    rows = [roi(f"still{i}", snr=1e6, event_rate_hz=0.03) for i in range(4)]
+    rows += [roi(f"busy{i}", snr=25.0 + i, event_rate_hz=0.2 + i / 100) for i in range(4)]
+    rows += [roi(f"faint{i}", snr=8.0, event_rate_hz=1.0) for i in range(4)]
+    assert all(label.startswith("busy") for label in propose(scores_of(rows), SETTINGS).labels)
+
+
 def test_one_neuron_drawn_twice_gives_one_place() -> None:
     scores = scores_of([roi(f"r{i}", snr=20.0 - i) for i in range(5)])
     scores.correlation[0, 1] = scores.correlation[1, 0] = 0.9

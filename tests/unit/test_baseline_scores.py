@@ -131,6 +131,13 @@ def test_noise_on_a_slope_makes_no_second_event() -> None:
     assert find_events(np.zeros(50), 3.0).snr == 0.0
 
 
+def test_denoised_ripples_are_no_events() -> None:
+    trace = np.zeros(200)
+    trace[50:60], trace[120:130] = 0.3, 1e-6
+    assert find_events(trace, 4.0).onsets.tolist() == [50, 120]
+    assert find_events(trace, 4.0, least=0.05).onsets.tolist() == [50]
+
+
 def test_smoothing_is_that_of_the_decoder() -> None:
     session_3 = BASELINE.with_population(["usual"], 0)
     smoothed: list[float] = []

@@ -57,12 +57,12 @@ def trailing_mean(signal: NDArray[np.float64], n_frames: int) -> NDArray[np.floa
     return smoothed
 
 
-def find_events(trace: NDArray[np.float64], n_sd: float) -> Events:
-    """Rises of a trace above n SD of its noise.
+def find_events(trace: NDArray[np.float64], n_sd: float, least: float = 0.0) -> Events:
+    """Rises of a trace above n SD of its noise, and above a least height.
 
     Noise is the SD of the values at or below the median and their mirror about it, so that
     transients do not count: the same mirroring as that of mu and sigma in calibration. An event
-    begins where the trace passes median + n SD and ends where it falls below half of that height,
+    begins where the trace passes median + n SD and ends where it falls to half of that height,
     so that noise on a slope makes no second event.
 
     Parameters
@@ -71,12 +71,14 @@ def find_events(trace: NDArray[np.float64], n_sd: float) -> Events:
         Smoothed signal, shape (n_frames,).
     n_sd
         Height of an event's threshold, SD of the noise.
+    least
+        Its least height, unit of the trace.
     """
     median = float(np.median(trace))
     below = trace[trace <= median] - median
     noise = float(np.sqrt(np.mean(below**2)))
-    level = n_sd * noise
-    high, low = trace > median + level, trace < median + level / 2
+    level = max(n_sd * noise, least)
+    high, low = trace > median + level, trace <= median + level / 2
     # +1 from a rise on, −1 from a fall on; between them what was before
     marks = high.astype(np.int8) - low.astype(np.int8)
     last = np.maximum.accumulate(np.where(marks != 0, np.arange(len(trace)), 0))

@@ -22,6 +22,7 @@ RELAX = {
     "plane": ("experiment.decoder.decode_plane", "change"),
 }
 FEWEST_PER_SIDE = 2
+AMPLE = 4.0
 
 
 class Ensembles(msgspec.Struct, frozen=True):
@@ -84,7 +85,10 @@ def shortcomings(roi: RoiScore, plane: int, settings: EnsembleChoice) -> tuple[s
 
 
 def candidates(scores: Scores, settings: EnsembleChoice) -> list[RoiScore]:
-    """ROIs that may be chosen, best signal to noise first, each unlike those before it.
+    """ROIs that may be chosen, best first, each unlike those before it.
+
+    Best is the signal to noise, but for that beyond 4 times the smallest allowed: there all see
+    their events, and the most active comes first.
 
     Parameters
     ----------
@@ -94,7 +98,8 @@ def candidates(scores: Scores, settings: EnsembleChoice) -> list[RoiScore]:
         `experiment.ensembles`.
     """
     sound = [roi for roi in scores.rois if not shortcomings(roi, scores.plane, settings)]
-    sound.sort(key=lambda roi: (-roi.snr, roi.label))
+    ample = AMPLE * settings.min_snr
+    sound.sort(key=lambda roi: (-min(roi.snr, ample), -roi.event_rate_hz, roi.label))
     place = {label: i for i, label in enumerate(scores.labels)}
     chosen: list[RoiScore] = []
     for roi in sound:

@@ -168,7 +168,7 @@ def score_plane(
     f0 = np.median(signals.fluorescence, axis=0)
     rows = []
     for i, roi in enumerate(signals.rois):
-        events = find_events(smoothed[:, i], settings.event_sd)
+        events = find_events(smoothed[:, i], settings.event_sd, settings.min_event)
         like = int(np.nanargmax(others[i])) if n_rois > 1 else None
         rows.append(
             RoiScore(

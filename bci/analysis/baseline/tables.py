@@ -11,6 +11,8 @@ HEAD = (
     "ROI", "", "events/s", "SNR", "drift", "decay, s", "r max", "like", "r mean", "90° − 0°",
     "not a candidate",
 )  # fmt: skip
+LARGEST = 999
+"""Of signal to noise: a denoised trace has any."""
 
 
 def score_rows(
@@ -55,7 +57,7 @@ def _row(roi: RoiScore, side: str, faults: Sequence[str]) -> tuple[str, ...]:
         roi.label,
         side,
         _number(roi.event_rate_hz, "{:.3f}"),
-        _number(roi.snr, "{:.1f}"),
+        _number(roi.snr, "{:.1f}") if not roi.snr > LARGEST else f"> {LARGEST}",
         _number(roi.drift, "{:+.0%}"),
         _number(roi.decay_s, "{:.2f}"),
         _number(roi.correlation_max, "{:.2f}"),
