@@ -27,8 +27,7 @@ class AlarmStrip(QWidget):
         super().__init__()
         self._book = book
         self._heard = 0
-        self.sound = False
-        """Whether a new alarm is heard."""
+        self._is_heard = False
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
@@ -56,9 +55,13 @@ class AlarmStrip(QWidget):
         self._more.setVisible(n_more > 0)
         self._more.setText(f"and {n_more} more: click those above to see them")
         self.setVisible(bool(alarms))
-        if self._book.raised > self._heard and self.sound:
+        if self._book.raised > self._heard and self._is_heard:
             QApplication.beep()
         self._heard = self._book.raised
+
+    def make_heard(self, heard: bool) -> None:
+        """Let a new alarm be heard, or not."""
+        self._is_heard = heard
 
     def _acknowledge(self, alarm: Alarm) -> None:
         self._book.acknowledge(alarm)

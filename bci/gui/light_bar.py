@@ -2,14 +2,23 @@
 
 from collections.abc import Sequence
 
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QWidget
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from bci.gui.lights import Lamp
 from bci.gui.theme import LOOKS
 
 
 class LightBar(QWidget):
-    """A sign, a name and a reason for each; the reason is shown where it is not ok."""
+    """A sign, a name and a reason for each; the reason is shown where it is not ok.
+
+    Attributes
+    ----------
+    message
+        What became of the last request.
+    sound
+        Switch: whether alarms are heard.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,6 +31,15 @@ class LightBar(QWidget):
         self.message = QLabel()
         self.message.setObjectName("small")
         self._row.addWidget(self.message)
+        self.sound = QPushButton("alarms silent")
+        self.sound.setObjectName("quiet")
+        self.sound.setCheckable(True)
+        self.sound.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.sound.setToolTip("whether a new alarm is heard")
+        self.sound.toggled.connect(
+            lambda on: self.sound.setText("alarms heard" if on else "alarms silent")
+        )
+        self._row.addWidget(self.sound)
 
     def show_lamps(self, lamps: Sequence[Lamp]) -> None:
         """Show how they stand."""

@@ -36,12 +36,15 @@ class Preferences(msgspec.Struct, frozen=True):
         Keys of the tables that stand open on the settings page.
     session_files
         Session files used last, the newest first.
+    sound
+        Whether a new alarm is heard.
     """
 
     geometry: tuple[int, int, int, int] | None = None
     maximized: bool = False
     unfolded: tuple[str, ...] = ()
     session_files: tuple[str, ...] = ()
+    sound: bool = False
 
     def with_file(self, path: Path) -> "Preferences":
         """The same with a session file in front."""
@@ -104,6 +107,7 @@ def restore(window: OperatorWindow, preferences: Preferences) -> None:
             if preferences.unfolded:
                 page.form.unfolded = preferences.unfolded
                 page.form.root.unfold(preferences.unfolded)
+    window.light_bar.sound.setChecked(preferences.sound)
     if preferences.maximized:
         window.setWindowState(window.windowState() | Qt.WindowState.WindowMaximized)
 
@@ -117,6 +121,7 @@ def remember(window: OperatorWindow, preferences: Preferences) -> Preferences:
         preferences,
         geometry=geometry,
         maximized=window.isMaximized(),
+        sound=window.light_bar.sound.isChecked(),
         unfolded=tuple(key for form in forms for key in form.root.unfolded),
     )
     file = window.day.session_file

@@ -99,6 +99,8 @@ QPushButton:pressed {{ background: {LINE}; }}
 QPushButton:checked {{ background: {LINE}; border-color: {TEXT}; }}
 QPushButton:disabled {{ color: {GREY}; background: {PANEL}; }}
 QPushButton#big {{ font-size: {px(17)}; font-weight: 600; padding: {px(9)} {px(18)}; }}
+QPushButton#quiet {{ font-size: {px(12)}; color: {DIM}; padding: {px(1)} {px(8)};
+     min-height: {px(16)}; }}
 QPushButton#go {{ font-size: {px(17)}; font-weight: 600; padding: {px(9)} {px(18)};
      border-color: {GREEN}; color: {GREEN}; }}
 QPushButton#go:disabled {{ border-color: {LINE}; color: {GREY}; }}

@@ -68,6 +68,7 @@ class OperatorWindow(QMainWindow):
         day.ticked.connect(self._refresh)
         day.session_changed.connect(self._session_changed)
         day.said.connect(self._say)
+        self.light_bar.sound.toggled.connect(self.alarm_strip.make_heard)
         self._look = Pace(LOOK_S)
         self._quiet = QTimer(self)
         self._quiet.setSingleShot(True)

@@ -31,7 +31,13 @@ class Hands:
     def __init__(self, display: str, state_file: Path, *arguments: object) -> None:
         self._state_file = state_file
         state_file.unlink(missing_ok=True)
-        self._environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT)}
+        self._environment = {
+            **os.environ,
+            "DISPLAY": display,
+            "PYTHONPATH": str(ROOT),
+            # no preferences of whoever runs the tests
+            "XDG_CONFIG_HOME": str(state_file.parent),
+        }
         self._environment.pop("QT_QPA_PLATFORM", None)
         self.process = subprocess.Popen(
             [sys.executable, str(CHILD), str(state_file), *map(str, arguments)],

@@ -14,6 +14,7 @@ NAMES = {
     Stage.SENT_TO_ARRIVED: "sent → at the screen",
     DRAW: "draw and flip",
     Stage.SENT_TO_FLIP: "sent → flipped",
+    Stage.SENT_TO_LIGHT: "sent → light seen",
 }
 HEADINGS = ("latency, ms", "p50", "p95", "p99", "")
 
@@ -43,6 +44,8 @@ class LatencyTable(QFrame):
         """Show the last 4096 values of every stage."""
         refresh_hz = model.session.rig.screen.refresh_hz if model.session is not None else 60.0
         figures = model.latencies.figures(refresh_hz)
+        if model.telemetry is not None:
+            self._show_light(model.telemetry.latency_ms.get(Stage.SENT_TO_LIGHT))
         for stage, cells in self._cells.items():
             found = figures.get(stage)
             if found is None:
@@ -56,6 +59,13 @@ class LatencyTable(QFrame):
             cells[3].setText(sign)
             cells[3].setToolTip(", ".join(bars))
             cells[2].setToolTip(", ".join(bars))
+
+    def _show_light(self, found: tuple[float, float] | None) -> None:
+        """Of the photodiode, which control alone matches to flips; p95 is not told."""
+        if found is not None:
+            cells = self._cells[Stage.SENT_TO_LIGHT]
+            cells[0].setText(f"{found[0]:.1f}")
+            cells[2].setText(f"{found[1]:.1f}")
 
 
 def _side(column: int) -> Qt.AlignmentFlag:
