@@ -17,13 +17,13 @@ class Light(Settings):
     trials: Literal["none", "all", "fraction"] = "none"
     """Trials with light: none, all, or a seeded fraction of them."""
     fraction: float = Field(default=0.5, gt=0, lt=1)
-    """Chance of a trial to have light, where trials is fraction."""
+    """Where trials is fraction: of every 20 trials as many, to the nearest, have light."""
     during: Literal["trial", "run"] = "trial"
     """From grey to the end of black, or in RUN alone."""
     in_baseline: bool = True
     """The baseline block has light, so that T is that of the animal with light."""
     seed: NonNegativeInt = 1
-    """Of the trials with light."""
+    """Of which trials have light."""
     gate_ms: PositiveFloat = 7.0
     """The detector is shut for this long from each frame's start; the first rows are blank."""
     blanked_rows: NonNegativeInt | None = None

@@ -15,11 +15,18 @@ HELD = (TaskState.PAUSED, TaskState.DONE)
 DARK = LightCommand(on=False)
 
 
+SET_TRIALS = 20
+"""In so many trials the fraction is kept exactly, so that chance makes no early part all light."""
+
+
 def has_light(settings: Light, trial: int) -> bool:
-    """True where a trial of this number is one with light; the same whenever it is asked."""
-    if settings.trials == "fraction":
-        return bool(np.random.default_rng((settings.seed, trial)).random() < settings.fraction)
-    return settings.trials == "all"
+    """True where a trial of this number, from 1, is one with light; the same whenever asked."""
+    if settings.trials != "fraction":
+        return settings.trials == "all"
+    n_with = min(max(round(settings.fraction * SET_TRIALS), 1), SET_TRIALS - 1)
+    number, place = divmod(trial - 1, SET_TRIALS)
+    order = np.random.default_rng((settings.seed, number)).permutation(SET_TRIALS)
+    return bool(order[place] < n_with)
 
 
 def light_of_trial(settings: Light, trial: int) -> str:

@@ -6,7 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 from core_session import Animal, info_of, session_of
+from numpy.typing import NDArray
 
+from bci.config import validate_session
 from bci.config.light import Light
 from bci.core.board_types import LightCommand
 from bci.core.light import blanked_rows, has_light, is_barred, light_of_trial
@@ -63,9 +65,20 @@ def test_fraction_of_trials_is_seeded_and_the_same_for_loop_and_file() -> None:
     told = {trial for trial in range(1, n + 1) if light_of_trial(settings, trial) == "trial"}
     assert set(lit_states(decisions)) == told
     assert 0 < len(told) < n
-    many = [has_light(settings, trial) for trial in range(2000)]
-    assert np.mean(many) == pytest.approx(0.4, abs=0.04)
-    assert many != [has_light(Light(trials="fraction", fraction=0.4), t) for t in range(2000)]
+
+
+@pytest.mark.parametrize(("fraction", "n_with"), [(0.4, 8), (0.5, 10), (0.01, 1), (0.999, 19)])
+def test_every_twenty_trials_hold_the_fraction_in_an_order_of_their_own(
+    fraction: float, n_with: int
+) -> None:
+    def lit(seed: int) -> NDArray[np.bool_]:
+        settings = Light(trials="fraction", fraction=fraction, seed=seed)
+        trials = range(1, 401)
+        return np.array([has_light(settings, trial) for trial in trials]).reshape(20, 20)
+
+    assert set(lit(7).sum(axis=1)) == {n_with}
+    assert len({row.tobytes() for row in lit(7)}) > 5
+    assert not np.array_equal(lit(7), lit(8))
 
 
 def test_session_without_light_tells_the_board_nothing_before_a_hold() -> None:
@@ -144,3 +157,12 @@ def test_gated_roi_is_barred_from_the_ensembles(
 def test_image_of_unknown_size_bars_every_roi() -> None:
     info, roi = image(400.0, n_rows=0)
     assert is_barred(Light(trials="all"), info, roi)
+
+
+@pytest.mark.parametrize("kind", ["harp", "bpod", "arduino"])
+def test_light_is_refused_on_a_board_that_has_none(kind: str) -> None:
+    data = session_of(light={"trials": "all"}).model_dump(mode="json", exclude_none=True)
+    assert validate_session(data)[1] == []
+    data["rig"]["board"] |= {"kind": kind, "port": "p", "valve": {"ms_per_ul": 25.0}}
+    faults = [fault for fault in validate_session(data)[1] if "light" in fault.key]
+    assert [fault.key for fault in faults] == ["experiment.light.trials"]
