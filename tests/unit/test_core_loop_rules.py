@@ -13,6 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from bci.config.session_type import follows_neurons
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import (
+    BlockBegun,
+    BlockEnded,
+    BlockKind,
     Decision,
     EpochStarted,
     Finish,
@@ -101,10 +104,12 @@ class LoopRules(RuleBasedStateMachine):
         during=st.sampled_from(["trial", "run"]),
         feedback=st.sampled_from(["visual", "auditory", "both", "off"]),
         session_s=st.sampled_from([4.0, 1000.0]),
+        hold=st.sampled_from([False, False, True]),
     )
     def begin(
-        self, name: str, baseline: bool, light: str, during: str, feedback: str, session_s: float
-    ) -> None:
+        self, name: str, baseline: bool, light: str, during: str, feedback: str,
+        session_s: float, hold: bool,
+    ) -> None:  # fmt: skip
         self.name = name
         self.session = session_of(
             session_type=TYPES[name],
@@ -113,6 +118,7 @@ class LoopRules(RuleBasedStateMachine):
             faults={"max_gap_s": 2.0, "pause_after_s": 0.5},
             light={"trials": light, "during": during},
             feedback={"kind": feedback},
+            hold=hold,
         )
         self.info = info_of()
         self.loop = ClosedLoop(self.session, self.info)
@@ -129,6 +135,8 @@ class LoopRules(RuleBasedStateMachine):
         self.tells(Start())
         if name == "yoked":
             self.tells(RECORDED)
+        if hold:
+            self.tells(BlockBegun(BlockKind.BASELINE if baseline else BlockKind.CLOSED_LOOP))
 
     # -- what may come -------------------------------------------------------------------------
 
@@ -158,6 +166,26 @@ class LoopRules(RuleBasedStateMachine):
         for _ in range(n):
             self.sends(activity)
 
+    @rule(n=st.integers(20, 60))
+    def calm(self, n: int) -> None:
+        for _ in range(n):
+            self.sends(0.0)
+
+    @rule(goes_on=st.booleans(), waits=st.integers(0, 8))
+    def try_for_a_hit(self, goes_on: bool, waits: int) -> None:
+        if goes_on and self.loop.state is S.PAUSED:
+            self.tells(Resume())
+        if goes_on and self.session.experiment.hold and self.loop.state is S.WAITING:
+            self.tells(BlockBegun(BlockKind.CLOSED_LOOP))
+        for _ in range(50):
+            if self.loop.state is S.RUN:
+                break
+            self.sends(0.0)
+        for _ in range(waits):
+            self.sends(0.0)
+        for _ in range(3):
+            self.sends(-0.97 if self.name == "inverted" else 3.0)
+
     @rule(lost=st.sampled_from([1, 3, 12, 25, 400]), n=st.integers(1, 4))
     def frames_after_a_gap(self, lost: int, n: int) -> None:
         self.next_id += lost
@@ -179,8 +207,9 @@ class LoopRules(RuleBasedStateMachine):
     @rule(
         event=st.sampled_from(
             [
-                Pause(), Resume(), Resume(), Resume(), Stalled(1.2), ScreenLost("gone"),
-                ScreenBack(), Malformed("short", 3), Start(), RECORDED,
+                Pause(), Resume(), Resume(), Stalled(1.2), ScreenLost("gone"), ScreenBack(),
+                Malformed("short", 3), Start(), RECORDED, BlockEnded(),
+                BlockBegun(BlockKind.BASELINE), BlockBegun(BlockKind.CLOSED_LOOP),
             ]
         )
     )  # fmt: skip
@@ -192,7 +221,7 @@ class LoopRules(RuleBasedStateMachine):
         self.epoch += 1
         self.tells(EpochStarted(self.epoch))
 
-    @precondition(lambda self: len(self.given) > 60)
+    @precondition(lambda self: len(self.given) > 300)
     @rule(event=st.sampled_from([Stop("asked"), Finish("asked")]))
     def end(self, event: LoopEvent) -> None:
         self.tells(event)
@@ -312,6 +341,6 @@ def settings_for(max_examples: int) -> Any:
 
 
 TestLoopRules = LoopRules.TestCase
-TestLoopRules.settings = settings_for(100)
+TestLoopRules.settings = settings_for(150)
 TestLoopRulesLong = pytest.mark.timeout(1800)(pytest.mark.long(LoopRulesLong.TestCase))
 TestLoopRulesLong.settings = settings_for(2000)
