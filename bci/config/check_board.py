@@ -21,7 +21,7 @@ def board_faults(session: Session) -> list[Fault]:
                 ("rig.board.kind",),
             )
         )
-    faults += _frame_clock(session) + _light(session)
+    faults += _frame_clock(session)
     if rig.board.keep_alive_ms * 2 > rig.board.watchdog_ms:
         faults.append(
             Fault(
@@ -109,22 +109,6 @@ def _steps(session: Session, open_ms: float) -> list[Fault]:
             f"must open the valve for {rule} (this asks for {open_ms:g} ms)",
             "change the volume or rig.board.valve.ms_per_ul",
             ("rig.board.valve.ms_per_ul", "rig.board.kind", "rig.board.arduino.open_ms"),
-        )
-    ]
-
-
-def _light(session: Session) -> list[Fault]:
-    kind, key = session.rig.board.kind, "experiment.light.trials"
-    trials = session.experiment.light.trials
-    if trials == "none" or kind in ("serial", "chip", "simulated"):
-        return []
-    return [
-        Fault(
-            key,
-            trials,
-            f"must be none: a {kind} board has no light within the gate of the detector",
-            f'set {key} = "none", or use a board with this program\'s firmware',
-            ("rig.board.kind",),
         )
     ]
 

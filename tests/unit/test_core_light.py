@@ -8,7 +8,6 @@ import pytest
 from core_session import Animal, info_of, session_of
 from numpy.typing import NDArray
 
-from bci.config import validate_session
 from bci.config.light import Light
 from bci.core.board_types import LightCommand
 from bci.core.light import blanked_rows, has_light, is_barred, light_of_trial
@@ -157,12 +156,3 @@ def test_gated_roi_is_barred_from_the_ensembles(
 def test_image_of_unknown_size_bars_every_roi() -> None:
     info, roi = image(400.0, n_rows=0)
     assert is_barred(Light(trials="all"), info, roi)
-
-
-@pytest.mark.parametrize("kind", ["harp", "bpod", "arduino"])
-def test_light_is_refused_on_a_board_that_has_none(kind: str) -> None:
-    data = session_of(light={"trials": "all"}).model_dump(mode="json", exclude_none=True)
-    assert validate_session(data)[1] == []
-    data["rig"]["board"] |= {"kind": kind, "port": "p", "valve": {"ms_per_ul": 25.0}}
-    faults = [fault for fault in validate_session(data)[1] if "light" in fault.key]
-    assert [fault.key for fault in faults] == ["experiment.light.trials"]
