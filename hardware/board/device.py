@@ -40,7 +40,6 @@ from hardware.board.protocol import (
     NotAMessage,
     Reward,
     Ring,
-    RingEntry,
     Safe,
     SelfTest,
     Set,
@@ -211,7 +210,7 @@ class Device:
             case Clock():
                 self._tell(ClockTime(sequence, self._now_us))
             case Ring():
-                self._tell_ring(sequence, message)
+                self._tell(self.memory.told(sequence, self._session, message))
             case Count():
                 self._tell(self._inputs.told(sequence))
             case SelfTest():
@@ -392,27 +391,6 @@ class Device:
         outputs = sum(level << pin for pin, level in self._levels.items())
         bad_frames = self._decoder.bad_frames & 0xFFFF
         self._tell(Status(answered, self._state, self._reason, outputs, bad_frames, self._now_us))
-
-    def _tell_ring(self, sequence: int, ask: Ring) -> None:
-        entries = self.memory.entries
-        if ask.request_id:
-            entry = self.memory.find(self._session, ask.request_id)
-        else:
-            entry = entries[ask.nth] if ask.nth < len(entries) else None
-        if entry is None:
-            entry = Remembered(self._session, ask.request_id, 0, RingState.ABSENT)
-        self._tell(
-            RingEntry(
-                answered=sequence,
-                nth=ask.nth,
-                session=entry.session,
-                request_id=entry.request_id,
-                state=entry.state,
-                opened_us=entry.opened_us,
-                t_open_us=entry.t_open_us,
-                t_close_us=entry.t_close_us,
-            )
-        )
 
 
 def _due(due_us: int | None, t_us: int) -> bool:

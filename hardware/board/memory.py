@@ -7,6 +7,7 @@ import msgspec
 
 from hardware.board.codes import RingState
 from hardware.board.framing import crc16
+from hardware.board.protocol import Ring, RingEntry
 
 RING_SIZE = 16
 _HEAD = struct.Struct("<IHB")
@@ -48,6 +49,25 @@ class Memory:
             if entry.request_id == request_id and entry.session == session:
                 return entry
         return None
+
+    def told(self, answered: int, session: int, ask: Ring) -> RingEntry:
+        """The answer to RING: of a request of this session, or of the nth newest of any."""
+        if ask.request_id:
+            entry = self.find(session, ask.request_id)
+        else:
+            entry = self.entries[ask.nth] if ask.nth < len(self.entries) else None
+        if entry is None:
+            entry = Remembered(session, ask.request_id, 0, RingState.ABSENT)
+        return RingEntry(
+            answered=answered,
+            nth=ask.nth,
+            session=entry.session,
+            request_id=entry.request_id,
+            state=entry.state,
+            opened_us=entry.opened_us,
+            t_open_us=entry.t_open_us,
+            t_close_us=entry.t_close_us,
+        )
 
     def begin(self, session: int, request_id: int) -> Remembered:
         """Mark a reward as running, before the valve opens."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from chip_bench import Bench
-from running_session import DEMO, bci, sets
+from running_session import DEMO, ROOT, bci, sets
 
 from bci.config import Override, load_session
 from bci.config.session import Session
@@ -101,6 +101,12 @@ def test_board_without_a_watchdog_fails_that_step(
     checks = found(session_at(f"socket://127.0.0.1:{bench.told['port']}"), Wishes(wait_s=0.0))
     assert [name for name, check in checks.items() if check.status is Status.FAIL] == ["watchdog"]
     assert "while the host was silent" in checks["watchdog"].message
+
+
+def test_wiring_page_says_what_each_step_can_say() -> None:
+    page = (ROOT / "docs" / "wiring.md").read_text("utf-8")
+    table = page.split("| step | `ok` | otherwise |")[1]
+    assert [row.split("|")[1].strip() for row in table.splitlines()[2:] if row] == NAMES
 
 
 def test_wrong_port_ends_the_list_with_what_to_do() -> None:
