@@ -34,6 +34,29 @@ def test_planes_lie_side_by_side_with_their_ensembles(qtbot: QtBot, tmp_path: Pa
         day.close()
 
 
+def test_a_stream_that_is_there_outweighs_a_recording_that_is_not(
+    qtbot: QtBot, tmp_path: Path
+) -> None:
+    path = tmp_path / "traces.npy"
+    np.save(path, 100 + np.arange(60000.0).reshape(20, 3000))
+    day = Day(root=tmp_path)
+    step = FieldOfViewStep(day)
+    qtbot.addWidget(step)
+    day.session_changed.connect(step.session_changed)
+    try:
+        day.load(DEMO, [f'rig.source={{kind="recording", path="{path}", rate_hz=30.0}}'])
+        assert not day.faults
+        path.unlink()
+        qtbot.waitUntil(lambda: bool(step.trouble))
+        assert step.status().light is Light.FAIL
+        rois = tuple(Roi(i, f"roi{i:04d}", 0) for i in range(20))
+        day.model.info = StreamInfo("s", 0, "s", 30.0, 1, (0, 0), 1, 0.0, None, rois)
+        step.refresh()
+        assert step.status() == (Light.OK, "20 ROIs in 1 planes")
+    finally:
+        day.close()
+
+
 def test_rois_without_places_are_laid_out_apart(qtbot: QtBot) -> None:
     rois = [Roi(i, f"r{i}", 0) for i in range(7)]
     at, known = places_of(rois)

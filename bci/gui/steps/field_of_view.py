@@ -94,6 +94,8 @@ class FieldOfViewStep(Step):
 
     def _show(self, info: StreamInfo | None, images: list[NDArray[np.float32] | None]) -> None:
         self.info = info
+        if info is not None:
+            self.trouble = ""
         n_planes = 0 if info is None else info.n_planes
         while len(self.maps) > n_planes:
             self._remove_last()
