@@ -1,6 +1,7 @@
 """What is left of a day whose session was interrupted."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from bci.recording.session_record import DamagedJournal, ReceivedFrame, SessionR
 from bci.recording.subject import known
 
 KEY = "--resume"
+SAME_DAY = timedelta(hours=12)
+"""Field of view and bleaching are another thing tomorrow, and so is T."""
 CHOSEN = frozenset(
     f"decoder.{name}" for name in ("p_plus", "p_minus", "weights_plus", "weights_minus", "axis")
 ) | {"calibration.z_first"}
@@ -50,6 +53,13 @@ def what_is_left(session: Session, folder: Path) -> Session:
     if record.manifest.subject != session.subject:
         raise _refused(
             folder, f"a session of {session.subject}", f"this is one of {record.manifest.subject}"
+        )
+    began = datetime.fromisoformat(record.manifest.started)
+    if datetime.now().astimezone() - began > SAME_DAY:
+        raise _refused(
+            folder,
+            f"a session that began within the last {SAME_DAY.total_seconds() / 3600:g} hours",
+            f"T of {began:%Y-%m-%d %H:%M} is not today's: record a baseline in a new session",
         )
     others = list(_differences(session.experiment, record.session.experiment))
     if others:

@@ -15,6 +15,7 @@ from bci.recording.folder import JOURNAL
 from bci.recording.manifest import Program
 from bci.recording.subject import StoredCalibration, StoredEnsembles, SubjectFolder
 from bci.recording.verify import verify
+from bci.session import resume
 from bci.session.blocks import threshold_of
 from bci.session.check import Status
 from bci.session.day import DayOptions, begin_day
@@ -131,6 +132,12 @@ def test_a_closed_loop_alone_takes_t_of_todays_baseline_and_of_no_other(tmp_path
     assert event.guards.p_minus_max == 0.02
 
 
+@pytest.fixture(autouse=True)
+def recorded_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions of these tests are recorded at a fixed time, however long ago that is."""
+    monkeypatch.setattr(resume, "SAME_DAY", timedelta(days=100_000))
+
+
 @pytest.fixture
 def interrupted(tmp_path: Path) -> Played:
     """A baseline, then closed loop, and then the power failed: the journal was never closed."""
@@ -209,6 +216,14 @@ def test_a_baseline_that_was_interrupted_is_recorded_again(tmp_path: Path) -> No
     assert day.threshold is None
     assert day.resumed is not None
     assert day.resumed.session_spent_s == 0.0
+
+
+def test_t_of_another_day_is_not_gone_on_with(
+    interrupted: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resume, "SAME_DAY", timedelta(hours=12))
+    text = refused(interrupted.session, DayOptions(tmp_path, resume=interrupted.folder))
+    assert "within the last 12 hours" in text
 
 
 def test_what_cannot_be_resumed_is_refused_with_the_reason(
