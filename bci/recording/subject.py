@@ -334,7 +334,7 @@ def stored_calibration(
     at, session, settings_hash, program, seed, p_plus, p_minus, without, carry_over
         As in `StoredCalibration`.
     """
-    guards = found.guards
+    guards, (chance, low, high) = found.guards, map(known, found.told_chance)
     return StoredCalibration(
         at=at,
         session=session,
@@ -354,9 +354,9 @@ def stored_calibration(
         n_frames=found.n_frames,
         run_frames=found.run_frames,
         baseline_median=known(found.baseline_median),
-        chance=known(found.chance),
-        chance_low=known(found.chance_low),
-        chance_high=known(found.chance_high),
+        chance=chance,
+        chance_low=low,
+        chance_high=high,
         p_minus_max=None if guards is None else known(guards.p_minus_max),
         others_min=() if guards is None else guards.others_min,
         warnings=found.warnings,

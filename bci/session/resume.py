@@ -123,7 +123,7 @@ def _read(folder: Path) -> SessionRecord:
 
 def _threshold(record: SessionRecord, loop: ClosedLoop) -> KnownThreshold:
     levels, found = loop.hit_rule.guards.levels, record.calibrations
-    chance = next((one for one in reversed(found) if one.chance == one.chance), None)
+    chance = next((one for one in reversed(found) if one.chance_low == one.chance_low), None)
     earlier = record.session.day.threshold
     told: dict[str, float | None] = {"chance": None, "chance_low": None, "chance_high": None}
     if chance is not None:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from bci.analysis.baseline.calibration import Calibrated
 from bci.analysis.baseline.scores import Scores
 from bci.analysis.report.figures import COLOURS, LOW, MOST_POINTS, THRESHOLD, TRACE, styled
-from bci.analysis.report.tables import unit_of_s3
 from bci.analysis.report.thinning import thin
 from bci.core.chance import USUAL
+from bci.core.decoding.registry import s_unit
 from bci.core.loop_types import Outcome
 
 P_PLUS, P_MINUS, P_0 = COLOURS[Outcome.HIT], COLOURS[Outcome.MISS], COLOURS[Outcome.ABORT]
@@ -20,7 +20,7 @@ MARGIN = 0.03
 
 def unit_of(found: Calibrated) -> str:
     """Unit of s3."""
-    return unit_of_s3(found.session.experiment.decoder)
+    return s_unit(found.session.experiment.decoder)
 
 
 def distribution_figure(found: Calibrated) -> go.Figure:

@@ -9,10 +9,9 @@ import numpy as np
 from bci.analysis.report.html import Rows
 from bci.analysis.report.latency import StageTimes
 from bci.config.day import KnownThreshold
-from bci.config.experiment import Decoder
 from bci.core.board_types import BoardEventKind
 from bci.core.calibration import CalibrationResult
-from bci.core.decoding.registry import SIGNAL_UNITS
+from bci.core.decoding.registry import s_unit
 from bci.core.loop_types import LedgerEntry, LedgerKind, Outcome
 from bci.core.performance import Performance
 from bci.recording.rewards import RewardHistory, RewardTotals
@@ -37,7 +36,7 @@ def calibration_rows(record: SessionRecord) -> Rows:
         if known is not None:
             return known_rows(known)
         return [] if given is None else [("T, lo", f"{given.t:.4f}, {given.lo:.4f} (settings)")]
-    unit = unit_of_s3(record.session.experiment.decoder)
+    unit = s_unit(record.session.experiment.decoder)
     return rows_of_calibration(record.calibrations[-1], record.info.plane_rate_hz, unit)
 
 
@@ -50,11 +49,6 @@ def known_rows(known: KnownThreshold) -> Rows:
             ("predicted chance at T", f"{100 * known.chance:.0f} % ({low:.0f}–{high:.0f} %)")
         )
     return rows
-
-
-def unit_of_s3(decoder: Decoder) -> str:
-    """What T and lo are measured in."""
-    return "SD" if decoder.read_out == "population_dynamics" else SIGNAL_UNITS[decoder.signal]
 
 
 def rows_of_calibration(found: CalibrationResult, rate_hz: float, unit: str) -> Rows:

@@ -46,7 +46,7 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
     # the newest of a T stands: the first is written before its chance is predicted
     chances = {found.t: found.told_chance[0] for found in record.calibrations}
     known = record.session.day.threshold
-    if known is not None and known.chance is not None:
+    if known is not None and known.chance is not None and known.chance_low is not None:
         chances.setdefault(known.t, known.chance)
     for span in spans:
         end: TrialEnd = span.end
