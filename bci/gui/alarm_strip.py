@@ -21,6 +21,11 @@ class AlarmStrip(QWidget):
     ----------
     book
         What stands.
+
+    Attributes
+    ----------
+    lines
+        One an alarm, from above; those without one are hidden.
     """
 
     def __init__(self, book: AlarmBook) -> None:
@@ -31,8 +36,8 @@ class AlarmStrip(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
-        self._lines = [_Line() for _ in range(SHOWN)]
-        for line in self._lines:
+        self.lines = [_Line() for _ in range(SHOWN)]
+        for line in self.lines:
             line.clicked.connect(self._acknowledge)
             column.addWidget(line)
         self._more = QLabel()
@@ -49,7 +54,7 @@ class AlarmStrip(QWidget):
             Ties the session's clock to the time of day.
         """
         alarms = self._book.alarms
-        for place, line in enumerate(self._lines):
+        for place, line in enumerate(self.lines):
             line.tell(alarms[place] if place < len(alarms) else None, start)
         n_more = len(alarms) - SHOWN
         self._more.setVisible(n_more > 0)

@@ -14,6 +14,8 @@ class LightBar(QWidget):
 
     Attributes
     ----------
+    shown
+        How each light stands.
     message
         What became of the last request.
     sound
@@ -23,7 +25,7 @@ class LightBar(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._labels: dict[str, QLabel] = {}
-        self._shown: dict[str, Lamp] = {}
+        self.shown: dict[str, Lamp] = {}
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(4, 0, 4, 0)
         self._row.setSpacing(18)
@@ -44,9 +46,9 @@ class LightBar(QWidget):
     def show_lamps(self, lamps: Sequence[Lamp]) -> None:
         """Show how they stand."""
         for lamp in lamps:
-            if self._shown.get(lamp.name) == lamp:
+            if self.shown.get(lamp.name) == lamp:
                 continue
-            self._shown[lamp.name] = lamp
+            self.shown[lamp.name] = lamp
             if lamp.name not in self._labels:
                 label = self._labels[lamp.name] = QLabel()
                 self._row.insertWidget(len(self._labels) - 1, label)

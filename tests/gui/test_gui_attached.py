@@ -1,0 +1,88 @@
+"""A window on a running session: blocks begun by hand, what dies, and the end of the supervisor."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+from running_session import DEMO, SHORT, RunningSession, sets
+
+from bci.core.loop_types import TaskState
+from bci.gui.day import Day, Phase
+from bci.gui.pages import make_window
+from bci.gui.theme import Light
+from bci.gui.window import OperatorWindow
+
+SETTINGS = (
+    *SHORT,
+    "experiment.hold=true",
+    "experiment.task.session_s=600",
+    "rig.screen.backend=null",
+)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[RunningSession]:
+    with RunningSession("run", DEMO, *sets(SETTINGS), out=tmp_path) as session:
+        session.wait_for_state("WAITING")
+        yield session
+
+
+@pytest.fixture
+def window(session: RunningSession, qtbot: QtBot) -> OperatorWindow:
+    day = Day(root=session.folder.parent.parent)
+    day.attach(session.folder)
+    window = make_window(day)
+    qtbot.addWidget(window)
+    with qtbot.waitActive(window):
+        window.show()
+        window.activateWindow()
+    window.show_session()
+    return window
+
+
+def test_blocks_begin_by_hand_and_what_dies_is_told(
+    session: RunningSession, window: OperatorWindow, qtbot: QtBot
+) -> None:
+    day, controls = window.day, window.controls
+
+    def wait(seen: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        qtbot.waitUntil(seen, timeout=round(1000 * timeout_s))
+
+    def alarms() -> dict[str, bool]:
+        """Key of each alarm, and whether it is over."""
+        return {alarm.key: alarm.over_ns is not None for alarm in window.alarms.alarms}
+
+    def lamp(name: str) -> Light:
+        return window.light_bar.shown[name].light
+
+    wait(lambda: controls.begin.isVisible())
+    assert "baseline" in controls.begin.text()
+    QTest.keyClick(window, Qt.Key.Key_B)
+    wait(lambda: day.model.state is TaskState.BASELINE)
+    wait(lambda: not controls.begin.isVisible())
+    wait(lambda: controls.begin.isVisible())
+    assert "trials" in controls.begin.text()
+    QTest.mouseClick(controls.begin, Qt.MouseButton.LeftButton)
+    wait(lambda: day.model.state is TaskState.RUN)
+    assert not alarms()
+    # the board's process dies, and comes back
+    session.kill(session.pid_of("board"))
+    wait(lambda: alarms().get("board_lost") is True)
+    wait(lambda: lamp("board") is Light.OK)
+    assert "process_died" in alarms()
+    for _ in range(2):
+        line = window.alarm_strip.lines[0]
+        QTest.mouseClick(line, Qt.MouseButton.LeftButton)
+        window.alarm_strip.refresh(day.model.start)
+    wait(lambda: not alarms())
+    # the supervisor dies: control ends the session in order, and the window reads how
+    session.kill(session.process.pid)
+    wait(lambda: "supervisor" in alarms())
+    wait(lambda: day.phase is Phase.ENDED)
+    assert day.model.end is not None
+    assert day.model.state is TaskState.DONE
+    assert not controls.stop.isEnabled()
+    assert controls.refused == 0
