@@ -31,6 +31,7 @@ from bci.config.session import Session
 
 if TYPE_CHECKING:
     from bci.gui.day import Day
+    from bci.session.day import DayOptions
 
 app = typer.Typer()
 
@@ -62,7 +63,7 @@ def run(
         return
     asked = {"--block": block, "--without": without, "--resume": resume}
     options = [f"{name}={value}" for name, value in asked.items() if value is not None]
-    _run_window(session_file, sets, out, duration, ["run", *options])
+    _run_window(session_file, sets, duration, ["run", *options], day)
 
 
 @app.command()
@@ -99,7 +100,7 @@ def replay(
         _run(session, out, duration, json_file, announce, preflight)
         return
     how = "--as-fast-as-possible" if as_fast_as_possible else f"--speed={speed}"
-    _run_window(session_file, sets, out, duration, ["replay", str(recording), how])
+    _run_window(session_file, sets, duration, ["replay", str(recording), how], day)
 
 
 @app.command()
@@ -205,12 +206,16 @@ def _run(
 
 
 def _run_window(
-    session_file: Path, sets: list[str] | None, out: Path, duration: float | None, verb: list[str]
+    session_file: Path,
+    sets: list[str] | None,
+    duration: float | None,
+    verb: list[str],
+    day: "DayOptions",
 ) -> None:
     _require_screen()
     from bci.gui.app import run_session_window
 
-    _tell_after(run_session_window(session_file, sets or [], out, duration, verb))
+    _tell_after(run_session_window(session_file, sets or [], day.root, duration, verb, day))
 
 
 def _require_screen() -> None:

@@ -17,6 +17,7 @@ from bci.gui.preferences import (
     restore,
     write_preferences,
 )
+from bci.session.day import DayOptions
 from bci.session.interrupts import on_interrupt
 
 NICE = 5
@@ -49,12 +50,13 @@ def run_session_window(
     root: Path,
     duration_s: float | None = None,
     verb: Sequence[str] = ("run",),
+    options: DayOptions | None = None,
 ) -> Day:
     """Set up, start and watch sessions until the window is closed.
 
     Parameters
     ----------
-    session_file, sets, root, duration_s, verb
+    session_file, sets, root, duration_s, verb, options
         As in `Day`.
 
     Returns
@@ -63,7 +65,7 @@ def run_session_window(
         As it stood when the window was closed.
     """
     app = application()
-    return _run(app, Day(session_file, sets, root, duration_s, verb))
+    return _run(app, Day(session_file, sets, root, duration_s, verb, options))
 
 
 def run_attached_window(folder: Path) -> Day:

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
-from bci.config import Override, SettingsError, load_session
+from bci.config import Override, SettingsError
 from bci.config.session import Session
 from bci.gui.client import SessionClient, Then
 from bci.gui.launch import Launch
 from bci.gui.model import SessionModel
 from bci.recording.manifest import Manifest, NoManifest, read_manifest
 from bci.session.check import Check
+from bci.session.day import DayOptions, load_day
 from bci.session.run import all_faults
 from bci.stream.operator import OperatorRequest, Reply
 
@@ -54,6 +55,8 @@ class Day(QObject):
         As in `bci run`.
     verb
         What starts the session, before the session file: run, or replay and its recording.
+    options
+        What `verb` asks of the subject's day; None: nothing but its folder.
 
     Attributes
     ----------
@@ -95,6 +98,7 @@ class Day(QObject):
         root: Path = Path("sessions"),
         duration_s: float | None = None,
         verb: Sequence[str] = ("run",),
+        options: DayOptions | None = None,
     ) -> None:
         super().__init__()
         self.session_file = session_file
@@ -102,6 +106,7 @@ class Day(QObject):
         self.root = root
         self.duration_s = duration_s
         self.verb = list(verb)
+        self.options = options or DayOptions(root)
         self.session: Session | None = None
         self.faults: list[str] = []
         self.failure: list[str] = []
@@ -131,7 +136,7 @@ class Day(QObject):
         recording = Path(self.verb[1]) if self.verb[0] == "replay" else None
         try:
             overrides = [Override.parse(text) for text in self.sets]
-            session = load_session(session_file, overrides, recording, all_faults)
+            session = load_day(session_file, overrides, self.options, all_faults, recording)
             self.session, self.faults = session, []
         except SettingsError as error:
             self.session, self.faults = None, [str(fault) for fault in error.faults]
@@ -203,6 +208,9 @@ class Day(QObject):
             return
         self._leave()
         self.phase, self.folder, self.manifest, self.launch = Phase.SETTING_UP, None, None, None
+        if self.verb[0] == "run":
+            # a single block, or what an interrupted session left over, has been run
+            self.verb, self.options = ["run"], DayOptions(self.root)
         if self.session_file is not None:
             self.load(self.session_file)
         else:
