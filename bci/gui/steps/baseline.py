@@ -3,6 +3,7 @@
 from math import isfinite, nan
 
 import numpy as np
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -20,7 +21,7 @@ from bci.gui.model import SessionModel
 from bci.gui.pace import Pace
 from bci.gui.permissions import Action, refusals
 from bci.gui.step import Step, StepStatus
-from bci.gui.theme import Light
+from bci.gui.theme import Light, scale_of
 from bci.gui.views.grating import GratingView
 from bci.gui.views.heat_map import EnsembleTraces, HeatMap, RoiActivity
 from bci.gui.views.score_table import ScoreTable
@@ -134,6 +135,15 @@ class BaselineStep(Step):
         """Record another baseline, between two blocks."""
         if not refusals(self.day)[Action.BEGIN]:
             self.day.ask(BlockBegun(BlockKind.BASELINE))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Keep the size of what is read, and the two plots below each other."""
+        super().resizeEvent(event)
+        window = self.window()
+        size = window.size() if window is not None else self.size()
+        scale = scale_of(size.width(), size.height())
+        for plot in (self.heat_map, self.traces):
+            plot.scale_text(round(11 * scale), round(44 * scale))
 
     def _missing(self) -> str:
         """Why there is no baseline, not even a part of one; empty: there is."""
