@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 # how long an example takes is the machine's affair: no test asserts a time
-settings.register_profile("ours", print_blob=True)
+settings.register_profile("ours", print_blob=True, deadline=None)
 settings.load_profile("ours")
 
 
