@@ -11,7 +11,7 @@ from bci.gui.theme import DIM, LOOKS, PANEL
 from bci.gui.words import time_of_day
 from bci.recording.records import JournalStart
 
-SHOWN = 3
+SHOWN = 2
 
 
 class AlarmStrip(QWidget):

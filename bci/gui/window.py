@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PyQt6.QtCore import QTimer
 from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
-from PyQt6.QtWidgets import QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QMainWindow, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from bci.gui.alarm_strip import AlarmStrip
 from bci.gui.alarms import AlarmBook
@@ -45,6 +45,8 @@ class OperatorWindow(QMainWindow):
         self.setWindowTitle("two-photon-bci")
         self.rail = Rail(steps, pages)
         self._stack = QStackedWidget()
+        # a page gives way to alarms: the buttons below it stay on the screen
+        self._stack.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         for page in self.pages:
             self._stack.addWidget(page)
         self.alarms = AlarmBook()

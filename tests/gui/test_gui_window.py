@@ -6,10 +6,13 @@ import pytest
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
 
+from bci.core.ledger import entry
+from bci.core.loop_types import LedgerKind
 from bci.gui.day import Day, Phase
 from bci.gui.pages import make_window
 from bci.gui.theme import scale_of
 from bci.gui.window import OperatorWindow
+from bci.recording.history import HistoryChunk
 
 
 @pytest.fixture
@@ -33,3 +36,20 @@ def test_text_grows_with_the_window() -> None:
     assert scale_of(1280, 800) == 1.0
     assert scale_of(1920, 1200) == 1.5
     assert scale_of(800, 600) == 1.0
+
+
+def test_alarms_take_room_from_the_page_and_never_from_the_buttons(
+    window: OperatorWindow, qtbot: QtBot
+) -> None:
+    window.resize(1280, 800)
+    window.show_session()
+    faults = [LedgerKind.STALL, LedgerKind.BOARD_LOST, LedgerKind.SCREEN_LOST, LedgerKind.GAP]
+    ledger = tuple((1, entry(1, kind, "and so on " * 12)) for kind in faults)
+    window.day.model.take(HistoryChunk(1, True, ledger=ledger))
+    window.alarms.update(window.day.model, [])
+    window.alarm_strip.refresh(None)
+    qtbot.waitUntil(lambda: window.alarm_strip.height() > 60)
+    assert window.height() == 800
+    below = window.light_bar.mapTo(window, window.light_bar.rect().bottomLeft())
+    assert below.y() < 800
+    assert window.controls.stop.isVisible()

@@ -18,6 +18,7 @@ from bci.gui.views.outcome_strip import OutcomeStrip
 from bci.gui.views.tick_plot import TickPlot
 
 LEFT_SHARE = 0.33
+LATENCY_FROM_PX = 560
 CURSOR_S, IMAGE_S, FIGURES_S = 0.09, 0.24, 0.5
 """How often curves, images and figures are drawn: what moves fast is drawn often."""
 
@@ -105,6 +106,8 @@ class SessionView(QWidget):
         for plot in (self.read_out, self.heat_map, self.traces, self.ticks):
             plot.scale_text(round(11 * scale), round(58 * scale))
         self.outcomes.setFixedHeight(round(50 * scale))
+        # where alarms take room, what is looked at least goes first
+        self.latency.setVisible(self.height() > LATENCY_FROM_PX * scale)
 
 
 def _panel(widget: QWidget) -> QFrame:
