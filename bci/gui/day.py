@@ -85,11 +85,14 @@ class Day(QObject):
         At most 30 times a second: the model has taken in what came.
     said(str)
         A line for the operator: what a request led to.
+    closing
+        Whatever works in a thread should end now: it will be waited for.
     """
 
     session_changed = pyqtSignal()
     ticked = pyqtSignal()
     said = pyqtSignal(str)
+    closing = pyqtSignal()
 
     def __init__(
         self,
@@ -302,6 +305,7 @@ class Day(QObject):
 
     def close(self) -> None:
         """Let go of everything; the session, where one runs, goes on."""
+        self.closing.emit()
         self._timer.stop()
         self._leave()
         self._threads.shutdown(cancel_futures=True)

@@ -9,10 +9,12 @@ import pytest
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 from pytestqt.qtbot import QtBot
+from window_session import WAIT_MS
 
 from bci.core.loop_types import Outcome
 from bci.gui.day import Day, Phase
 from bci.gui.model import SessionModel
+from bci.gui.replay.index import ReplayIndex
 from bci.gui.replay.player import SPEEDS, Player
 from bci.gui.steps.replay import ReplayPage
 from bci.recording.session_record import SessionRecord
@@ -119,8 +121,8 @@ def opened(qtbot: QtBot, page: ReplayPage, folder: Path) -> Player:
     page.load(folder)
     player = page.player
     assert player is not None
-    qtbot.waitUntil(lambda: player.index.done)
-    qtbot.waitUntil(lambda: page.time_line.seconds_at(10**6) == player.length_s)
+    qtbot.waitUntil(lambda: player.index.done, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.time_line.seconds_at(10**6) == player.length_s, timeout=WAIT_MS)
     return player
 
 
@@ -128,22 +130,24 @@ def test_play_scrub_and_jump(qtbot: QtBot, page: ReplayPage, finished_session: P
     player = opened(qtbot, page, finished_session)
     line = page.time_line
     QTest.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(line.width() // 2, 10))
-    qtbot.waitUntil(lambda: abs(player.now_s - player.length_s / 2) < 0.02 * player.length_s)
+    qtbot.waitUntil(
+        lambda: abs(player.now_s - player.length_s / 2) < 0.02 * player.length_s, timeout=WAIT_MS
+    )
     third = player.index.trial(3)
     assert third is not None
     page.trial_box.setValue(3)
-    qtbot.waitUntil(lambda: player.model.now_ns < third.t_ns)
+    qtbot.waitUntil(lambda: player.model.now_ns < third.t_ns, timeout=WAIT_MS)
     page.speed_box.setCurrentIndex(SPEEDS.index(16.0))
     page.speed_box.activated.emit(SPEEDS.index(16.0))
     page.play_button.click()
-    qtbot.waitUntil(lambda: not player.playing)
+    qtbot.waitUntil(lambda: not player.playing, timeout=WAIT_MS)
     assert player.now_s == pytest.approx(player.length_s)
     hits = sum(trial.outcome is Outcome.HIT for trial in player.index.trials)
     assert player.model.outcomes[Outcome.HIT] == hits
     page.seek(player.length_s)
-    qtbot.waitUntil(lambda: page._wanted_s is None)
+    qtbot.waitUntil(lambda: page._wanted_s is None, timeout=WAIT_MS)
     QTest.keyClick(line, Qt.Key.Key_Left)
-    qtbot.waitUntil(lambda: player.now_s == pytest.approx(player.length_s - 1.0))
+    qtbot.waitUntil(lambda: player.now_s == pytest.approx(player.length_s - 1.0), timeout=WAIT_MS)
 
 
 def test_the_session_that_is_over_is_opened_by_itself(
@@ -156,6 +160,19 @@ def test_the_session_that_is_over_is_opened_by_itself(
     assert page.player.folder == finished_session
 
 
+def test_a_window_that_closes_waits_for_no_index(
+    page: ReplayPage, finished_session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = []
+    monkeypatch.setattr(ReplayIndex, "stop", lambda index: stopped.append(index))
+    page.load(finished_session)
+    assert page.player is not None
+    index = page.player.index
+    page.day.close()
+    assert stopped == [index]
+    assert page.player is None
+
+
 def test_what_is_no_session_is_told(
     qtbot: QtBot, page: ReplayPage, finished_session: Path, tmp_path: Path
 ) -> None:
@@ -166,7 +183,7 @@ def test_what_is_no_session_is_told(
     assert "journal.mcap" in page.told.text()
     (tmp_path / "journal.mcap").write_bytes(b"\x89MCAP" * 100)
     page.load(tmp_path)
-    qtbot.waitUntil(lambda: "nothing in its journal" in page.told.text())
+    qtbot.waitUntil(lambda: "nothing in its journal" in page.told.text(), timeout=WAIT_MS)
     page.play_button.click()
     with qtbot.waitSignal(page.day.ticked):
         pass

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
+from window_session import WAIT_MS
 
 from bci.config import load_session
 from bci.gui.day import Day, Phase
@@ -29,7 +30,7 @@ def page(qtbot: QtBot, root: Path) -> Iterator[SubjectsPage]:
     qtbot.addWidget(page)
     day.session_changed.connect(page.session_changed)
     page.opened()
-    qtbot.waitUntil(lambda: bool(page.histories))
+    qtbot.waitUntil(lambda: bool(page.histories), timeout=WAIT_MS)
     yield page
     day.close()
 

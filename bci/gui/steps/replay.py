@@ -64,6 +64,7 @@ class ReplayPage(Step):
         self.trial_box.valueChanged.connect(self.go_to_trial)
         self.clock = QLabel()
         self._lay_out()
+        day.closing.connect(self._close)
         for keys, action in (
             (Qt.Key.Key_P, self.toggle),
             (Qt.Key.Key_PageUp, lambda: self.leap(-1)),

@@ -55,6 +55,7 @@ class RigStep(Step):
         column.addWidget(self.about)
         column.addWidget(self.progress)
         column.addWidget(scroll, 1)
+        day.closing.connect(lambda: self.run.stop())
         self.session_changed()
 
     def status(self) -> StepStatus:
