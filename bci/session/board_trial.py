@@ -304,9 +304,10 @@ def _watchdog(trial: _Trial) -> Check:
         why = reason_in_words(ended.reason) if isinstance(ended, Cut) else "to the pulse's end"
         message = f"the valve stayed open for {opened_ms:.0f} ms while the host was silent: {why}"
         return Check("watchdog", Status.FAIL, message, "do not use this board: flash it again")
-    state = line.keep_alive()
-    if state.outputs or opened_ms > settings.watchdog_ms + WATCHDOG_WITHIN_MS:
-        message = f"late: a silent host's valve shut after {opened_ms:.0f} ms"
+    high = trial.outputs()
+    if high or opened_ms > settings.watchdog_ms + WATCHDOG_WITHIN_MS:
+        still = f", still high: {', '.join(high)}" if high else ", too late"
+        message = f"a silent host's valve shut after {opened_ms:.0f} ms{still}"
         return Check("watchdog", Status.FAIL, message, "do not use this board: flash it again")
     message = f"a silent host's valve shut after {opened_ms:.0f} ms of {asked_ms:g}, all low"
     return Check("watchdog", Status.OK, message)

@@ -116,10 +116,12 @@ class Questions:
         """
         for _ in range(TRIES):
             sequence = self._sequence = next_sequence(self._sequence)
+            asked_at = len(self.heard)
             self._write(message.frame(sequence))
 
-            def told(sequence: int = sequence) -> Answer | Nack | None:
-                for one in reversed(self.heard):
+            # numbers come round again: what was heard before is no answer
+            def told(sequence: int = sequence, asked_at: int = asked_at) -> Answer | Nack | None:
+                for one in reversed(self.heard[asked_at:]):
                     if isinstance(one, (answer, Nack)) and getattr(one, "answered", 0) == sequence:
                         return one
                 return None
