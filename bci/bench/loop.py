@@ -1,6 +1,7 @@
 """`bci bench loop`: from ROI frame to command, arrival and flip, beside a bare echo."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from bci.bench.decoders import (
 from bci.bench.echo import Echo
 from bci.bench.sessions import bench_session, recorded
 from bci.bench.table import Bench, Row, make_bench
+from bci.bench.watched_window import WatchedWindow
 from bci.core.stimulus_types import FlipKind, FlipReport
 from bci.recording.session_record import SessionRecord
 
@@ -37,6 +39,7 @@ def bench_loop(
     duration_s: float = 31.5,
     *,
     screen: bool = True,
+    window: bool = False,
     decoder: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Bench:
@@ -53,6 +56,8 @@ def bench_loop(
         Frame time; the first seconds fill the F0 window and are not counted.
     screen
         False: without the PsychoPy window.
+    window
+        True: with an operator window that shows all of it; not for all decoders.
     decoder
         One of `decoder_names`, or "all"; None: the usual one.
     tell
@@ -63,7 +68,7 @@ def bench_loop(
         "rate_hz": rate_hz,
         "screen": screen,
         "journal": True,
-        "window": False,
+        "window": window,
     }
     if decoder == "all":
         rows = [
@@ -80,7 +85,7 @@ def bench_loop(
     echo_s = max(1.0, duration_s - START_S)
     with (
         Echo(4 * n_rois, rate_hz, echo_s) as echo,
-        recorded(session, duration_s) as record,
+        recorded(session, duration_s, WatchedWindow if window else nullcontext) as record,
     ):
         echo_ms = echo.round_trips_ns() * 1e-6
         rows = _rows(record, echo_ms, 1000 / session.rig.screen.refresh_hz)

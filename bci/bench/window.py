@@ -1,104 +1,23 @@
 """`bci bench window`: what the loop notices of the operator window, pair by pair."""
 
-import os
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
-from bci.bench.sessions import BenchFailed, bench_session, recorded
+from bci.bench.sessions import bench_session, recorded
 from bci.bench.table import Bench, Row, make_bench
+from bci.bench.watched_window import WatchedWindow
 from bci.recording.session_record import SessionRecord
-from stimuli.xvfb import Xvfb
 
 N_ROIS = 2000
 RATE_HZ = 30.0
 PAIRS = 5
 DURATION_S = 10.0
-WINDOW_PX = (1280, 800)
 DECIDED_MS = {"p50": 0.2, "p99": 0.4}
 MOST_DIFFERENCE_MS = 0.3
 MOST_CPU_PERCENT = 40.0
-SAMPLE_S = 0.25
-BEGIN_S = 4.0
-"""What the window takes to open is not counted."""
-
-
-class WatchedWindow:
-    """An operator window in a process of its own, attached to a session; a context.
-
-    Parameters
-    ----------
-    folder
-        Of the session.
-
-    Attributes
-    ----------
-    cpu_percent
-        Of one core, mean over the time from `BEGIN_S` after its start to its end; NaN where it
-        did not live so long.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._samples: list[tuple[float, float]] = []
-        self._over = threading.Event()
-        self.cpu_percent = float("nan")
-
-    def __enter__(self) -> "WatchedWindow":
-        self._server = Xvfb(*WINDOW_PX) if "DISPLAY" not in os.environ else None
-        environment = dict(os.environ)
-        if self._server is not None:
-            environment["DISPLAY"] = self._server.display
-        environment.pop("QT_QPA_PLATFORM", None)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bci.cli", "attach", str(self._folder)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-        died = self._process.poll() is not None
-        self._process.kill()
-        _, said = self._process.communicate()
-        if self._server is not None:
-            self._server.stop()
-        if died and error is None:
-            raise BenchFailed(f"the window ended by itself: {said.decode(errors='replace')[-500:]}")
-        if len(self._samples) > 1:
-            (t0, cpu0), (t1, cpu1) = self._samples[0], self._samples[-1]
-            self.cpu_percent = 100 * (cpu1 - cpu0) / (t1 - t0)
-
-    def _sample(self) -> None:
-        started = time.monotonic()
-        while not self._over.wait(SAMPLE_S):
-            now = time.monotonic()
-            if now - started < BEGIN_S:
-                continue
-            try:
-                times = psutil.Process(self._process.pid).cpu_times()
-            except psutil.NoSuchProcess:
-                return
-            self._samples.append((now, times.user + times.system))
 
 
 def bench_window(

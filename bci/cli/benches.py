@@ -32,6 +32,7 @@ def loop(
     no_screen: Annotated[
         bool, typer.Option("--no-screen", help="Without the PsychoPy window.")
     ] = False,
+    window: Annotated[bool, typer.Option("--window", help="With an operator window.")] = False,
     decoder: Annotated[
         str | None,
         typer.Option(
@@ -51,9 +52,17 @@ def loop(
         raise typer.BadParameter(
             f"{decoder!r} is none of {', '.join(names)}", param_hint="--decoder"
         )
+    if window and decoder == "all":
+        raise typer.BadParameter("is for one decoder, not for all", param_hint="--window")
     _bench(
         lambda tell: bench_loop(
-            n_rois, rate, duration, screen=not no_screen, decoder=decoder, tell=tell
+            n_rois,
+            rate,
+            duration,
+            screen=not no_screen,
+            window=window,
+            decoder=decoder,
+            tell=tell,
         ),
         json_file,
     )

@@ -82,10 +82,11 @@ class Photographer:
         self.pause(1.5)
 
     def press(self, text: str) -> None:
-        """Press the button of the page that is shown."""
-        for button in self._window.page.findChildren(QPushButton):
-            if button.text() == text:
-                button.click()
+        """Press the button of the page that is shown, as soon as it may be pressed."""
+        buttons = self._window.page.findChildren(QPushButton)
+        button = next(one for one in buttons if one.text() == text)
+        self.wait(button.isEnabled)
+        button.click()
         self.pause(0.3)
 
     def take(self, title: str) -> None:
@@ -124,6 +125,10 @@ def take_all(folder: Path, root: Path) -> None:
     for title in ("Baseline", "Field of view"):
         eye.take(title)
     eye.wait(lambda: day.model.state is TaskState.RUN)
+    eye.show("Ensembles")
+    for text in ("Score the ROIs  F5", "Propose"):
+        eye.press(text)
+    eye.pause(2.0)
     eye.take("Ensembles")
     day.ask(OperatorNote("the animal sits well"))
     day.ask(OperatorReward())
