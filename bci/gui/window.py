@@ -10,6 +10,7 @@ from bci.gui.alarm_strip import AlarmStrip
 from bci.gui.alarms import AlarmBook
 from bci.gui.controls import Controls
 from bci.gui.day import Day
+from bci.gui.following import page_of
 from bci.gui.header import Header
 from bci.gui.light_bar import LightBar
 from bci.gui.lights import lamps
@@ -72,6 +73,7 @@ class OperatorWindow(QMainWindow):
         day.said.connect(self._say)
         self.light_bar.sound.toggled.connect(self.alarm_strip.make_heard)
         self._look = Pace(LOOK_S)
+        self._moment = page_of(day.phase, day.model.state)
         self._quiet = QTimer(self)
         self._quiet.setSingleShot(True)
         self._quiet.setInterval(SAID_MS)
@@ -121,6 +123,20 @@ class OperatorWindow(QMainWindow):
         self.alarm_strip.refresh(day.model.start)
         self.header.refresh()
         self.controls.refresh()
+        self._follow()
+
+    def _follow(self) -> None:
+        """Go on with the day where the page shown is that of the moment that is over.
+
+        In front, too: with one monitor the animal's screen opens on top of us.
+        """
+        now = page_of(self.day.phase, self.day.model.state)
+        if now is None or now == self._moment:
+            return
+        before, self._moment = self._moment, now
+        if self.page.title == before:
+            self.show_page([page.title for page in self.pages].index(now))
+            self.raise_()
 
     def _session_changed(self) -> None:
         if self.alarms.model is not self.day.model:

@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
 
 from bci.core.ledger import entry
-from bci.core.loop_types import LedgerKind
+from bci.core.loop_types import LedgerKind, TaskState
 from bci.gui.day import Day, Phase
 from bci.gui.pages import make_window
 from bci.gui.theme import scale_of
 from bci.gui.window import OperatorWindow
-from bci.recording.history import HistoryChunk
+from bci.recording.history import DECISION_COLUMNS, HistoryChunk
 
 
 @pytest.fixture
@@ -53,3 +54,35 @@ def test_alarms_take_room_from_the_page_and_never_from_the_buttons(
     below = window.light_bar.mapTo(window, window.light_bar.rect().bottomLeft())
     assert below.y() < 800
     assert window.controls.stop.isVisible()
+
+
+def decided(window: OperatorWindow, state: TaskState, phase: Phase = Phase.RUNNING) -> None:
+    row = np.zeros(1, DECISION_COLUMNS)
+    row["state"] = state
+    window.day.model.take(HistoryChunk(1, True, decisions=row.tobytes()))
+    window.day.phase = phase
+
+
+def test_window_goes_on_with_the_day(window: OperatorWindow, qtbot: QtBot) -> None:
+    assert window.page.title == "Rig"
+    for state, phase, title in [
+        (TaskState.WAITING, Phase.RUNNING, "Rig"),
+        (TaskState.BASELINE, Phase.RUNNING, "Baseline"),
+        (TaskState.PAUSED, Phase.RUNNING, "Baseline"),
+        (TaskState.RUN, Phase.RUNNING, "Session"),
+        (TaskState.DONE, Phase.ENDED, "End"),
+    ]:
+        decided(window, state, phase)
+        qtbot.waitUntil(lambda title=title: window.page.title == title)
+
+
+def test_window_stays_where_the_operator_looks(window: OperatorWindow, qtbot: QtBot) -> None:
+    titles = [page.title for page in window.pages]
+    decided(window, TaskState.BASELINE)
+    qtbot.waitUntil(lambda: window.page.title == "Baseline")
+    window.show_page(titles.index("Ensembles"))
+    decided(window, TaskState.RUN)
+    decided(window, TaskState.DONE, Phase.ENDED)
+    with qtbot.waitSignals([window.day.ticked] * 20):
+        pass
+    assert window.page.title == "Ensembles"
