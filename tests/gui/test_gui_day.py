@@ -15,8 +15,9 @@ from running_session import DEMO, ROOT, SHORT, sets
 from valve import openings
 from waiting import until
 
-from bci.core.loop_types import LedgerKind, Pause, Resume, Stop
+from bci.core.loop_types import EnsemblesSet, LedgerKind, Pause, Resume, Stop
 from bci.recording.session_record import SessionRecord
+from bci.recording.subject import SubjectFolder
 from bci.recording.verify import verify
 from stimuli.xvfb import Xvfb
 
@@ -91,6 +92,11 @@ class Hands:
         state = self.wait(lambda state: any(button in text for text in state["buttons"]))
         x, y = next(place for text, place in state["buttons"].items() if button in text)
         self._x("mousemove", x, y, "click", 1)
+
+    def click_into(self, field: str) -> None:
+        """Put the cursor into a field with such a placeholder."""
+        state = self.wait(lambda state: field in state["fields"])
+        self._x("mousemove", *state["fields"][field], "click", 1)
 
     def output(self) -> str:
         assert self.process.stdout is not None
@@ -195,3 +201,68 @@ def test_a_day_by_hand_with_the_window_killed_in_the_middle(display: str, tmp_pa
     assert not kinds & {LedgerKind.GAP, LedgerKind.REFUSED, LedgerKind.STALL}
     verdict = verify(folder)
     assert verdict.ok, verdict
+
+
+HELD = (
+    *("experiment.hold=true", "experiment.blocks=[]", "experiment.decoder.f0_window_s=3"),
+    *("experiment.baseline.duration_s=63", "experiment.task.trial_s=2", "rig.stream.speed=6"),
+    "rig.screen.backend=null",
+)
+"""The operator begins each block; a baseline that one can choose from takes ten seconds."""
+
+
+def test_day_1_by_hand_from_the_pre_flight_to_the_weight_of_the_animal(
+    display: str, tmp_path: Path
+) -> None:
+    root, state_file = tmp_path / "sessions", tmp_path / "window.json"
+    hands = Hands(display, state_file, "run", DEMO, f"--out={root}", *sets(HELD))
+    supervisor = None
+    try:
+        # Rig
+        hands.press("F5")
+        hands.wait(lambda state: "Try everything  F5" not in state["buttons"])
+        hands.wait(lambda state: "Try everything  F5" in state["buttons"], 60)
+        hands.press("ctrl+Return")
+        hands.wait(lambda state: state["state"] == "WAITING")
+        supervisor = session_process(root)
+        # Baseline
+        hands.wait(lambda state: any(text.startswith("Begin") for text in state["buttons"]))
+        hands.press("b")
+        hands.wait(lambda state: state["state"] == "BASELINE" and state["page"] == "Baseline")
+        before = hands.wait(lambda state: state["state"] == "WAITING")["ensembles"]
+        # Ensembles
+        hands.press("ctrl+4")
+        hands.wait(lambda state: "Score the ROIs  F5" in state["buttons"])
+        hands.press("F5")
+        hands.click("Propose")
+        hands.click("Use these")
+        chosen = hands.wait(lambda state: state["ensembles"] != before)["ensembles"]
+        # Session
+        hands.wait(lambda state: any(text.startswith("Begin") for text in state["buttons"]))
+        hands.press("b")
+        hands.press("ctrl+5")
+        hands.wait(lambda state: state["trials"] >= 2 and state["page"] == "Session")
+        hands.press("Escape")
+        hands.wait(lambda state: state["asking"])
+        hands.press("Return")
+        # End
+        hands.wait(lambda state: state["phase"] == "ended" and state["page"] == "End")
+        hands.click_into("weight of the animal")
+        hands.type("23.4")
+        hands.press("Return")
+        (note,) = until(lambda: SubjectFolder(root, "demo").notes())
+        assert note.weight_g == 23.4
+        os.kill(hands.process.pid, signal.SIGINT)
+        hands.process.communicate(timeout=20)
+    finally:
+        if hands.process.poll() is None:
+            hands.kill()
+        if supervisor is not None and supervisor.is_running():
+            supervisor.terminate()
+            supervisor.wait(40)
+    folder = next(root.glob("demo/2*"))
+    record = SessionRecord.read(folder)
+    assert len(record.trials) >= 2
+    set_to = [e.value.event for e in record.events if isinstance(e.value.event, EnsemblesSet)]
+    assert [[list(event.p_plus), list(event.p_minus)] for event in set_to] == [chosen]
+    assert verify(folder).ok

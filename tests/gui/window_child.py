@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from PyQt6.QtCore import QTimer
-from PyQt6.QtWidgets import QPushButton, QWidget
+from PyQt6.QtWidgets import QLineEdit, QPushButton, QWidget
 
 import bci.gui.app
 from bci.cli import main
@@ -33,10 +33,18 @@ def tell(window: OperatorWindow) -> None:
         for button in window.findChildren(QPushButton)
         if button.isVisible() and button.isEnabled()
     }
+    fields = {
+        field.placeholderText(): centre(field)
+        for field in window.findChildren(QLineEdit)
+        if field.isVisible() and field.isEnabled()
+    }
     drawn = window.pages[4].view.activity.image
     state = {
         "pid": os.getpid(),
         "buttons": buttons,
+        "fields": fields,
+        "reasons": {page.title: page.status().reason for page in window.pages},
+        "ensembles": model.ensembles,
         "page": window.page.title,
         "phase": day.phase.value,
         "state": model.state.name if model.state is not None else "",
