@@ -7,9 +7,11 @@ import pytest
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
 
+from bci.config.session import Session
 from bci.core.stream_types import Roi, StreamInfo
 from bci.gui.day import Day
-from bci.gui.steps.field_of_view import FieldOfViewStep, footprints
+from bci.gui.steps import field_of_view
+from bci.gui.steps.field_of_view import FieldOfViewStep, Seen, footprints, look
 from bci.gui.theme import Light
 from bci.gui.views.roi_map import RoiMap, places_of
 from bci.recording.readers.traces import RoiMask
@@ -35,10 +37,16 @@ def test_planes_lie_side_by_side_with_their_ensembles(qtbot: QtBot, tmp_path: Pa
 
 
 def test_a_stream_that_is_there_outweighs_a_recording_that_is_not(
-    qtbot: QtBot, tmp_path: Path
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "traces.npy"
     np.save(path, 100 + np.arange(60000.0).reshape(20, 3000))
+
+    def look_once_it_is_gone(session: Session) -> Seen:
+        path.unlink()
+        return look(session)
+
+    monkeypatch.setattr(field_of_view, "look", look_once_it_is_gone)
     day = Day(root=tmp_path)
     step = FieldOfViewStep(day)
     qtbot.addWidget(step)
@@ -46,7 +54,6 @@ def test_a_stream_that_is_there_outweighs_a_recording_that_is_not(
     try:
         day.load(DEMO, [f'rig.source={{kind="recording", path="{path}", rate_hz=30.0}}'])
         assert not day.faults
-        path.unlink()
         qtbot.waitUntil(lambda: bool(step.trouble))
         assert step.status().light is Light.FAIL
         rois = tuple(Roi(i, f"roi{i:04d}", 0) for i in range(20))
