@@ -6,7 +6,7 @@ from bci.core.stimulus_types import ScreenHello, StimulusCommand
 
 
 class ScreenError(RuntimeError):
-    """The screen cannot be opened; the text says why and what to do."""
+    """The screen cannot be opened, or is gone; the text says why and what to do."""
 
 
 class StimulusBackend(Protocol):

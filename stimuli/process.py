@@ -55,7 +55,7 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
     Raises
     ------
     ScreenError
-        Where the screen cannot be opened; the supervisor has been told.
+        Where the screen cannot be opened, or is gone; the supervisor has been told.
     """
     # an arriving command is stamped while a picture is drawn: not up to Python's usual 5 ms later
     sys.setswitchinterval(_SWITCH_S)
@@ -92,6 +92,9 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
         show.photodiode = Wire(link.peers, "photodiode")
     try:
         show.run(link)
+    except ScreenError as error:
+        link.report("failed", str(error))
+        raise
     finally:
         if show.photodiode is not None:
             show.photodiode.close()

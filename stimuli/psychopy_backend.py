@@ -55,6 +55,7 @@ class PsychoPyBackend:
         self._window: Any = None
         self._grating: Any = None
         self._patch: Any = None
+        self._where = ""
         self.blanks = False
         self.refresh_s = 1 / screen.refresh_hz
 
@@ -70,6 +71,31 @@ class PsychoPyBackend:
 
     def draw(self, command: StimulusCommand | None, t_s: float) -> None:
         """Draw background, grating and photodiode patch; see `StimulusBackend.draw`."""
+        try:
+            self._draw(command, t_s)
+        # whatever the driver raises where its window or its context has gone
+        except Exception as error:
+            raise self._lost(error) from error
+
+    def flip(self) -> int:
+        """Show the picture."""
+        try:
+            self._window.flip(clearBuffer=False)
+        except Exception as error:
+            raise self._lost(error) from error
+        return time.perf_counter_ns()
+
+    def close(self) -> None:
+        """Close the window and end the X server of our own."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+        if self._xvfb is not None:
+            os.environ.pop("DISPLAY", None)
+            self._xvfb.stop()
+            self._xvfb = None
+
+    def _draw(self, command: StimulusCommand | None, t_s: float) -> None:
         phase_cycles = self._drift.advance(command, t_s)
         kind = ScreenKind.GREY if command is None else command.screen
         if kind is ScreenKind.BLACK:
@@ -88,20 +114,12 @@ class PsychoPyBackend:
                 self._patch.color = -self._patch.color
             self._patch.draw()
 
-    def flip(self) -> int:
-        """Show the picture."""
-        self._window.flip(clearBuffer=False)
-        return time.perf_counter_ns()
-
-    def close(self) -> None:
-        """Close the window and end the X server of our own."""
-        if self._window is not None:
-            self._window.close()
-            self._window = None
-        if self._xvfb is not None:
-            os.environ.pop("DISPLAY", None)
-            self._xvfb.stop()
-            self._xvfb = None
+    def _lost(self, error: Exception) -> ScreenError:
+        why = _in_words(error)
+        return ScreenError(
+            f"the window on {self._where} is gone: {why}. Somebody closed it, or the graphics "
+            "driver dropped it: see the driver's own log."
+        )
 
     def _choose_display(self) -> None:
         if needs_xvfb(self._screen.display):
@@ -118,7 +136,7 @@ class PsychoPyBackend:
 
     def _open_window(self) -> ScreenHello:
         screen = self._screen
-        where = os.environ.get("DISPLAY") or f"screen {screen.screen_index}"
+        where = self._where = os.environ.get("DISPLAY") or f"screen {screen.screen_index}"
         try:
             psychopy = import_psychopy()
             _require_screen(psychopy, screen.screen_index)
@@ -267,7 +285,7 @@ def _radius(size_px: int) -> NDArray[np.float64]:
 
 
 def _why_not(screen: Screen, where: str, error: Exception) -> str:
-    why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    why = _in_words(error)
     if type(error).__name__ == "NoSuchDisplayException":
         why = "no X server answers there"
     text = f"cannot open a window on {where}: {why}."
@@ -280,3 +298,7 @@ def _why_not(screen: Screen, where: str, error: Exception) -> str:
         f"rig.screen.display: {text} Set it to a running X display, "
         "or unset it and DISPLAY to draw on an Xvfb."
     )
+
+
+def _in_words(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

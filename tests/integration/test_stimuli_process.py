@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,6 +219,20 @@ def test_ended_stimulus_leaves_neither_x_server_nor_files(tmp_path: Path) -> Non
         assert stimulus.stop() == 0
         assert gone(server)
     assert [path for path in tmp_path.rglob("*") if path not in folders.values()] == []
+
+
+def test_window_that_is_gone_ends_the_process_with_a_clear_message(control: Control) -> None:
+    with StimulusProcess(session_settings("psychopy")) as stimulus:
+        stimulus.meet(control.peers)
+        display = control.await_hello().display
+        control.show(grating_command(0, command_id=1))
+        x = {**os.environ, "DISPLAY": display}
+        search = ["xdotool", "search", "--name", "PsychoPy"]
+        for window in subprocess.check_output(search, env=x, text=True).split():
+            subprocess.run(["xdotool", "windowclose", window], env=x, check=True)
+        reason = stimulus.await_told("failed")
+        assert stimulus.process.wait() == 1
+    assert reason.startswith(f"the window on {display} is gone: ")
 
 
 def test_display_that_does_not_exist_ends_the_process_with_a_clear_message() -> None:
