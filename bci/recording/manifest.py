@@ -35,6 +35,7 @@ PACKAGES = (
     "scipy",
 )
 GIT_TIMEOUT_S = 5.0
+_UNSEALED = "0" * 64
 
 
 class NoManifest(ValueError):
@@ -96,6 +97,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         Report of the checks before the start.
     outcome
         How it ended, written at the end; empty: still running, or cut short.
+    seal
+        SHA-256 of the whole file with 64 zeros in this place.
     """
 
     format: int
@@ -110,6 +113,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     host: Host
     preflight: list[dict[str, Any]] = []
     outcome: dict[str, Any] = {}
+    seal: str = _UNSEALED
 
     def session_settings(self) -> Session:
         """The settings, validated.
@@ -169,9 +173,12 @@ def make_manifest(
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write manifest.json, whole or not at all."""
-    content = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-    replace_file(folder / MANIFEST, content + b"\n")
+    """Write manifest.json, sealed, whole or not at all."""
+    unsealed = msgspec.structs.replace(manifest, seal=_UNSEALED)
+    content = msgspec.json.format(msgspec.json.encode(unsealed), indent=2) + b"\n"
+    before, _, after = content.rpartition(_UNSEALED.encode())
+    seal = hashlib.sha256(content).hexdigest()
+    replace_file(folder / MANIFEST, before + seal.encode() + after)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -192,6 +199,23 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise NoManifest(f"{path}: not readable as a manifest: {error}") from error
+
+
+def seal_holds(folder: Path, manifest: Manifest) -> bool:
+    """Tell whether every byte of manifest.json is as it was written.
+
+    Parameters
+    ----------
+    folder
+        Folder of the session.
+    manifest
+        As read from it.
+    """
+    if len(manifest.seal) != len(_UNSEALED):
+        return False
+    before, _, after = (folder / MANIFEST).read_bytes().rpartition(manifest.seal.encode())
+    content = before + _UNSEALED.encode() + after
+    return hashlib.sha256(content).hexdigest() == manifest.seal
 
 
 def finish_manifest(folder: Path, outcome: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ named after what it is and when: `ensembles-20261122T081500.json`. None is ever 
 newest of a kind stands, and those before tell how it came to be.
 """
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from math import isfinite, nan
@@ -279,6 +280,8 @@ class SubjectFolder:
             try:
                 with path.open("xb") as file:
                     file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
             except FileExistsError:
                 attempt += 1
                 continue

@@ -14,7 +14,13 @@ from bci.core.loop import ClosedLoop
 from bci.core.loop_types import CalibrationRefused, Decision, LoopEvent, ThresholdSet
 from bci.recording.folder import JOURNAL, MANIFEST
 from bci.recording.integrity import Defect, Integrity, check_journal
-from bci.recording.manifest import Manifest, cpu_features, package_versions, read_manifest
+from bci.recording.manifest import (
+    Manifest,
+    cpu_features,
+    package_versions,
+    read_manifest,
+    seal_holds,
+)
 from bci.recording.recalibrate import recalibrate
 from bci.recording.records import SequencedEvent
 from bci.recording.scan import JournalBytes
@@ -135,7 +141,7 @@ def verify(folder: Path) -> Verdict:
     manifest = read_manifest(folder)
     with JournalBytes(folder / JOURNAL) as journal:
         integrity = check_journal(journal)
-    defects = (*integrity.defects, *_check_settings(folder, manifest, integrity))
+    defects = (*integrity.defects, *_check_manifest(folder, manifest, integrity))
     if defects:
         text = "damaged: " + "; ".join(str(defect) for defect in defects[:5])
         if len(defects) > 5:
@@ -242,13 +248,17 @@ def _verify_decisions(record: SessionRecord, integrity: Integrity) -> Verdict:
     )
 
 
-def _check_settings(folder: Path, manifest: Manifest, integrity: Integrity) -> tuple[Defect, ...]:
-    """The settings are in the manifest alone; the journal holds their hash."""
+def _check_manifest(folder: Path, manifest: Manifest, integrity: Integrity) -> tuple[Defect, ...]:
+    """The settings are in the manifest alone; the journal holds their hash, and whose it is."""
+    details = []
+    if not seal_holds(folder, manifest):
+        details.append("it was changed after it was written: its seal does not hold")
     start = integrity.start
-    if start is None or manifest.stored_hash == start.settings_hash:
-        return ()
-    detail = "the settings in it are not those that the journal was recorded with"
-    return (Defect(str(folder / MANIFEST), detail, 0),)
+    if start is not None and manifest.session != start.session:
+        details.append(f"it is of session {manifest.session}, the journal of {start.session}")
+    if start is not None and manifest.stored_hash != start.settings_hash:
+        details.append("the settings in it are not those that the journal was recorded with")
+    return tuple(Defect(str(folder / MANIFEST), detail, 0) for detail in details)
 
 
 def _calibration_differs(

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
 import numpy as np
 import pytest
 from recorded_session import NAME, inputs, record_session, small_info, small_session
@@ -27,6 +28,7 @@ from bci.recording.manifest import (
     finish_manifest,
     make_manifest,
     read_manifest,
+    seal_holds,
     write_manifest,
 )
 from bci.recording.records import CommandSent, Note, SequencedEvent, Topic
@@ -144,7 +146,8 @@ def test_manifest_makes_the_same_session_again(tmp_path):
     manifest = make_manifest(NAME, session, started, [{"check": "disk", "status": "pass"}])
     write_manifest(tmp_path, manifest)
     again = read_manifest(tmp_path)
-    assert again == manifest
+    assert seal_holds(tmp_path, again)
+    assert msgspec.structs.replace(again, seal=manifest.seal) == manifest
     assert again.session_settings() == session
     assert again.settings_hash == again.stored_hash == settings_hash(session)
     assert datetime.fromisoformat(again.started) == started

@@ -22,7 +22,7 @@ from bci.recording import verify as verify_module
 from bci.recording.folder import JOURNAL, MANIFEST
 from bci.recording.journal import Journal
 from bci.recording.layout import PAYLOADS
-from bci.recording.manifest import NoManifest
+from bci.recording.manifest import NoManifest, read_manifest, seal_holds, write_manifest
 from bci.recording.records import Topic
 from bci.recording.scan import JournalBytes
 from bci.recording.verify import VerdictKind, ulp_distance, verify
@@ -172,6 +172,40 @@ def test_other_settings_in_the_manifest_are_damage(folder):
     verdict = verify(folder)
     assert verdict.kind is VerdictKind.DAMAGED
     assert MANIFEST in verdict.text
+
+
+def test_any_changed_byte_of_the_manifest_is_seen(folder):
+    path = folder / MANIFEST
+    whole = path.read_bytes()
+    assert seal_holds(folder, read_manifest(folder))
+    n = len(whole)
+    for place in [*range(0, n, 13), *range(n - 90, n)]:
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 7
+        path.write_bytes(changed)
+        try:
+            manifest = read_manifest(folder)
+        except NoManifest as error:
+            assert MANIFEST in str(error)  # noqa: PT017
+        else:
+            assert not seal_holds(folder, manifest), place
+
+
+def test_manifest_that_was_changed_is_damage(folder):
+    path = folder / MANIFEST
+    text = path.read_text("utf-8")
+    path.write_text(text.replace('"python": "3', '"python": "4'), "utf-8")
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.DAMAGED
+    assert "its seal does not hold" in verdict.text
+
+
+def test_manifest_of_another_session_is_damage(folder):
+    manifest = read_manifest(folder)
+    write_manifest(folder, msgspec.structs.replace(manifest, session="another"))
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.DAMAGED
+    assert "it is of session another" in verdict.text
 
 
 def test_setting_added_by_a_later_version_is_no_damage(tmp_path, monkeypatch):
