@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from contextlib import ExitStack
-from math import inf, nan
+from math import inf
 from pathlib import Path
 
 from bci.config.load import settings_hash
@@ -26,7 +26,7 @@ from bci.core.process import ASKED_TO_STOP, ProcessLink
 from bci.recording.journal import Journal
 from bci.recording.playback import playback_of
 from bci.recording.records import JournalStart, Topic
-from bci.session.blocks import calibration_of, threshold_of, waits_for
+from bci.session.blocks import calibration_of, threshold_of
 from bci.session.board_line import BoardLine
 from bci.session.desk import OperatorDesk, attend_early
 from bci.session.effects import Effects
@@ -35,12 +35,13 @@ from bci.session.latency import LatencyBudget
 from bci.session.rehearsal import Rehearsal
 from bci.session.runner import LoopRunner
 from bci.session.screen_line import ScreenLine
+from bci.session.snapshots import Snapshots
 from bci.session.tally import Tally
 from bci.stream.errors import StreamError
 from bci.stream.operator import OperatorServer
 from bci.stream.priority import Urgency, hurry
 from bci.stream.subscriber import Received
-from bci.stream.telemetry import NO_CHANCE, Telemetry, TelemetryPublisher
+from bci.stream.telemetry import TelemetryPublisher
 
 log = logging.getLogger("bci.control")
 
@@ -48,8 +49,6 @@ TURN_MS = 20
 PEERS_S = 30.0
 SETTLE_S = 2.0
 LAST_FLIPS_S = 0.2
-TELEMETRY_NS = 100_000_000
-PERCENTILES_NS = 1_000_000_000
 SWITCH_S = 1e-4
 
 
@@ -131,12 +130,6 @@ class _Control:
         self._screen.on_flip = line.flip
         self._operator = OperatorServer(host=host, port=stream.operator_port, exposed=exposed)
         self._telemetry = TelemetryPublisher(host=host, port=stream.telemetry_port, exposed=exposed)
-        self._percentiles: dict[str, tuple[float, float]] = {}
-        self._stalled = False
-        self._next_telemetry_ns = 0
-        self._next_percentiles_ns = 0
-        known = session.day.threshold
-        self._known_calibration = calibration_of(known) if known is not None else None
         self._ended = ""
         self._at_cap = False
         self._open = ExitStack()
@@ -179,6 +172,17 @@ class _Control:
         except UnknownRoi as error:
             raise ControlFailed(f"experiment.decoder: {error}") from error
         self._open.callback(self._runner.close)
+        known = self._session.day.threshold
+        self._snapshots = Snapshots(
+            self._telemetry,
+            self._latency,
+            self._runner,
+            self._frames,
+            self._screen,
+            self._line,
+            self._tally,
+            calibration_of(known) if known is not None else None,
+        )
         valve = self._session.rig.board.valve
         self._desk = OperatorDesk(
             self._operator,
@@ -188,7 +192,8 @@ class _Control:
             self._tally,
             self._session.experiment.task.reward_ul,
             valve.max_open_ms / valve.ms_per_ul,
-            self._snapshot,
+            self._screen,
+            self._snapshots.take,
         )
         self._journal.append(Topic.INFO, info)
         self._wait_for_screen()
@@ -197,8 +202,8 @@ class _Control:
         self._runner.apply(Start())
         if self._recorded is not None:
             self._runner.apply(self._recorded)
-        if self._session.day.threshold is not None:
-            self._runner.apply(threshold_of(self._session.day.threshold))
+        if known is not None:
+            self._runner.apply(threshold_of(known))
         self._desk.begun = True
         self._line.arm(info.rate_hz, self._runner.hear)
         self._frames.start()
@@ -210,7 +215,7 @@ class _Control:
         self._settle()
         for found in self._line.end():
             self._runner.note(found)
-        self._telemetry.send(self._snapshot())
+        self._snapshots.publish()
         self.failure = self.failure or self._runner.failure
         return self._told_over()
 
@@ -265,7 +270,7 @@ class _Control:
                 last = received if received.header else last
                 if frames.spent_frames(runner.loop.last_frame_id) >= n_frames:
                     self._end("duration over")
-                if runner.done or time.perf_counter_ns() >= self._next_telemetry_ns:
+                if runner.done or self._snapshots.is_due(time.perf_counter_ns()):
                     break
                 received = frames.receive()
             self._attend()
@@ -297,7 +302,6 @@ class _Control:
         if self._runner.loop.last_frame_id == frame.frame_id:
             self._frames.stepped(received, frame.frame_id)
             self._line.frame(frame.frame_id, received.t_received_ns)
-            self._stalled = False
         self._mind_budget()
 
     def _attend(self) -> None:
@@ -307,13 +311,14 @@ class _Control:
         self._link.turn()
         for event in self._line.hear():
             self._runner.hear(event)
-        if self._screen.hear(self._note) and self._desk.screen_died:
-            self._desk.screen_died = False
+        if self._screen.hear(self._note):
             self._runner.apply(ScreenBack())
         self._desk.attend()
         self._mind_budget()
         self._runner.hear_chance()
-        self._keep_telling(time.perf_counter_ns())
+        now_ns = time.perf_counter_ns()
+        self._screen.commands.resend_if_due(now_ns)
+        self._snapshots.publish_if_due(now_ns)
 
     def _mind_budget(self) -> None:
         """No trial begins that could not be rewarded."""
@@ -328,8 +333,8 @@ class _Control:
         if not self._journal.is_behind:
             self._frames.grant()
         silent_s = self._frames.silent_s(time.perf_counter_ns())
-        if silent_s > self._session.experiment.faults.stall_s and not self._stalled:
-            self._stalled = True
+        if silent_s > self._session.experiment.faults.stall_s and not self._frames.stalled:
+            self._frames.stalled = True
             self._runner.apply(Stalled(silent_s))
         if self._journal.fault is not None and not self._runner.done:
             self.failure = f"journal: {self._journal.fault}"
@@ -381,61 +386,5 @@ class _Control:
             self._screen.wait(TURN_MS)
         log.error("rewards still open at the end: %d", self._board.pending())
 
-    # -- what is told --------------------------------------------------------------------------
-
     def _note(self, kind: LedgerKind, detail: str, count: int) -> None:
         self._runner.note(entry(self._runner.loop.last_frame_id, kind, detail, count))
-
-    def _keep_telling(self, now_ns: int) -> None:
-        self._screen.commands.resend_if_due(now_ns)
-        if now_ns < self._next_telemetry_ns:
-            return
-        self._next_telemetry_ns = now_ns + TELEMETRY_NS
-        if now_ns >= self._next_percentiles_ns:
-            self._next_percentiles_ns = now_ns + PERCENTILES_NS
-            self._percentiles = self._latency.percentiles_ms()
-        self._telemetry.send(self._snapshot())
-
-    def _snapshot(self) -> Telemetry:
-        runner, tally = self._runner, self._tally
-        decision = runner.newest
-        board = self._line.light
-        now_ns = time.perf_counter_ns()
-        if decision is None:
-            return Telemetry(now_ns, "STARTING", screen=self._screen.light, board=board)
-        loop, frames, performance = runner.loop, self._frames, runner.performance.now
-        found = runner.calibration or self._known_calibration
-        return Telemetry(
-            t_ns=now_ns,
-            state=decision.state.name,
-            trial=decision.trial,
-            n_trials=performance.n_trials,
-            hits=performance.hits,
-            misses=performance.misses,
-            hit_rate=performance.accuracy,
-            performance=performance,
-            rewards_done=tally.rewards_done,
-            volume_ul=tally.volume_ul,
-            today_ul=self._line.budget.today_ul,
-            cap_ul=self._line.budget.cap_ul,
-            s3=decision.s3,
-            t=loop.t,
-            lo=loop.lo,
-            chance=found.told_chance if found else NO_CHANCE,
-            chance_t=found.t if found else nan,
-            chance_words=found.chance_words if found else "",
-            angle_deg=decision.angle_deg,
-            latency_ms=self._percentiles,
-            lost_frames=tally.lost_frames,
-            ledger_count=sum(tally.ledger.values()),
-            last_ledger=tally.last_ledger,
-            progress=loop.progress,
-            block=loop.blocks.kind or "",
-            block_number=loop.blocks.number,
-            next_block=loop.blocks.next or "",
-            waits_for=waits_for(loop),
-            session_s=(frames.t_stepped_ns - frames.t_first_ns) * 1e-9,
-            screen="lost" if self._desk.screen_died else self._screen.light,
-            board=board,
-            acquisition=frames.light(stalled=self._stalled),
-        )

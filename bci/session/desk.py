@@ -21,6 +21,7 @@ from bci.core.process import ProcessEvent
 from bci.recording.journal import Journal
 from bci.recording.records import Note, Topic
 from bci.session.runner import LoopRunner
+from bci.session.screen_line import ScreenLine
 from bci.session.tally import Tally
 from bci.stream.operator import (
     OperatorLight,
@@ -78,6 +79,8 @@ class OperatorDesk:
         Volume of an operator's reward that names none.
     most_ul
         Volume for which the valve would be open as long as it may.
+    screen
+        Told where its process has died.
     telemetry
         Gives the newest snapshot.
 
@@ -87,8 +90,6 @@ class OperatorDesk:
         Set once the loop was started: before, the task cannot be paused.
     stopped
         True once the operator asked for the end at once.
-    screen_died
-        True from the death of a screen until it is unset.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class OperatorDesk:
         tally: Tally,
         reward_ul: float,
         most_ul: float,
+        screen: ScreenLine,
         telemetry: Callable[[], Telemetry],
     ) -> None:
         self._server = server
@@ -109,11 +111,11 @@ class OperatorDesk:
         self._tally = tally
         self._reward_ul = reward_ul
         self._most_ul = most_ul
+        self._screen = screen
         self._telemetry = telemetry
         self._next_reward = FIRST_OPERATOR_REWARD
         self.begun = False
         self.stopped = False
-        self.screen_died = False
 
     def attend(self) -> None:
         """Answer everything that has been asked."""
@@ -194,5 +196,5 @@ class OperatorDesk:
         detail = f"{event.name} ({event.pid}) {event.detail}".strip()
         self._runner.note(entry(self._runner.loop.last_frame_id, kind, detail))
         if died and event.name == "stimulus":
-            self.screen_died = True
+            self._screen.died = True
             self._runner.apply(ScreenLost(detail))

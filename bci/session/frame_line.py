@@ -33,6 +33,8 @@ class FrameLine:
         `time.perf_counter_ns` at which the last frame that was stepped came; 0 before the first.
     t_first_ns, first_id
         The same of the first, and its id; -1 before it.
+    stalled
+        Set it where the loop was told of a stall; the next frame that is stepped unsets it.
     """
 
     def __init__(self, settings: Stream, peers: Mapping[str, str]) -> None:
@@ -47,6 +49,7 @@ class FrameLine:
         self.t_first_ns = 0
         self.first_id = -1
         self.t_stepped_ns = 0
+        self.stalled = False
         self.info: StreamInfo = self._client.describe()
 
     def close(self) -> None:
@@ -99,6 +102,7 @@ class FrameLine:
     def stepped(self, received: Received, frame_id: int) -> None:
         """Note a frame that the loop took as the next one."""
         self.t_stepped_ns = received.t_received_ns
+        self.stalled = False
         if self.first_id < 0:
             self.t_first_ns, self.first_id = received.t_received_ns, frame_id
 
@@ -131,11 +135,12 @@ class FrameLine:
             return 0.0
         return (now_ns - max(self.t_stepped_ns, self._t_started_ns)) * 1e-9
 
-    def light(self, *, stalled: bool) -> str:
+    @property
+    def light(self) -> str:
         """How it goes, for people to see."""
         if self.first_id < 0:
             return "waiting for the first frame"
-        return "stalled" if stalled else "ok"
+        return "stalled" if self.stalled else "ok"
 
     def has_moved(self, peers: Mapping[str, str]) -> bool:
         """True where acquisition was started again; call it every turn.

@@ -35,8 +35,8 @@ class ScreenLine:
     ----------
     commands
         Where commands are sent.
-    light
-        waiting, ok, or ok (no screen) where nothing blanks.
+    died
+        Set it where a screen has died; the next one that says hello unsets it.
     on_flip
         Called with every flip that showed a command, and when the frame behind it was sent (0: no
         frame led to it).
@@ -55,13 +55,19 @@ class ScreenLine:
         self._latency = latency
         self._lossless = settings.delivery == "lossless"
         self._t_frame_sent_ns: dict[int, int] = {}
-        self.light = "waiting"
+        self._light = "waiting"
+        self.died = False
         self.on_flip: Callable[[FlipReport, int], None] = lambda *_: None
 
     @property
     def endpoints(self) -> dict[str, str]:
         """What the screen must know."""
         return {"commands": self.commands.endpoint, "flips": self._reports.endpoint}
+
+    @property
+    def light(self) -> str:
+        """For people to see: waiting, ok, ok (no screen) where nothing blanks, lost."""
+        return "lost" if self.died else self._light
 
     def close(self) -> None:
         """Give both sockets back."""
@@ -79,30 +85,30 @@ class ScreenLine:
         self._t_frame_sent_ns[command_id] = t_frame_sent_ns
 
     def hear(self, note: Note) -> bool:
-        """Take in every report; True where a screen said hello.
+        """Take in every report; True where a screen is back after one that died.
 
         Parameters
         ----------
         note
             Called with kind, detail and count of what the ledger must hold.
         """
-        welcomed = False
+        is_back = False
         while (report := self._reports.receive()) is not None:
             self._journal.append(Topic.SCREEN, report)
             match report:
                 case ScreenHello():
-                    welcomed = True
+                    is_back, self.died = is_back or self.died, False
                     self._welcome(report)
                 case FlipReport():
                     self._note_flip(report, note)
                 case MissedFlips():
                     self._note_missed(report.count, note)
-        return welcomed
+        return is_back
 
     def _welcome(self, hello: ScreenHello) -> None:
         blanks = "blanks" if hello.blanks else "no screen that blanks"
         log.info("screen: %s on %s, %s", hello.backend, hello.display, blanks)
-        self.light = "ok" if hello.blanks else "ok (no screen)"
+        self._light = "ok" if hello.blanks else "ok (no screen)"
         self.commands.resend()
 
     def _note_flip(self, report: FlipReport, note: Note) -> None:
