@@ -7,7 +7,6 @@ one; `ask` sends at a steady rate and writes every round trip, in ns, to its sta
 import subprocess
 import sys
 import time
-from types import TracebackType
 
 import numpy as np
 import zmq
@@ -81,12 +80,7 @@ class Echo:
     def __enter__(self) -> "Echo":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for process in (self._asker, self._answerer):
             process.kill()
             process.wait()

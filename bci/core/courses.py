@@ -37,6 +37,14 @@ class Course(Protocol):
         ...
 
 
+class Angles(Protocol):
+    """Angles of the grating from one trial to the next, without an end."""
+
+    def angle_deg(self, trial: int, run_s: float) -> float:
+        """Angle in degrees; trial and time as in `Course.at`."""
+        ...
+
+
 class SeededWalk:
     """From 0° up or down by 15° with equal chance, never below 0°, until the target.
 
@@ -46,36 +54,22 @@ class SeededWalk:
     ----------
     settings
         `step_s` and `seed`.
-    reward_delay_s
-        From the hit to the reward, seconds; None: none is paid.
     """
 
-    def __init__(self, settings: CourseSettings, reward_delay_s: float | None) -> None:
+    def __init__(self, settings: CourseSettings) -> None:
         self._step_s = settings.step_s
         self._seed = settings.seed
-        self._reward_delay_s = reward_delay_s
         self._begin(0)
 
-    def at(self, trial: int, run_s: float) -> tuple[float, bool]:
-        """See `Course.at`."""
+    def angle_deg(self, trial: int, run_s: float) -> float:
+        """See `Angles.angle_deg`."""
         if trial != self._trial:
             self._begin(trial)
         place = int(run_s / self._step_s)
         angles_deg = self._angles_deg
         while place >= len(angles_deg) and angles_deg[-1] < TARGET_DEG:
             self._walk_on()
-        angle_deg = angles_deg[min(place, len(angles_deg) - 1)]
-        return angle_deg, angle_deg >= TARGET_DEG
-
-    def pays_after_s(self, trial: int) -> float | None:
-        """See `Course.pays_after_s`."""
-        del trial
-        return self._reward_delay_s
-
-    def is_last(self, trial: int) -> bool:
-        """Walks never end."""
-        del trial
-        return False
+        return angles_deg[min(place, len(angles_deg) - 1)]
 
     def _begin(self, trial: int) -> None:
         self._trial = trial
@@ -91,26 +85,43 @@ class SeededWalk:
                 return
 
 
-class DeclaredCourse:
-    """Angles from the settings, one after another and again from the first.
+class DeclaredAngles:
+    """Angles from the settings, one after another and again from the first; anew in every trial.
 
     Parameters
     ----------
     settings
         `angles_deg` and `step_s`.
+    """
+
+    def __init__(self, settings: CourseSettings) -> None:
+        self._angles_deg = settings.angles_deg
+        self._step_s = settings.step_s
+
+    def angle_deg(self, trial: int, run_s: float) -> float:
+        """See `Angles.angle_deg`."""
+        del trial
+        return self._angles_deg[int(run_s / self._step_s) % len(self._angles_deg)]
+
+
+class EndlessCourse:
+    """Made-up angles; the target is a hit, and every hit pays the same.
+
+    Parameters
+    ----------
+    angles
+        Where the grating stands.
     reward_delay_s
         From the hit to the reward, seconds; None: none is paid.
     """
 
-    def __init__(self, settings: CourseSettings, reward_delay_s: float | None) -> None:
-        self._angles_deg = settings.angles_deg
-        self._step_s = settings.step_s
+    def __init__(self, angles: Angles, reward_delay_s: float | None) -> None:
+        self._angles = angles
         self._reward_delay_s = reward_delay_s
 
     def at(self, trial: int, run_s: float) -> tuple[float, bool]:
         """See `Course.at`."""
-        del trial
-        angle_deg = self._angles_deg[int(run_s / self._step_s) % len(self._angles_deg)]
+        angle_deg = self._angles.angle_deg(trial, run_s)
         return angle_deg, angle_deg >= TARGET_DEG
 
     def pays_after_s(self, trial: int) -> float | None:
@@ -119,7 +130,7 @@ class DeclaredCourse:
         return self._reward_delay_s
 
     def is_last(self, trial: int) -> bool:
-        """It begins anew in every trial."""
+        """It has no last trial."""
         del trial
         return False
 
@@ -158,7 +169,7 @@ class Playback:
         return self._trials[min(trial, len(self._trials)) - 1]
 
 
-def make_course(settings: CourseSettings, reward_delay_s: float | None) -> Course:
-    """The declared course, or a seeded walk where none is declared."""
-    kind = DeclaredCourse if settings.angles_deg else SeededWalk
-    return kind(settings, reward_delay_s)
+def make_course(settings: CourseSettings, reward_delay_s: float | None) -> EndlessCourse:
+    """The declared angles, or a seeded walk where none are declared."""
+    angles = DeclaredAngles(settings) if settings.angles_deg else SeededWalk(settings)
+    return EndlessCourse(angles, reward_delay_s)

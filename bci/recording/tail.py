@@ -2,7 +2,6 @@
 
 import zlib
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, NamedTuple
 
 from bci.recording.layout import (
@@ -61,12 +60,7 @@ class JournalTail:
     def __enter__(self) -> "JournalTail":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

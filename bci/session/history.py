@@ -4,7 +4,6 @@ import logging
 import threading
 from pathlib import Path
 from time import perf_counter_ns
-from types import TracebackType
 
 import msgspec
 import zmq
@@ -52,12 +51,7 @@ class HistoryServer:
     def __enter__(self) -> "HistoryServer":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 import threading
 from collections import deque
 from time import perf_counter_ns
-from types import TracebackType
 
 import msgspec
 import zmq
@@ -99,12 +98,7 @@ class SupervisorHub:
     def __enter__(self) -> "SupervisorHub":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def child(self, name: str) -> Child | None:

@@ -8,7 +8,7 @@ import pytest
 from core_session import Animal, info_of, kinds, session_of, started
 
 from bci.config.session_type import Course, RandomRewardType
-from bci.core.courses import DeclaredCourse, Playback, SeededWalk
+from bci.core.courses import Playback, make_course
 from bci.core.loop_types import (
     Decision,
     Finish,
@@ -190,7 +190,7 @@ def test_neurons_have_no_part_in_an_open_loop() -> None:
 
 
 def test_walk_goes_by_one_step_from_zero_and_ends_at_the_target() -> None:
-    walk = SeededWalk(Course(step_s=1.0, seed=3), 1.0)
+    walk = make_course(Course(step_s=1.0, seed=3), 1.0)
     for trial in range(1, 20):
         angles = [walk.at(trial, float(k))[0] for k in range(400)]
         reached = angles.index(90.0)
@@ -201,14 +201,14 @@ def test_walk_goes_by_one_step_from_zero_and_ends_at_the_target() -> None:
 
 
 def test_half_of_the_walks_reach_the_target_in_a_trial_of_the_paper() -> None:
-    walk = SeededWalk(Course(), 1.0)
+    walk = make_course(Course(), 1.0)
     hits = [walk.at(trial, 27.99)[1] for trial in range(1, 2001)]
     # 0.495 by the walk's transition matrix
     assert np.mean(hits) == pytest.approx(0.495, abs=0.035)
 
 
 def test_declared_course_begins_again() -> None:
-    course = DeclaredCourse(Course(angles_deg=(0.0, 45.0), step_s=0.5), None)
+    course = make_course(Course(angles_deg=(0.0, 45.0), step_s=0.5), None)
     angles = [course.at(1, t)[0] for t in (0.0, 0.4, 0.5, 0.9, 1.0, 1.6)]
     assert angles == [0.0, 0.0, 45.0, 45.0, 0.0, 45.0]
 
