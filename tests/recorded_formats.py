@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from pynwb import NWBHDF5IO, NWBFile
+from pynwb.base import Images
+from pynwb.image import GrayscaleImage
 from pynwb.ophys import Fluorescence, ImageSegmentation, OpticalChannel, RoiResponseSeries
+
+# rows x columns: told apart from its transpose
+MEAN_IMAGE = np.arange(64.0 * 80.0, dtype=np.float32).reshape(64, 80)
 
 
 def write_suite2p(folder: Path, traces: np.ndarray, rate_hz: float) -> Path:
@@ -20,7 +25,7 @@ def write_suite2p(folder: Path, traces: np.ndarray, rate_hz: float) -> Path:
         for i in range(n_rois)
     ]
     np.save(plane / "stat.npy", np.array(stat, object), allow_pickle=True)
-    ops = {"Ly": 64, "Lx": 64, "nplanes": 1, "fs": rate_hz}
+    ops = {"Ly": 64, "Lx": 80, "nplanes": 1, "fs": rate_hz, "meanImg": MEAN_IMAGE}
     np.save(plane / "ops.npy", np.array(ops, object), allow_pickle=True)
     return folder / "suite2p"
 
@@ -59,6 +64,8 @@ def write_nwb(folder: Path, traces: np.ndarray, rate_hz: float) -> Path:
     fluorescence = Fluorescence()
     module.add(fluorescence)
     fluorescence.add_roi_response_series(series)
+    mean = GrayscaleImage(name="meanImg", data=MEAN_IMAGE.T)
+    module.add(Images(name="Backgrounds_0", images=[mean]))
     path = folder / "recording.nwb"
     with NWBHDF5IO(path, "w") as io:
         io.write(file)

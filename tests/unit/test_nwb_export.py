@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from nwbinspector import Importance, inspect_nwbfile
 from played_session import NAME, RATE_HZ, Played, made_session, played
 from pynwb import NWBHDF5IO, NWBFile, validate
+from recorded_formats import MEAN_IMAGE, write_suite2p
 
 from bci.core.board_types import BoardEventKind
 from bci.core.calibration import CalibrationResult
@@ -340,33 +341,25 @@ def test_identifier_stays_when_exported_again(tmp_path: Path) -> None:
     assert len(set(identifiers)) == 1
 
 
-def test_masks_come_from_the_recording_that_was_played(tmp_path: Path) -> None:
-    recording = tmp_path / "plane0"
-    recording.mkdir()
-    np.save(recording / "F.npy", np.random.default_rng(0).random((4, 50), np.float32))
-    stat = np.array(
-        [
-            {
-                "ypix": np.array([i, i + 1]),
-                "xpix": np.array([2 * i, 2 * i]),
-                "lam": np.array([1.0, 0.5]),
-            }
-            for i in range(4)
-        ],
-        dtype=object,
-    )
-    np.save(recording / "stat.npy", stat, allow_pickle=True)
-    source = {"kind": "recording", "path": str(recording), "rate_hz": RATE_HZ}
+def test_masks_and_mean_image_come_from_the_recording_that_was_played(tmp_path: Path) -> None:
+    recording = write_suite2p(tmp_path, np.random.default_rng(0).random((4, 50), "f4"), RATE_HZ)
+    source = {"kind": "recording", "path": str(recording)}
     labels = {"p_plus": ["roi0000"], "p_minus": ["roi0001"], "f0_window_s": 1.0}
     session = made_session(rig={"source": source}, experiment={"decoder": labels})
     folder = tmp_path / "session"
     played(folder, 40, session=session, labels=tuple(f"roi{i:04d}" for i in range(4)))
     with opened(folder) as file:
-        table = file.processing["ophys"]["ImageSegmentation"]["plane0"]
+        ophys = file.processing["ophys"]
+        table = ophys["ImageSegmentation"]["plane0"]
         assert table["mask_origin"].data[:].tolist() == ["mask"] * 4
         pixels = [[tuple(p) for p in table["pixel_mask"][row]] for row in range(4)]
-        assert pixels == [[(2 * i, i, 1.0), (2 * i, i + 1, 0.5)] for i in range(4)]
+        assert pixels == [[(2 * i, i, 1.0)] for i in range(4)]
         assert table["ensemble"].data[:].tolist() == ["P+", "P-", "P0", "P0"]
+        np.testing.assert_array_equal(ophys["MeanImages"]["plane0"].data[:].T, MEAN_IMAGE)
+    np.testing.assert_array_equal(read_traces(folder / "session.nwb").mean_images[0], MEAN_IMAGE)
+    assert not validate(path=folder / "session.nwb")
+    messages = inspect_nwbfile(folder / "session.nwb")
+    assert not [m for m in messages if m.object_type in ("Images", "GrayscaleImage")]
 
 
 @pytest.mark.parametrize(("image", "origin"), [(True, "centre"), (False, "none")])

@@ -5,6 +5,8 @@ import h5py
 import numpy as np
 import pytest
 from pynwb import NWBHDF5IO, NWBFile
+from pynwb.base import Images
+from pynwb.image import GrayscaleImage, ImageSeries
 from pynwb.ophys import (
     DfOverF,
     Fluorescence,
@@ -58,6 +60,12 @@ class Builder:
         )
         return RoiResponseSeries(name=name, data=data, rois=rois, unit="n.a.", **times)
 
+    def images(self, name: str, **images: np.ndarray) -> None:
+        container = Images(name=name)
+        for one, data in images.items():
+            container.add_image(GrayscaleImage(name=one, data=data))
+        self.module.add(container)
+
     def write(self, path: Path) -> Path:
         with NWBHDF5IO(path, "w") as io:
             io.write(self.file)
@@ -88,6 +96,59 @@ def test_planes_of_the_fluorescence_container_take_turns(tmp_path: Path) -> None
         np.testing.assert_array_equal(traces.fluorescence[plane], data[plane].T)
     np.testing.assert_array_equal(traces.masks[1].x_px, [4, 6])
     assert (traces.info.rois[1].x_px, traces.info.rois[1].y_px) == (5.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "other"),
+    [
+        ("Backgrounds_0/meanImg", "Backgrounds_1/meanImg", "Backgrounds_0/meanImg_chan2"),
+        ("Images/MeanImageChan1Plane0", "Images/MeanImageChan1Plane1", "Images/CorrelationImage"),
+        ("MeanImages/plane0", "MeanImages/plane1", "Summary/max_projection"),
+    ],
+)
+def test_each_plane_has_the_mean_image_that_is_called_so(
+    tmp_path: Path, first: str, second: str, other: str
+) -> None:
+    builder = Builder()
+    container = Fluorescence()
+    builder.module.add(container)
+    for plane in (0, 1):
+        table = builder.segment(f"s{plane}", 2, None)
+        series = builder.series(f"plane{plane}", table, some(9, 2), rate=15.0)
+        container.add_roi_response_series(series)
+    # 30 wide, 20 high; NWB counts width first
+    data = {name: some(30, 20, seed) for seed, name in enumerate((other, first, second))}
+    containers: dict[str, dict[str, np.ndarray]] = {}
+    for name, image in data.items():
+        where, _, what = name.partition("/")
+        containers.setdefault(where, {})[what] = image
+    for where, images in containers.items():
+        builder.images(where, **images)
+    means = read_traces(builder.write(tmp_path / "t.nwb")).mean_images
+    np.testing.assert_array_equal(means[0], data[first].T)
+    np.testing.assert_array_equal(means[1], data[second].T)
+
+
+@pytest.mark.parametrize("n_frames", [1, 2])
+def test_a_single_reference_image_stands_in_for_a_mean_image(tmp_path: Path, n_frames: int) -> None:
+    builder = Builder()
+    image = np.stack([some(30, 20, 1)] * n_frames)
+    reference = ImageSeries(name="reference", data=image, unit="n.a.", rate=1.0)
+    builder.file.add_acquisition(reference)
+    table = builder.segmentation.create_plane_segmentation(
+        name="s", description="d", imaging_plane=builder.imaging, reference_images=reference
+    )
+    table.add_roi(voxel_mask=[(4, 2, 0, 1.0), (6, 2, 0, 0.5)])
+    container = Fluorescence()
+    builder.module.add(container)
+    container.add_roi_response_series(builder.series("r", table, some(5, 1), rate=5.0))
+    traces = read_traces(builder.write(tmp_path / "t.nwb"))
+    if n_frames == 1:
+        np.testing.assert_array_equal(traces.mean_images[0], image[0].T)
+    else:
+        assert traces.mean_images == (None,)
+    np.testing.assert_array_equal(traces.masks[0].x_px, [4, 6])
+    np.testing.assert_array_equal(traces.masks[0].weight, [1, 0.5])
 
 
 def test_without_such_a_container_the_only_series_is_taken(tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ def write_plane(
     np.save(folder / "ops.npy", np.array(ops, object), allow_pickle=True)
 
 
+def add_to_ops(plane: Path, name: str = "ops.npy", **told: object) -> None:
+    path = plane / name
+    ops = np.load(path, allow_pickle=True).item() if path.is_file() else {}
+    np.save(path, np.array(ops | told, object), allow_pickle=True)
+
+
 def some(n_rois: int, n_frames: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((n_rois, n_frames), np.float32)
 
@@ -67,6 +73,41 @@ def test_masks_and_cells_are_not_needed(tmp_path: Path) -> None:
     traces = read_traces(tmp_path, rate_hz=9.0)
     assert len(traces.labels) == 3
     assert traces.masks == ()
+
+
+@pytest.mark.parametrize("name", ["ops.npy", "reg_outputs.npy"])
+def test_every_plane_has_its_own_mean_image(tmp_path: Path, name: str) -> None:
+    for number in range(3):
+        write_plane(tmp_path / f"plane{number}", some(3, 5), [0, 2])
+    images = some(64, 48, 1), some(64, 48, 2)
+    for plane, image in zip((0, 2), images, strict=True):
+        add_to_ops(tmp_path / f"plane{plane}", name, meanImg=image)
+    first, second, third = read_traces(tmp_path).mean_images
+    np.testing.assert_array_equal(first, images[0])
+    assert second is None
+    np.testing.assert_array_equal(third, images[1])
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros(3), np.zeros((5, 48)), np.full((64, 48), np.nan), np.zeros((64, 48), complex), None],
+)
+def test_an_image_that_cannot_be_of_these_rois_is_left_out(tmp_path: Path, image: object) -> None:
+    write_plane(tmp_path / "plane0", some(5, 5), [0, 4])
+    add_to_ops(tmp_path / "plane0", meanImg=image)
+    assert read_traces(tmp_path).mean_images == (None,)
+
+
+def test_the_combined_folder_is_one_plane_with_one_image(tmp_path: Path) -> None:
+    for name in ("plane0", "plane1", "combined"):
+        write_plane(tmp_path / name, some(2, 9), [0, 1])
+    both = some(64, 96)
+    add_to_ops(tmp_path / "combined", Lx=96, meanImg=both)
+    assert read_traces(tmp_path).info.n_planes == 2
+    traces = read_traces(tmp_path / "combined")
+    assert traces.info.n_planes == 1
+    assert traces.info.image_shape == (64, 96)
+    np.testing.assert_array_equal(traces.mean_images[0], both)
 
 
 @pytest.mark.parametrize(

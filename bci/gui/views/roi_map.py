@@ -12,11 +12,18 @@ from PyQt6.QtGui import QFont
 from bci.core.stream_types import Roi
 from bci.gui import theme
 from bci.gui.choice import MINUS, PLUS
+from bci.gui.plane_pictures import PlanePicture
+from bci.gui.views.outlines import Outlines
 
-SPOT_PX, CHOSEN_PX = 11, 17
+# of spots; the sign within an outline is small
+SPOT_PX, CHOSEN_PX, SIGN_PX = 11, 17, 8
 LOOKS = {PLUS: (theme.P_PLUS, "o"), MINUS: (theme.P_MINUS, "s")}
 UNKNOWN = "positions are not told: ROIs in the order of the table"
 SPACING_PX = 40.0
+# names stay legible on a bright cell
+BEHIND_NAMES = (0, 0, 0, 110)
+# of an image's values, black to white: single hot pixels do not darken the rest
+CONTRAST_PERCENTILES = (1.0, 99.5)
 
 
 class RoiMap(pg.PlotWidget):  # type: ignore[misc]
@@ -42,6 +49,7 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
         self._image = pg.ImageItem(axisOrder="row-major")
         self._image.setZValue(-10)
         self.addItem(self._image)
+        self.outlines = Outlines(self)
         self._spots = pg.ScatterPlotItem(pxMode=True, hoverable=True, tip=None)
         self._spots.sigClicked.connect(self._clicked)
         self.addItem(self._spots)
@@ -57,16 +65,24 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
         self._rois = tuple(rois)
         self._at, self.are_places_known = places_of(rois)
         self.getPlotItem().setTitle(None if self.are_places_known else UNKNOWN, color=theme.DIM)
+        self.show_picture(PlanePicture())
+
+    def show_picture(self, picture: PlanePicture) -> None:
+        """Lay an image below the ROIs and outlines round them, as far as there are any."""
+        image = picture.image
+        known = picture.outlines if len(picture.outlines) == len(self._rois) else ()
+        self.outlines.show(known)
+        if image is not None:
+            rows, columns = image.shape
+            levels = np.nanpercentile(image, CONTRAST_PERCENTILES)
+            self._image.setImage(image, levels=(levels[0], max(levels[1], levels[0] + 1e-9)))
+            self._image.setRect(-0.5, -0.5, columns, rows)
+            self.setRange(xRange=(0, columns), yRange=(0, rows), padding=0.02)
+            return
+        self._image.clear()
         if len(self._at):
             low, high = self._at.min(axis=0) - SPACING_PX, self._at.max(axis=0) + SPACING_PX
             self.setRange(xRange=(low[0], high[0]), yRange=(low[1], high[1]), padding=0.02)
-
-    def show_image(self, image: NDArray[np.float32] | None) -> None:
-        """Lay an image of rows × columns below the ROIs; None: none."""
-        if image is None:
-            self._image.clear()
-        else:
-            self._image.setImage(image)
 
     def draw(
         self,
@@ -76,7 +92,7 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
         dim: Callable[[str], bool] = lambda _: False,
         current: str = "",
     ) -> None:
-        """Draw every ROI by its side.
+        """Draw every ROI by its side: its outline where it is known, else a spot.
 
         Parameters
         ----------
@@ -89,26 +105,31 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
         current
             Label of the one that is marked.
         """
-        spots, named = [], []
+        spots, named, edges = [], [], []
+        chosen_px = SIGN_PX if self.outlines.are_known else CHOSEN_PX
         for roi, at in zip(self._rois, self._at, strict=True):
             side = side_of(roi.label)
             colour, symbol = LOOKS.get(side, (theme.DIM, "o"))
             hollow = not side
             edge = theme.TEXT if roi.label == current else colour
             faint = theme.LINE if dim(roi.label) and roi.label != current else edge
+            edges.append(faint)
+            is_told_by_outline = self.outlines.are_known and hollow and roi.label != current
             spots.append(
                 {
                     "pos": at,
-                    "size": CHOSEN_PX if side or roi.label == current else SPOT_PX,
+                    "size": chosen_px if side or roi.label == current else SPOT_PX,
                     "symbol": symbol,
                     "brush": None if hollow else pg.mkBrush(colour),
-                    "pen": pg.mkPen(faint, width=2),
+                    # a spot that is not seen can still be clicked
+                    "pen": None if is_told_by_outline else pg.mkPen(faint, width=2),
                     "data": roi.label,
                 }
             )
             if names or side or roi.label == current:
                 named.append((at, roi.label, colour if side else theme.TEXT))
         self._spots.setData(spots)
+        self.outlines.draw(edges)
         self._name(named)
 
     def spots(self) -> dict[str, str]:
@@ -119,7 +140,7 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
         while len(self._texts) > len(named):
             self.removeItem(self._texts.pop())
         while len(self._texts) < len(named):
-            text = pg.TextItem(anchor=(0.5, 1.3))
+            text = pg.TextItem(anchor=(0.5, 1.3), fill=BEHIND_NAMES)
             self.addItem(text)
             self._texts.append(text)
         font = QFont(self.font())

@@ -6,6 +6,8 @@ import numpy as np
 from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
 from numpy.typing import NDArray
 from pynwb import NWBFile, ProcessingModule
+from pynwb.base import Images
+from pynwb.image import GrayscaleImage
 from pynwb.ophys import (
     DfOverF,
     Fluorescence,
@@ -19,9 +21,9 @@ from pynwb.ophys import (
 from bci.core.decoding.registry import SIGNAL_UNITS
 from bci.core.stream_types import Roi
 from bci.recording.chosen import final_decoder
-from bci.recording.nwb.masks import roi_masks
+from bci.recording.nwb.masks import played_source, roi_masks
 from bci.recording.nwb.series import packed, packed_blocks, timing
-from bci.recording.readers.traces import RoiMask
+from bci.recording.readers.traces import RoiMask, Traces
 from bci.recording.session_record import ReceivedFrame, SessionRecord
 from bci.recording.stepped import Stepped
 from bci.recording.time_axis import TimeAxis
@@ -35,21 +37,40 @@ MASK_COLUMNS = (
 def add_ophys(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: Stepped) -> None:
     """Add `processing/ophys`: `ImageSegmentation`, `Fluorescence/planeN`, `DfOverF/ensembles`.
 
-    Where the decoder reads another signal than dF/F, `Signal/ensembles` in place of the last.
+    Where the decoder reads another signal than dF/F, `Signal/ensembles` in place of the last; and
+    `MeanImages/planeN` where the recording that was played has them.
     """
     module = file.create_processing_module(
         "ophys", "Fluorescence of the ROIs as received, and dF/F of the ensembles."
     )
     segmentation = ImageSegmentation()
     module.add(segmentation)
-    tables = _tables(file, record)
+    source = played_source(record)
+    tables = _tables(file, record, source)
     for table in tables:
         segmentation.add_plane_segmentation(table)
+    _add_mean_images(module, source)
     _add_fluorescence(module, record, axis, stepped, tables)
     _add_signal(module, record, axis, stepped, tables)
 
 
-def _tables(file: NWBFile, record: SessionRecord) -> list[PlaneSegmentation]:
+def _add_mean_images(module: ProcessingModule, source: Traces | None) -> None:
+    images = [
+        GrayscaleImage(
+            name=f"plane{plane}",
+            # NWB images are width × height
+            data=np.ascontiguousarray(mean.T),
+            description=f"Mean image of plane {plane}, of the recording that was played.",
+        )
+        for plane, mean in enumerate(source.mean_images if source is not None else ())
+        if mean is not None
+    ]
+    if images:
+        about = "Mean image of every plane that has one."
+        module.add(Images(name="MeanImages", images=images, description=about))
+
+
+def _tables(file: NWBFile, record: SessionRecord, source: Traces | None) -> list[PlaneSegmentation]:
     """One imaging plane and one table of ROIs for every plane that has any."""
     info, rig, animal = record.info, record.session.rig, record.session.animal
     imaging = rig.imaging
@@ -59,7 +80,7 @@ def _tables(file: NWBFile, record: SessionRecord) -> list[PlaneSegmentation]:
         description=f"{imaging.microscope}, rig '{rig.name}', source '{info.source}'",
         manufacturer=imaging.manufacturer,
     )
-    masks = roi_masks(record)
+    masks = roi_masks(record, source)
     ensemble = dict.fromkeys(decoder.p_plus, "P+") | dict.fromkeys(decoder.p_minus, "P-")
     tables = []
     for plane in range(info.n_planes):

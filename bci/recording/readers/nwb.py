@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pynwb import NWBHDF5IO, NWBFile
+from pynwb.image import GrayscaleImage
 from pynwb.ophys import Fluorescence, PlaneSegmentation, RoiResponseSeries
 
 from bci.recording.readers.traces import (
@@ -16,8 +17,14 @@ from bci.recording.readers.traces import (
     Traces,
     combine,
     known_rate,
+    mean_image_of,
 )
 
+# container/image, as suite2p, neuroconv and this program name them: Backgrounds_0/meanImg,
+# SegmentationImages/MeanImageChan1Plane0, MeanImages/plane0
+MEAN = re.compile(r"mean|average", re.IGNORECASE)
+OTHER_CHANNEL = re.compile(r"ch(?:an(?:nel)?)?_?[2-9]", re.IGNORECASE)
+PLANE = re.compile(r"(?:plane|backgrounds)_?(\d+)", re.IGNORECASE)
 LABEL_COLUMNS = ("label", "labels", "roi_label", "roi_name", "name")
 
 
@@ -26,7 +33,7 @@ def read_nwb(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
 
     Fluorescence containers go first: their series plane0, plane1, … are the planes. Without one,
     the first RoiResponseSeries of the file is the only plane. Labels and masks come from the plane
-    segmentation that the series refers to.
+    segmentation that the series refers to, mean images from the GrayscaleImages that are called so.
 
     Raises
     ------
@@ -53,8 +60,9 @@ def _read(path: Path, file: NWBFile, rate_hz: float | None, n_planes: int) -> Tr
             f"set rig.source.n_planes = {len(series)}",
         )
     several = len(series) > 1
+    means = _mean_images(file)
     planes = [
-        _read_plane(path, one, f"plane{number}_" if several else "")
+        _read_plane(path, one, f"plane{number}_" if several else "", means.get(number))
         for number, one in enumerate(series)
     ]
     rates = [rate for rate in map(_plane_rate_hz, series) if rate is not None]
@@ -75,7 +83,22 @@ def _series(file: NWBFile) -> list[RoiResponseSeries]:
     return sorted(found, key=lambda one: str(one.name))[:1]
 
 
-def _read_plane(path: Path, series: RoiResponseSeries, prefix: str) -> PlaneTraces:
+def _mean_images(file: NWBFile) -> dict[int, NDArray[Any]]:
+    """Rows × columns of every plane that has one; NWB images are width × height."""
+    found: dict[int, NDArray[Any]] = {}
+    for image in file.objects.values():
+        if not isinstance(image, GrayscaleImage):
+            continue
+        name = f"{image.parent.name}/{image.name}"
+        if MEAN.search(name) and not OTHER_CHANNEL.search(name):
+            plane = PLANE.search(name)
+            found.setdefault(int(plane[1]) if plane else 0, np.asarray(image.data[:]).T)
+    return found
+
+
+def _read_plane(
+    path: Path, series: RoiResponseSeries, prefix: str, mean: NDArray[Any] | None
+) -> PlaneTraces:
     data = np.asarray(series.data[:], np.float32)
     if data.ndim == 1:
         data = data[:, np.newaxis]
@@ -88,12 +111,22 @@ def _read_plane(path: Path, series: RoiResponseSeries, prefix: str) -> PlaneTrac
         )
     table: PlaneSegmentation = series.rois.table
     masks = _masks(table, rows)
+    mean = _reference_image(table) if mean is None else mean
     return PlaneTraces(
         fluorescence=np.ascontiguousarray(data.T) * float(series.conversion) + float(series.offset),
         labels=_labels(table, rows, prefix),
         centres_px=tuple((float(np.mean(m.x_px)), float(np.mean(m.y_px))) for m in masks),
         masks=masks,
+        mean_image=mean_image_of(mean, masks),
     )
+
+
+def _reference_image(table: PlaneSegmentation) -> NDArray[Any] | None:
+    """The single image that a table of ROIs refers to; a movie is none."""
+    for series in table.reference_images or ():
+        if len(np.shape(series.data)) == 3 and len(series.data) == 1:
+            return np.asarray(series.data[0]).T
+    return None
 
 
 def _labels(table: PlaneSegmentation, rows: NDArray[np.int64], prefix: str) -> tuple[str, ...]:
@@ -109,6 +142,8 @@ def _labels(table: PlaneSegmentation, rows: NDArray[np.int64], prefix: str) -> t
 def _masks(table: PlaneSegmentation, rows: NDArray[np.int64]) -> tuple[RoiMask, ...]:
     if "pixel_mask" in table.colnames:
         masks = [_from_pixels(table["pixel_mask"][int(row)]) for row in rows]
+    elif "voxel_mask" in table.colnames:
+        masks = [_from_pixels(table["voxel_mask"][int(row)]) for row in rows]
     elif "image_mask" in table.colnames:
         masks = [_from_image(np.asarray(table["image_mask"][int(row)])) for row in rows]
     else:
@@ -118,9 +153,10 @@ def _masks(table: PlaneSegmentation, rows: NDArray[np.int64]) -> tuple[RoiMask, 
 
 
 def _from_pixels(pixels: Any) -> RoiMask:
+    """Mask of (x, y, weight) or (x, y, z, weight), one a pixel."""
     # A pixel of no weight stands where a writer had to give one and knew none.
-    known = [pixel for pixel in pixels if pixel[2] != 0]
-    x_px, y_px, weight = (np.array([pixel[part] for pixel in known]) for part in range(3))
+    known = [tuple(pixel) for pixel in pixels if tuple(pixel)[-1] != 0]
+    x_px, y_px, weight = (np.array([pixel[part] for pixel in known]) for part in (0, 1, -1))
     return RoiMask(y_px.astype(np.int32), x_px.astype(np.int32), weight.astype(np.float32))
 
 

@@ -16,6 +16,7 @@ from bci.recording.readers.traces import (
     Traces,
     combine,
     known_rate,
+    mean_image_of,
 )
 
 
@@ -29,8 +30,10 @@ def read_suite2p(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
 
     Raw fluorescence (F.npy) of the ROIs that iscell.npy accepts. A label is `roi` and suite2p's
     own index (roi0012); in a recording of several planes plane1_roi0012, because indices begin
-    anew in each. ops.npy gives the rate of one plane (fs) and the image; stat.npy the masks. Both
-    are pickles: see `load_objects` for how they are read.
+    anew in each. ops.npy gives the rate of one plane (fs), the size of the image and its mean
+    (meanImg; newer versions keep it in reg_outputs.npy); stat.npy the masks. They are pickles: see
+    `load_objects` for how they are read. `combined`, in which suite2p lays all planes side by side
+    in one image, is read as one plane where it is named itself.
 
     Raises
     ------
@@ -45,11 +48,12 @@ def read_suite2p(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
             f"set rig.source.n_planes = {len(folders)}",
         )
     several = len(folders) > 1
+    all_ops = [_objects(folder / "ops.npy") for folder in folders]
     planes = [
-        _read_plane(folder, f"plane{number}_" if several else "")
-        for number, folder in enumerate(folders)
+        _read_plane(folder, ops, f"plane{number}_" if several else "")
+        for number, (folder, ops) in enumerate(zip(folders, all_ops, strict=True))
     ]
-    ops = _ops(folders[0])
+    ops = all_ops[0]
     fs = ops.get("fs")
     of_file = float(fs) * len(folders) if fs else None
     shape = (int(ops.get("Ly", 0)), int(ops.get("Lx", 0)))
@@ -70,7 +74,7 @@ def _plane_folders(folder: Path) -> list[Path]:
     return []
 
 
-def _read_plane(folder: Path, prefix: str) -> PlaneTraces:
+def _read_plane(folder: Path, ops: dict[str, Any], prefix: str) -> PlaneTraces:
     path = folder / "F.npy"
     try:
         traces = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -78,12 +82,17 @@ def _read_plane(folder: Path, prefix: str) -> PlaneTraces:
         raise RecordingError(path, f"not readable ({error})", "run suite2p again") from error
     fluorescence = real_matrix(path, traces)
     cells = _cells(folder, len(fluorescence))
-    masks = _masks(folder, len(fluorescence))
+    of_all = _masks(folder, len(fluorescence))
+    masks = tuple(of_all[index] for index in cells) if of_all else ()
+    mean = ops.get("meanImg")
+    if mean is None:
+        mean = _objects(folder / "reg_outputs.npy").get("meanImg")
     return PlaneTraces(
         fluorescence=fluorescence[cells],
         labels=tuple(f"{prefix}roi{index:04d}" for index in cells),
-        centres_px=tuple(_centre(masks[index]) for index in cells) if masks else (),
-        masks=tuple(masks[index] for index in cells) if masks else (),
+        centres_px=tuple(_centre(mask) for mask in masks),
+        masks=masks,
+        mean_image=mean_image_of(mean, masks),
     )
 
 
@@ -134,14 +143,14 @@ def _centre(mask: RoiMask) -> tuple[float, float]:
     return float(np.mean(mask.x_px)), float(np.mean(mask.y_px))
 
 
-def _ops(folder: Path) -> dict[str, Any]:
-    path = folder / "ops.npy"
+def _objects(path: Path) -> dict[str, Any]:
+    """What a file of suite2p's tells by name; nothing where it is not there."""
     if not path.is_file():
         return {}
     try:
-        ops = load_objects(path)
+        told = load_objects(path)
     except ValueError as error:
         raise RecordingError(
             path, f"not readable ({error})", "remove it and set rig.source.rate_hz"
         ) from error
-    return ops if isinstance(ops, dict) else {}
+    return told if isinstance(told, dict) else {}

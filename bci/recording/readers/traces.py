@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bci.core.stream_types import Roi, StreamInfo
 
 FloatArray = NDArray[np.floating[Any]]
+Image = NDArray[np.float32]
 
 
 class RecordingError(ValueError):
@@ -62,6 +63,8 @@ class Traces:
         its array.
     masks
         Pixels of the ROIs in table order, empty where the file has none.
+    mean_images
+        Mean image of every plane, rows × columns; None where the file has none of it.
     """
 
     info: StreamInfo
@@ -69,6 +72,7 @@ class Traces:
     frame_ids: NDArray[np.int64]
     planes: NDArray[np.int16]
     masks: tuple[RoiMask, ...] = ()
+    mean_images: tuple[Image | None, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -97,12 +101,15 @@ class PlaneTraces:
         (x, y) of every ROI; empty where unknown.
     masks
         Empty where unknown.
+    mean_image
+        Rows × columns; None where unknown.
     """
 
     fluorescence: FloatArray
     labels: tuple[str, ...]
     centres_px: tuple[tuple[float, float], ...] = ()
     masks: tuple[RoiMask, ...] = ()
+    mean_image: Image | None = None
 
 
 def combine(
@@ -167,7 +174,29 @@ def combine(
         frame_ids=ids,
         planes=(ids % len(planes)).astype(np.int16),
         masks=tuple(masks) if len(masks) == len(labels) else (),
+        mean_images=tuple(plane.mean_image for plane in planes),
     )
+
+
+def mean_image_of(image: Any, masks: Sequence[RoiMask]) -> Image | None:
+    """An image as a file gave it, if it can be that of these ROIs; None: it cannot.
+
+    Parameters
+    ----------
+    image
+        Rows × columns.
+    masks
+        Of the plane; every pixel must lie in the image.
+    """
+    if image is None:
+        return None
+    found = np.asarray(image)
+    if found.ndim != 2 or found.dtype.kind not in "fiu" or not np.isfinite(found).any():
+        return None
+    rows, columns = found.shape
+    if any((mask.y_px >= rows).any() or (mask.x_px >= columns).any() for mask in masks):
+        return None
+    return found.astype(np.float32)
 
 
 def deal(
