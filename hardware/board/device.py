@@ -6,8 +6,6 @@ behind a socket (`simulated.py`), on virtual time (`virtual.py`) and in the test
 
 from collections.abc import Callable
 
-import msgspec
-
 from hardware.board.codes import Capability, DeviceState, InputKind, Pin, Reason, RingState, SetKey
 from hardware.board.duty import DutyLimit
 from hardware.board.framing import FrameDecoder
@@ -15,6 +13,7 @@ from hardware.board.gate import GateTimer
 from hardware.board.input_counts import InputCounts
 from hardware.board.limits import HARD_MAX_OPEN_US, MIN_GAP_US, MIN_OPEN_US, greeting_fault
 from hardware.board.memory import RING_SIZE, Memory, Remembered
+from hardware.board.outputs import Edge, Outputs
 from hardware.board.protocol import (
     NAME_BYTES,
     PROTOCOL_VERSION,
@@ -63,15 +62,6 @@ CAPABILITIES = (
 )
 
 
-class Edge(msgspec.Struct, frozen=True):
-    """One change of an output; request_id is 0 where no reward caused it."""
-
-    t_us: int
-    pin: Pin
-    level: int
-    request_id: int
-
-
 class Device:
     """A board: valve, light, PMT gate, scope trigger.
 
@@ -100,8 +90,7 @@ class Device:
         self._save = save if save is not None else _forget
         self._t_us = t_us
         self._out = bytearray()
-        self._edges: list[Edge] = []
-        self._levels = dict.fromkeys(Pin, 0)
+        self._outputs = Outputs()
         self._boot()
 
     @property
@@ -120,7 +109,7 @@ class Device:
 
     def level(self, pin: Pin) -> int:
         """Level of an output now."""
-        return self._levels[pin]
+        return self._outputs.level(pin)
 
     def take_output(self) -> bytes:
         """Bytes for the host since the last call."""
@@ -130,8 +119,7 @@ class Device:
 
     def take_edges(self) -> list[Edge]:
         """Output edges since the last call, in order."""
-        edges, self._edges = self._edges, []
-        return edges
+        return self._outputs.take_edges()
 
     def receive(self, data: bytes, t_us: int) -> None:
         """Bytes from the host, all at one time, after everything due before it."""
@@ -374,9 +362,7 @@ class Device:
             self._set(pin, self._gate.gate if pin is Pin.GATE else self._gate.light)
 
     def _set(self, pin: Pin, level: int, request_id: int = 0) -> None:
-        if self._levels[pin] != level:
-            self._levels[pin] = level
-            self._edges.append(Edge(self._t_us, pin, level, request_id))
+        self._outputs.set(pin, level, self._t_us, request_id)
 
     # ------------------------------------------------------------------ answers
 
@@ -388,9 +374,8 @@ class Device:
         self._tell(Nack(sequence, message_type, reason, argument))
 
     def _tell_status(self, answered: int) -> None:
-        outputs = sum(level << pin for pin, level in self._levels.items())
-        bad_frames = self._decoder.bad_frames & 0xFFFF
-        self._tell(Status(answered, self._state, self._reason, outputs, bad_frames, self._now_us))
+        bits, bad_frames = self._outputs.bits, self._decoder.bad_frames & 0xFFFF
+        self._tell(Status(answered, self._state, self._reason, bits, bad_frames, self._now_us))
 
 
 def _due(due_us: int | None, t_us: int) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from bci.config.rig import Board as BoardSettings
 from bci.core.board_types import BoardEvent, LightCommand, RewardRequest
 from hardware.board.conversation import Conversation, LineState
-from hardware.board.device import Device, Edge
+from hardware.board.device import Device
 from hardware.board.interface import BoardError
+from hardware.board.outputs import Edge
 from hardware.board.protocol import Identity
 from hardware.board.rewards import RewardTotals
 

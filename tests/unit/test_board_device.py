@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from hardware.board import protocol
 from hardware.board.codes import DeviceState, InputKind, Pin, Reason, RingState, SetKey
-from hardware.board.device import Device, Edge
+from hardware.board.device import Device
 from hardware.board.framing import FrameDecoder, encode_frame
 from hardware.board.limits import HARD_MAX_OPEN_US
 from hardware.board.memory import RING_SIZE, Memory
+from hardware.board.outputs import Edge
 from hardware.board.protocol import (
     DUTY_WINDOW_US,
     Ack,

@@ -12,9 +12,10 @@ from bci.config.rig import Board, BoardValues
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
 from hardware.board.codes import InputKind, Pin, Reason, reason_in_words
 from hardware.board.conversation import Conversation, LineState
-from hardware.board.device import Device, Edge
+from hardware.board.device import Device
 from hardware.board.framing import encode_frame
 from hardware.board.outbox import Outbox
+from hardware.board.outputs import Edge
 from hardware.board.protocol import BOARD_MESSAGES, Ack, Done, Nack, Reward, Set
 from hardware.board.rewards import RewardState
 from hardware.board.values import ValueRequests
