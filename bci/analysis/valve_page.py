@@ -31,8 +31,8 @@ def valve_page(
     found: Rows = [
         ("rig", rig),
         ("day", day.isoformat()),
-        ("ms_per_ul", f"{fit.ms_per_ul:.4f} ms for 1 µl"),
-        ("straight line", f"{fit.offset_ms:+.3g} ms + {fit.slope_ms_per_ul:.4g} ms for 1 µl"),
+        ("ms_per_ul", f"{fit.ms_per_ul:.4f} ms for 1 µl more"),
+        ("dead_ms", f"{fit.dead_ms:.4f} ms, in which nothing comes"),
         ("density", f"{density_mg_per_ul:g} mg for 1 µl"),
         *(("warning", warning) for warning in fit.warnings),
     ]
@@ -51,23 +51,15 @@ def valve_page(
 
 def _line_figure(ordered: Sequence[WeighedDrops], fit: ValveFit) -> go.Figure:
     longest_ms = max(one.open_ms for one in ordered)
-    open_ms = np.linspace(0, 1.08 * longest_ms, 2)
-    straight_ul = (open_ms - fit.offset_ms) / fit.slope_ms_per_ul
+    open_ms = np.array([max(fit.dead_ms, 0.0), 1.08 * longest_ms])
     figure = go.Figure(
         [
             go.Scatter(
                 x=open_ms,
-                y=open_ms / fit.ms_per_ul,
+                y=(open_ms - fit.dead_ms) / fit.ms_per_ul,
                 mode="lines",
-                name="through the origin: ms_per_ul",
+                name="dead_ms + ms_per_ul × volume",
                 line={"color": "#0072b2"},
-            ),
-            go.Scatter(
-                x=open_ms,
-                y=straight_ul,
-                mode="lines",
-                name="straight line",
-                line={"color": "#8c959f", "dash": "dot"},
             ),
             go.Scatter(
                 x=[one.open_ms for one in ordered],
@@ -89,7 +81,7 @@ def _residual_figure(ordered: Sequence[WeighedDrops], fit: ValveFit) -> go.Figur
             x=[f"{one.open_ms:g} ms" for one in ordered],
             y=[100 * residual for residual in fit.residuals],
             marker={"color": "#0072b2"},
-            name="weighed against ms_per_ul",
+            name="weighed against the line",
         )
     )
     figure.update_yaxes(title="%", zeroline=True)

@@ -53,7 +53,7 @@ def give(
         volume_ul = session.experiment.task.reward_ul
     if session is not None:
         _refuse_past_cap(session, out, volume_ul)
-    open_ms = volume_ul * rig.board.valve.ms_per_ul
+    open_ms = rig.board.valve.open_ms(volume_ul)
     _refuse_opening(rig, open_ms)
     from hardware.board.drops import give_drops
 
@@ -78,7 +78,7 @@ def flush(
     _refuse_opening(rig, open_ms)
     with _board(rig) as board:
         opened_ms = _train(rig, board, open_ms, pulses, 1, "flushing")
-    volume_ul = opened_ms / rig.board.valve.ms_per_ul
+    volume_ul = pulses * max(rig.board.valve.volume_ul(opened_ms / pulses), 0.0)
     _say(f"{pulses} pulses, open for {opened_ms:.0f} ms in all, about {volume_ul:.0f} µl")
 
 
@@ -104,7 +104,7 @@ def calibrate(
     sets: Sets = None,
     json_file: Json = None,
 ) -> None:
-    """Weigh drops of several opening times and fit ms_per_ul; writes a file for the rig."""
+    """Weigh drops of several opening times and fit the valve's line; writes a file for the rig."""
     rig = load_rig(rig_file, overrides(sets))
     open_times = _opening_times(rig, openings)
     if not 0.5 <= density <= 2:
@@ -124,7 +124,7 @@ def calibrate(
     for warning in fit.warnings:
         errors().print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
     path = _write_calibration(rig, weighed, density, folder)
-    _say(f"ms_per_ul = {fit.ms_per_ul:.4f}")
+    _say(f"ms_per_ul = {fit.ms_per_ul:.4f}, dead_ms = {fit.dead_ms:.3f}")
     _say(f'in the rig file, [board]: valve = "{path.resolve()}"')
     write_json(json_file, {"drops": weighed, "fit": fit})
 

@@ -6,6 +6,9 @@ from bci.config.fault import Fault
 from bci.config.rig import OF_OTHERS
 from bci.config.session import Session
 
+LEAST_OPEN_MS = 0.1
+"""No board opens for less."""
+
 
 def board_faults(session: Session) -> list[Fault]:
     """Every rule about the board that the session breaks."""
@@ -32,16 +35,21 @@ def board_faults(session: Session) -> list[Fault]:
                 ("rig.board.watchdog_ms",),
             )
         )
-    open_ms = session.experiment.task.reward_ul * rig.board.valve.ms_per_ul
-    if open_ms > rig.board.valve.max_open_ms:
+    valve = rig.board.valve
+    open_ms = valve.open_ms(session.experiment.task.reward_ul)
+    if not LEAST_OPEN_MS <= open_ms <= valve.max_open_ms:
         faults.append(
             Fault(
                 "experiment.task.reward_ul",
                 session.experiment.task.reward_ul,
-                f"must open the valve for at most rig.board.valve.max_open_ms = "
-                f"{rig.board.valve.max_open_ms:g} ms (this asks for {open_ms:g} ms)",
-                "lower the volume, or raise the limit if the valve is that slow",
-                ("rig.board.valve.ms_per_ul", "rig.board.valve.max_open_ms"),
+                f"must open the valve for {LEAST_OPEN_MS:g} ms to rig.board.valve.max_open_ms = "
+                f"{valve.max_open_ms:g} ms (this asks for {open_ms:g} ms)",
+                "change the volume, or the limit if the valve is that slow",
+                (
+                    "rig.board.valve.ms_per_ul",
+                    "rig.board.valve.dead_ms",
+                    "rig.board.valve.max_open_ms",
+                ),
             )
         )
     return faults + _steps(session, open_ms) + _light(session)
@@ -91,24 +99,28 @@ def _steps(session: Session, open_ms: float) -> list[Fault]:
     """What a board that is not ours cannot open for."""
     board = session.rig.board
     if board.kind == "arduino":
-        allowed = board.arduino.open_ms
-        fits = math.isclose(open_ms, allowed, abs_tol=0.0005)
+        allowed = nearest_ms = board.arduino.open_ms
         rule = f"rig.board.arduino.open_ms = {allowed:g} ms, which the sketch alone decides"
     else:
         step_ms = STEPS_MS.get(board.kind)
         if step_ms is None:
             return []
-        fits = math.isclose(open_ms, round(open_ms / step_ms) * step_ms, abs_tol=0.0005)
+        nearest_ms = max(round(open_ms / step_ms), 1) * step_ms
         rule = f"whole {step_ms:g} ms, because rig.board.kind is {board.kind}"
-    if fits:
+    if math.isclose(open_ms, nearest_ms, abs_tol=0.0005):
         return []
     return [
         Fault(
             "experiment.task.reward_ul",
             session.experiment.task.reward_ul,
             f"must open the valve for {rule} (this asks for {open_ms:g} ms)",
-            "change the volume or rig.board.valve.ms_per_ul",
-            ("rig.board.valve.ms_per_ul", "rig.board.kind", "rig.board.arduino.open_ms"),
+            f"the nearest volume is {board.valve.volume_ul(nearest_ms):.6g}",
+            (
+                "rig.board.valve.ms_per_ul",
+                "rig.board.valve.dead_ms",
+                "rig.board.kind",
+                "rig.board.arduino.open_ms",
+            ),
         )
     ]
 

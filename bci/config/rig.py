@@ -151,16 +151,32 @@ class Sound(Settings):
 
 
 class Valve(Settings):
-    """Opening time of the reward valve."""
+    """Opening time of the reward valve: `dead_ms` + `ms_per_ul` × volume."""
 
     ms_per_ul: PositiveFloat = 10.0
-    """Opening time for 1 µl."""
+    """How much longer 1 µl more takes."""
+    dead_ms: float = Field(default=0.0, ge=-1000, le=1000)
+    """Part of an opening that gives nothing; below 0 where the valve shuts later than told."""
     calibrated_on: date | None = None
-    """Date of the weighing that gave ms_per_ul; none: never calibrated."""
+    """Date of the weighing that gave ms_per_ul and dead_ms; none: never calibrated."""
     max_open_ms: PositiveFloat = 500.0
     """The board shuts the valve after this, whatever was asked."""
     max_duty: float = Field(default=0.5, gt=0, le=1)
     """Largest open fraction in any 10 s, held by the board."""
+
+    def open_ms(self, volume_ul: float) -> float:
+        """Opening time for a volume."""
+        return self.dead_ms + self.ms_per_ul * volume_ul
+
+    def volume_ul(self, open_ms: float) -> float:
+        """The volume of an opening; below 0 for one that ends within the dead time."""
+        return (open_ms - self.dead_ms) / self.ms_per_ul
+
+    @property
+    def line(self) -> str:
+        """The calibration, for people."""
+        slope = f"{self.ms_per_ul:g} ms for 1 µl"
+        return f"{self.dead_ms:g} ms and {slope}" if self.dead_ms else slope
 
 
 class Faults(Settings):

@@ -88,7 +88,7 @@ class RewardTotals(msgspec.Struct, frozen=True):
         subject's ledger has it by now.
     cap_ul
         `experiment.task.daily_cap_ul`; None: no cap.
-    ms_per_ul, calibrated_on
+    ms_per_ul, dead_ms, calibrated_on
         Of the valve, `rig.board.valve`; None: never calibrated.
     """
 
@@ -97,6 +97,7 @@ class RewardTotals(msgspec.Struct, frozen=True):
     day_ul: float
     cap_ul: float | None
     ms_per_ul: float
+    dead_ms: float
     calibrated_on: str | None
 
 
@@ -117,5 +118,6 @@ def reward_totals(record: SessionRecord, histories: Sequence[RewardHistory]) -> 
         day_ul=volume_on(lines, day, board.kind),
         cap_ul=task.daily_cap_ul,
         ms_per_ul=board.valve.ms_per_ul,
+        dead_ms=board.valve.dead_ms,
         calibrated_on=None if calibrated_on is None else calibrated_on.isoformat(),
     )

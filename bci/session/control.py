@@ -191,7 +191,7 @@ class _Control:
             self._journal,
             self._tally,
             self._session.experiment.task.reward_ul,
-            valve.max_open_ms / valve.ms_per_ul,
+            valve.volume_ul(valve.max_open_ms),
             self._screen,
             self._snapshots.take,
         )

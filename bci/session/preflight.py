@@ -107,13 +107,13 @@ def _cores() -> Check:
 
 def _valve(session: Session) -> Check:
     valve = session.rig.board.valve
-    message = f"{valve.ms_per_ul:g} ms for 1 µl"
+    message = valve.line
     if valve.calibrated_on is None:
         return Check(
             "valve",
             Status.WARN,
             f"{message}, never calibrated",
-            "weigh drops and set rig.board.valve.ms_per_ul and calibrated_on",
+            "weigh drops: bci reward calibrate",
         )
     days = (date.today() - valve.calibrated_on).days
     message = f"{message}, calibrated {days} days ago"

@@ -37,7 +37,7 @@ class Delivery:
     def __init__(
         self, settings: Board, outbox: Outbox, publish: Callable[[BoardEvent], None]
     ) -> None:
-        self.rewards = Rewards(settings.valve.ms_per_ul)
+        self.rewards = Rewards(settings.valve)
         self.doubtful = False
         self._outbox = outbox
         self._publish = publish

@@ -61,7 +61,7 @@ def give_drops(
     for i in range(n):
         t_next_s = time.monotonic() + period_s(open_ms, valve)
         opened_us += _give(
-            board, RewardRequest(first_id + i, open_ms / valve.ms_per_ul, 0, "operator")
+            board, RewardRequest(first_id + i, valve.volume_ul(open_ms), 0, "operator")
         )
         tell(i + 1)
         while i + 1 < n and time.monotonic() < t_next_s:

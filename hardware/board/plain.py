@@ -16,6 +16,7 @@ from hardware.board.dialect import (
     Refused,
 )
 from hardware.board.duty import DutyLimit
+from hardware.board.limits import MIN_OPEN_US
 from hardware.board.protocol import Identity
 from hardware.board.rewards import IllegalTransition, Rewards, RewardState, Transaction
 
@@ -60,7 +61,7 @@ class PlainTalk:
         self.refusal = ""
         self._dialect = dialect
         self._publish = publish
-        self._rewards = Rewards(settings.valve.ms_per_ul)
+        self._rewards = Rewards(settings.valve)
         self._max_open_us = round(settings.valve.max_open_ms * 1000)
         self._duty = DutyLimit()
         self._duty.permille = max(1, int(settings.valve.max_duty * 1000))
@@ -252,6 +253,8 @@ class PlainTalk:
         return transaction.t_again_ns
 
     def _why_not(self, width_us: int, t_ns: int) -> str:
+        if width_us < MIN_OPEN_US:
+            return f"shorter than {MIN_OPEN_US / 1000:g} ms"
         if width_us > self._max_open_us:
             return f"longer than rig.board.valve.max_open_ms = {self._max_open_us / 1000:g}"
         if not self._duty.allows(width_us, t_ns // 1000):

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from bci.config.rig import Valve
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
 
 MemoryId = tuple[str, int]
@@ -126,8 +127,8 @@ class Rewards:
 
     Parameters
     ----------
-    ms_per_ul
-        Opening time of the valve for one microlitre.
+    valve
+        Its opening time for a volume.
 
     Attributes
     ----------
@@ -135,8 +136,8 @@ class Rewards:
         Requests whose id had been asked for before.
     """
 
-    def __init__(self, ms_per_ul: float) -> None:
-        self._us_per_ul = ms_per_ul * 1000
+    def __init__(self, valve: Valve) -> None:
+        self._valve = valve
         self._all: dict[int, Transaction] = {}
         self._open: dict[int, Transaction] = {}
         self._counts = dict.fromkeys(RewardState, 0)
@@ -186,7 +187,8 @@ class Rewards:
         if request.request_id in self._all:
             self.n_refused += 1
             raise IllegalTransition(f"reward {request.request_id} was asked for before")
-        width_us = round(request.volume_ul * self._us_per_ul)
+        # what is shorter than nothing is refused by the board, as too short
+        width_us = max(round(self._valve.open_ms(request.volume_ul) * 1000), 0)
         transaction = Transaction(request, width_us, t_ns)
         self._all[request.request_id] = self._open[request.request_id] = transaction
         detail = f"{request.volume_ul:g} ul, {request.origin}"

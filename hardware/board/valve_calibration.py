@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 
 RESIDUAL_MOST = 0.1
-OFFSET_MOST = 0.3
+DEAD_MOST = 0.9
+"""Of the shortest opening."""
 USUAL_MS_PER_UL = (0.5, 200.0)
 
 
@@ -34,22 +35,19 @@ class ValveFit(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
-    ms_per_ul
-        Opening time for one microlitre: slope of the line through the origin.
-    offset_ms, slope_ms_per_ul
-        Of the line that need not pass through the origin: the valve's dead time, and how much
-        longer one microlitre more takes.
+    ms_per_ul, dead_ms
+        Slope and offset of the line of opening time against volume: how much longer one microlitre
+        more takes, and what of each opening gives nothing.
     drop_ul
         Measured volume of one drop, for each opening time.
     residuals
-        By which part of itself each measured volume differs from the one that `ms_per_ul` gives.
+        By which part of the line's volume each measured one differs from it.
     warnings
         What is not plausible, in words.
     """
 
     ms_per_ul: float
-    offset_ms: float
-    slope_ms_per_ul: float
+    dead_ms: float
     drop_ul: tuple[float, ...]
     residuals: tuple[float, ...]
     warnings: tuple[str, ...]
@@ -60,7 +58,10 @@ class NoFit(ValueError):
 
 
 def fit_valve(drops: Sequence[WeighedDrops], density_mg_per_ul: float = 1.0) -> ValveFit:
-    """Fit volume against opening time.
+    """Fit opening time against volume with a straight line.
+
+    A valve takes some ms to open, and some to shut. Where these are not the same, no line through
+    the origin is right for more than one volume.
 
     Parameters
     ----------
@@ -90,21 +91,19 @@ def fit_valve(drops: Sequence[WeighedDrops], density_mg_per_ul: float = 1.0) -> 
             f"({volume_ul[i + 1]:.3g} and {volume_ul[i]:.3g} µl): air in the line, or weights "
             "that were mixed up"
         )
-    ms_per_ul = float(open_ms @ volume_ul / (volume_ul @ volume_ul))
-    slope, offset = (float(value) for value in np.polyfit(volume_ul, open_ms, 1))
-    residuals = volume_ul * ms_per_ul / open_ms - 1
+    ms_per_ul, dead_ms = (float(value) for value in np.polyfit(volume_ul, open_ms, 1))
+    residuals = volume_ul / ((open_ms - dead_ms) / ms_per_ul) - 1
     return ValveFit(
         ms_per_ul,
-        offset,
-        slope,
+        dead_ms,
         tuple(volume_ul.tolist()),
         tuple(residuals.tolist()),
-        tuple(_warnings(ms_per_ul, offset, open_ms.tolist(), residuals.tolist())),
+        tuple(_warnings(ms_per_ul, dead_ms, open_ms.tolist(), residuals.tolist())),
     )
 
 
 def _warnings(
-    ms_per_ul: float, offset_ms: float, open_ms: list[float], residuals: list[float]
+    ms_per_ul: float, dead_ms: float, open_ms: list[float], residuals: list[float]
 ) -> list[str]:
     found = []
     low, high = USUAL_MS_PER_UL
@@ -115,10 +114,12 @@ def _warnings(
         for ms, residual in zip(open_ms, residuals, strict=True)
         if abs(residual) > RESIDUAL_MOST
     ]
-    if abs(offset_ms) > OFFSET_MOST * min(open_ms):
+    if len(open_ms) == 2:
+        found.append("any two points lie on a line: a third opening time would test it")
+    if abs(dead_ms) > DEAD_MOST * min(open_ms):
         found.append(
-            f"the line misses the origin by {offset_ms:+.1f} ms: weigh drops near the volume that "
-            "is given, volumes far from it will be off"
+            f"a dead time of {dead_ms:+.1f} ms, when {min(open_ms):g} ms gave drops: weigh more "
+            "drops, at openings further apart"
         )
     return found
 
@@ -126,7 +127,7 @@ def _warnings(
 def calibration_toml(
     fit: ValveFit, drops: Sequence[WeighedDrops], density_mg_per_ul: float, day: date
 ) -> str:
-    """A file that `rig.board.valve` can name: the two settings, and what they come from."""
+    """A file that `rig.board.valve` can name: its settings, and what they come from."""
     ordered = sorted(drops, key=lambda one: one.open_ms)
     lines = [
         '# Calibration of the reward valve. In the rig file: [board] valve = "this file"',
@@ -136,9 +137,9 @@ def calibration_toml(
             f"# {one.open_ms:g} | {one.n} | {one.weight_mg:g} | {ul:.4g} | {100 * off:+.1f}"
             for one, ul, off in zip(ordered, fit.drop_ul, fit.residuals, strict=True)
         ),
-        f"# straight line: {fit.offset_ms:+.3g} ms + {fit.slope_ms_per_ul:.4g} ms for 1 µl",
         *(f"# warning: {warning}" for warning in fit.warnings),
         f"ms_per_ul = {fit.ms_per_ul:.4f}",
+        f"dead_ms = {fit.dead_ms:.4f}",
         f"calibrated_on = {day.isoformat()}",
     ]
     return "\n".join(lines) + "\n"

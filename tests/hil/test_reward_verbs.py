@@ -22,6 +22,7 @@ if sys.platform == "win32":
 import pty
 import tty
 
+DEAD_MS, MS_PER_UL = 8.0, 10.0
 EXPERIMENT = ROOT / "configs" / "experiments" / "demo.toml"
 
 
@@ -55,7 +56,7 @@ def reward(*arguments: object, typed: str = "") -> subprocess.CompletedProcess[s
 
 
 class Scale:
-    """Weighs what the valve let out: 10 ms for 1 ul of water, and a bowl."""
+    """Weighs what the valve let out: 8 ms nothing, then 1 ul of water in 10 ms; and a bowl."""
 
     def __init__(self, bench: Bench) -> None:
         self.master, slave = pty.openpty()
@@ -79,11 +80,11 @@ class Scale:
         if not self._unstable:
             return "S D    123.0000 g\r\n"
         edges = self._bench.edges()
-        opened_ms = sum(
-            (down["cycle"] - up["cycle"]) / 16_000
+        weight_mg = sum(
+            ((down["cycle"] - up["cycle"]) / 16_000 - DEAD_MS) / MS_PER_UL
             for up, down in zip(edges[::2], edges[1::2], strict=False)
         )
-        return f"S S {50 + opened_ms / 10 / 1000:11.6f} g\r\n"
+        return f"S S {50 + weight_mg / 1000:11.6f} g\r\n"
 
     def close(self) -> None:
         os.close(self._slave)
@@ -113,7 +114,8 @@ def test_flush_is_a_train_of_legal_pulses_and_calibration_weighs_it(
     assert weighed.returncode == 0, weighed.stderr
     [path] = folder.glob("*.toml")
     found = tomllib.loads(path.read_text())
-    assert found["ms_per_ul"] == pytest.approx(10.0, rel=0.01)
+    assert found["ms_per_ul"] == pytest.approx(MS_PER_UL, rel=0.01)
+    assert found["dead_ms"] == pytest.approx(DEAD_MS, abs=0.1)
     page = path.with_suffix(".html").read_text()
     assert "Volume against opening" in page
     # the rig takes the file as it is
@@ -121,7 +123,12 @@ def test_flush_is_a_train_of_legal_pulses_and_calibration_weighs_it(
     session = tmp_path / "session.toml"
     session.write_text(f'rig = "rig.toml"\nexperiment = "{EXPERIMENT}"\nsubject = "m1"\n')
     valve = load_session(session).rig.board.valve
-    assert (valve.ms_per_ul, valve.calibrated_on) == (found["ms_per_ul"], found["calibrated_on"])
+    assert valve.calibrated_on == found["calibrated_on"]
+    # and opens for as long as a drop of this size takes
+    given = reward("give", session, "--ul=3", f"--out={tmp_path}")
+    assert given.returncode == 0, given.stderr
+    up, down = bench.edges()[-2:]
+    assert (down["cycle"] - up["cycle"]) / 16_000 == pytest.approx(DEAD_MS + 3 * MS_PER_UL, abs=0.3)
 
 
 def test_weights_typed_in_that_make_no_sense_give_no_calibration(

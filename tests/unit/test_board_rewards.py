@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from bci.config.rig import Valve
 from bci.core.board_types import BoardEventKind, RewardRequest
 from hardware.board.rewards import TRANSITIONS, IllegalTransition, Rewards, RewardState
 
@@ -15,7 +16,7 @@ class RewardMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rewards = Rewards(ms_per_ul=10.0)
+        self.rewards = Rewards(Valve())
         self.model: dict[int, RewardState] = {}
         self.volume: dict[int, float] = {}
 
@@ -69,9 +70,12 @@ def test_ended_reward_has_no_way_out() -> None:
         assert not TRANSITIONS[state]
 
 
-def test_opening_time_is_volume_times_calibration() -> None:
-    rewards = Rewards(ms_per_ul=12.5)
+@pytest.mark.parametrize(
+    ("dead_ms", "width_us"), [(0.0, 50_000), (8.0, 58_000), (-5.5, 44_500), (-90.0, 0)]
+)
+def test_opening_time_is_dead_time_and_volume_times_slope(dead_ms: float, width_us: int) -> None:
+    rewards = Rewards(Valve(ms_per_ul=12.5, dead_ms=dead_ms))
     rewards.request(RewardRequest(1, 4.0, trial=1), 0)
     transaction = rewards.get(1)
     assert transaction is not None
-    assert transaction.width_us == 50_000
+    assert transaction.width_us == width_us

@@ -14,9 +14,9 @@ from hardware.board.scale import weight_mg
 from hardware.board.valve_calibration import NoFit, WeighedDrops, calibration_toml, fit_valve
 
 
-def weighed(ms_per_ul: float, offset_ms: float = 0.0, density: float = 1.0) -> list[WeighedDrops]:
+def weighed(ms_per_ul: float, dead_ms: float = 0.0, density: float = 1.0) -> list[WeighedDrops]:
     return [
-        WeighedDrops(ms, 100, 100 * density * (ms - offset_ms) / ms_per_ul) for ms in (20, 40, 80)
+        WeighedDrops(ms, 100, 100 * density * (ms - dead_ms) / ms_per_ul) for ms in (20, 40, 80)
     ]
 
 
@@ -24,16 +24,36 @@ def weighed(ms_per_ul: float, offset_ms: float = 0.0, density: float = 1.0) -> l
 def test_valve_that_is_proportional_is_found_exactly(ms_per_ul: float, density: float) -> None:
     fit = fit_valve(weighed(ms_per_ul, density=density), density)
     assert fit.ms_per_ul == pytest.approx(ms_per_ul)
-    assert fit.offset_ms == pytest.approx(0.0, abs=1e-6)
+    assert fit.dead_ms == pytest.approx(0.0, abs=1e-6)
     np.testing.assert_allclose(fit.residuals, 0, atol=1e-9)
     assert fit.warnings == ()
 
 
-def test_dead_time_is_found_and_told() -> None:
-    fit = fit_valve(weighed(10.0, offset_ms=8.0))
-    assert (fit.offset_ms, fit.slope_ms_per_ul) == (pytest.approx(8.0), pytest.approx(10.0))
-    assert any("misses the origin by +8.0 ms" in warning for warning in fit.warnings)
-    assert any("drops of 20 ms" in warning for warning in fit.warnings)
+@given(st.floats(0.6, 150), st.floats(-15, 15))
+def test_dead_time_is_part_of_the_calibration(ms_per_ul: float, dead_ms: float) -> None:
+    fit = fit_valve(weighed(ms_per_ul, dead_ms))
+    assert (fit.ms_per_ul, fit.dead_ms) == (
+        pytest.approx(ms_per_ul),
+        pytest.approx(dead_ms, abs=1e-6),
+    )
+    np.testing.assert_allclose(fit.residuals, 0, atol=1e-9)
+    assert fit.warnings == ()
+
+
+def test_what_is_no_line_or_no_test_of_one_is_told() -> None:
+    bent = [WeighedDrops(20, 100, 100), WeighedDrops(40, 100, 500), WeighedDrops(80, 100, 600)]
+    assert any("off the line" in warning for warning in fit_valve(bent).warnings)
+    assert any("a third opening" in warning for warning in fit_valve(weighed(10.0)[:2]).warnings)
+    assert any("dead time" in warning for warning in fit_valve(weighed(10.0, 19.0)).warnings)
+
+
+@given(st.floats(0.6, 150), st.floats(-15, 50), st.floats(0.01, 500))
+def test_volume_and_opening_are_each_others_inverse(
+    ms_per_ul: float, dead_ms: float, open_ms: float
+) -> None:
+    valve = Valve(ms_per_ul=ms_per_ul, dead_ms=dead_ms)
+    assert valve.open_ms(valve.volume_ul(open_ms)) == pytest.approx(open_ms)
+    assert valve.open_ms(2.0) - valve.open_ms(1.0) == pytest.approx(ms_per_ul)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +76,12 @@ def test_weights_in_the_wrong_unit_are_told() -> None:
 
 
 def test_calibration_file_is_what_the_settings_of_the_valve_take() -> None:
-    drops = weighed(10.0, offset_ms=8.0)
+    drops = weighed(10.0, dead_ms=8.0)
     text = calibration_toml(fit_valve(drops), drops, 1.0, date(2026, 11, 22))
     valve = Valve.model_validate(tomllib.loads(text))
     assert valve.calibrated_on == date(2026, 11, 22)
-    assert valve.ms_per_ul == pytest.approx(fit_valve(drops).ms_per_ul, abs=1e-4)
-    assert "# warning" in text
+    assert (valve.ms_per_ul, valve.dead_ms) == (10.0, 8.0)
+    assert valve.open_ms(4.0) == pytest.approx(48.0)
 
 
 @given(st.floats(1, 500), st.floats(0.05, 1))

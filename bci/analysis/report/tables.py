@@ -128,7 +128,8 @@ def volume_rows(totals: RewardTotals) -> Rows:
         ("its day, all sessions", f"{totals.day_ul:g} µl ({cap})"),
         (
             "valve",
-            f"{totals.ms_per_ul:g} ms for 1 µl, "
+            (f"{totals.dead_ms:g} ms and " if totals.dead_ms else "")
+            + f"{totals.ms_per_ul:g} ms for 1 µl, "
             + (f"weighed on {totals.calibrated_on}" if totals.calibrated_on else "never weighed"),
         ),
     ]
