@@ -106,7 +106,9 @@ def reward_totals(record: SessionRecord, histories: Sequence[RewardHistory]) -> 
     session = record.session
     board, task = session.rig.board, session.experiment.task
     lines = read_ledger(ledger_path(record.folder, session.subject))
-    day = datetime.fromtimestamp(record.start.t_wall_ns / 1e9).date()
+    # the animal's day, wherever the file is read
+    where = datetime.fromisoformat(record.manifest.started).tzinfo
+    day = datetime.fromtimestamp(record.start.t_wall_ns / 1e9, where).date()
     of_origin = {
         origin: sum(one.volume_ul for one in histories if one.given and one.origin == origin)
         for origin in ("task", "operator")

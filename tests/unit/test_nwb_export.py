@@ -1,8 +1,10 @@
 """What stands in session.nwb is what the journal holds."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +341,35 @@ def test_identifier_stays_when_exported_again(tmp_path: Path) -> None:
             assert file.session_start_time.tzinfo is not None
             assert file.subject.subject_id == "mouse"
     assert len(set(identifiers)) == 1
+
+
+def test_dates_are_those_of_the_session_wherever_it_is_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    animal = {"date_of_birth": date(2025, 12, 1), "sex": "F"}
+    played(tmp_path, 30, session=made_session(animal=animal))
+    found = []
+    for zone in ("Pacific/Auckland", "America/Los_Angeles"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            with opened(tmp_path) as file:
+                found.append((file.subject.date_of_birth, file.session_start_time))
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+    assert [str(one) for one in found[0]] == [str(one) for one in found[1]]
+    assert found[0][0].date() == date(2025, 12, 1)
+
+
+def test_threshold_is_told_in_the_unit_of_the_signal(tmp_path: Path) -> None:
+    decoder = {"p_plus": ["a"], "p_minus": ["b"], "signal": "raw", "f0_window_s": 1.0}
+    threshold = {"t": 30.0, "lo": -30.0}
+    session = made_session(experiment={"decoder": decoder, "threshold": threshold})
+    played(tmp_path, 200, session=session)
+    with opened(tmp_path) as file:
+        assert file.trials["threshold"].description.endswith("in counts.")
+        assert file.processing["bci"]["threshold"].unit == "counts"
 
 
 def test_masks_and_mean_image_come_from_the_recording_that_was_played(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The file itself: whose session, when, by whom."""
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from uuid import NAMESPACE_URL, uuid5
 
 from pynwb import NWBFile
@@ -45,14 +45,15 @@ def new_file(record: SessionRecord, axis: TimeAxis) -> NWBFile:
         keywords=KEYWORDS,
         protocol=experiment.name,
         notes=notes or None,
-        subject=_subject(record.session.animal, manifest.subject),
+        subject=_subject(record.session.animal, manifest.subject, started.tzinfo),
         was_generated_by=[[DISTRIBUTION, manifest.program.version]],
     )
 
 
-def _subject(animal: Animal, subject_id: str) -> Subject:
+def _subject(animal: Animal, subject_id: str, where: tzinfo | None) -> Subject:
     born = animal.date_of_birth
-    at_midnight = datetime(born.year, born.month, born.day).astimezone() if born else None
+    # in the session's time zone, wherever the file is made
+    at_midnight = datetime(born.year, born.month, born.day, tzinfo=where) if born else None
     told = animal.age != UNKNOWN_AGE or born is None
     return Subject(
         subject_id=subject_id,

@@ -7,6 +7,7 @@ from hdmf.common import VectorData
 from pynwb import NWBFile
 from pynwb.event import EventsTable, TimestampVectorData
 
+from bci.core.decoding.registry import s_unit
 from bci.core.light import light_of_trial
 from bci.core.loop_types import TrialEnd
 from bci.recording.block_times import block_spans
@@ -18,7 +19,7 @@ from bci.recording.trial_times import trial_spans
 TRIAL_COLUMNS = {
     "outcome": "hit, miss or abort.",
     "time_to_hit_s": "Frame time from the trial's start to the hit, seconds; NaN where none.",
-    "threshold": "T of the trial: hit at s3 >= T, dF/F.",
+    "threshold": "T of the trial: hit at s3 >= T; in {unit}.",
     "chance": "Predicted accuracy of a passive animal; NaN: none, or too short a baseline.",
     "session_type": "What turned the grating and what paid: closed_loop, inverted, no_reward, "
     "delayed_reward, random_reward, open_loop, yoked or passive.",
@@ -41,8 +42,9 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
     spans = trial_spans(record, axis)
     if not spans:
         return
+    unit = s_unit(record.session.experiment.decoder)
     for name, description in TRIAL_COLUMNS.items():
-        file.add_trial_column(name, description)
+        file.add_trial_column(name, description.format(unit=unit))
     # the newest of a T stands: the first is written before its chance is predicted
     chances = {found.t: found.told_chance[0] for found in record.calibrations}
     known = record.session.day.threshold
