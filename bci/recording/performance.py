@@ -1,4 +1,6 @@
-"""How the animal did in a recorded session."""
+"""How the animal did in a recorded session, and what a passive one was predicted to do."""
+
+from math import isfinite
 
 from bci.core.loop import ClosedLoop
 from bci.core.performance import Performance, PerformanceMeter
@@ -25,3 +27,18 @@ def performance_of(record: SessionRecord) -> Performance:
         if decision is not None:
             meter.take(decision, loop.decoder.signal, loop.decoder.layout.n_plus)
     return meter.now
+
+
+def predicted_chance(record: SessionRecord) -> tuple[float, float, float] | None:
+    """Accuracy of a passive animal at the T that stands last, its interval: chance, low, high.
+
+    None where nobody predicted it, or the baseline was too short.
+    """
+    if record.calibrations:
+        told = record.calibrations[-1].told_chance
+        return told if isfinite(told[0]) else None
+    known = record.session.day.threshold
+    if known is None:
+        return None
+    chance, low, high = known.chance, known.chance_low, known.chance_high
+    return None if chance is None or low is None or high is None else (chance, low, high)

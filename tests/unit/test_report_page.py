@@ -14,7 +14,11 @@ from bci.analysis.report import write_report
 from bci.analysis.report.latency import stage_times
 from bci.analysis.report.thinning import thin
 from bci.core.board_types import BoardEventKind
+from bci.core.calibration import CalibrationResult
+from bci.core.chance import Chance
 from bci.core.loop_types import Stop
+from bci.recording.performance import predicted_chance
+from bci.recording.records import Topic
 from bci.recording.session_record import SessionRecord
 
 MOST_BYTES = 8_000_000
@@ -90,6 +94,33 @@ def test_page_names_the_conditions_of_a_control(tmp_path: Path) -> None:
     played(tmp_path, 100, session=made_session(experiment=changes))
     page = Page(write_report(tmp_path))
     assert "reward delayed to 3 s, light in all trials" in page.text
+
+
+def test_hit_rate_is_shown_beside_the_chance_that_was_predicted(tmp_path: Path) -> None:
+    session = Played(tmp_path).start()
+    found = CalibrationResult(0.3, -0.3, 0.0, 0.1, 3.0, 0.5, 100, 10, 400.0, ())
+    session.journal.append(Topic.CALIBRATION, found.with_chance(Chance(0.45, 0.3, 0.6, 30)))
+    session.frames(0, 400)
+    session.close()
+    assert "predicted chance 45% (30% to 60%)" in write_report(tmp_path).read_text("utf-8")
+
+
+def test_chance_of_an_earlier_baseline_is_that_of_the_session(tmp_path: Path) -> None:
+    known = {"t": 0.3, "lo": -0.3, "origin": "the baseline of this morning"}
+    interval = {"chance": 0.5, "chance_low": 0.4, "chance_high": 0.6}
+    for name, more, expected in (("a", interval, (0.5, 0.4, 0.6)), ("b", {}, None)):
+        session = made_session(day={"threshold": known | more})
+        record = SessionRecord.read(played(tmp_path / name, 40, session=session).folder)
+        assert predicted_chance(record) == expected
+
+
+def test_axis_is_labelled_in_the_unit_of_the_signal(tmp_path: Path) -> None:
+    decoder = {"p_plus": ["a"], "p_minus": ["b"], "signal": "raw", "f0_window_s": 1.0}
+    session = made_session(experiment={"decoder": decoder, "threshold": {"t": 30.0, "lo": -30.0}})
+    text = write_report(played(tmp_path, 60, session=session).folder).read_text("utf-8")
+    assert '"s3, counts"' in text
+    assert '"s3, dF\\u002fF"' not in text
+    assert '"s3, dF/F"' not in text
 
 
 def test_page_needs_no_network_and_opens_quickly(tmp_path: Path) -> None:

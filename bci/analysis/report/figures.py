@@ -19,6 +19,7 @@ COLOURS = {Outcome.HIT: "#0072B2", Outcome.MISS: "#E69F00", Outcome.ABORT: "#999
 SYMBOLS = {Outcome.HIT: "circle", Outcome.MISS: "x", Outcome.ABORT: "line-ns-open"}
 TRACE, THRESHOLD, LOW, REWARD = "#333333", "#D55E00", "#009E73", "#CC79A7"
 BASELINE = "#56B4E9"
+CHANCE_BAND = "rgba(213, 94, 0, 0.12)"
 MOST_POINTS = 8000
 RUNNING_TRIALS = 20
 NARROWEST = 0.002
@@ -45,6 +46,8 @@ class Course:
         Time from which on, T, lo.
     end_s
         Last time of the record.
+    unit
+        Of s3, T and lo.
     """
 
     t_s: NDArray[np.float64]
@@ -53,6 +56,7 @@ class Course:
     gaps: NDArray[np.bool_]
     thresholds: Sequence[tuple[float, float, float]]
     end_s: float
+    unit: str
 
 
 def course_figure(
@@ -113,12 +117,22 @@ def course_figure(
     if (course.state == TaskState.BASELINE).any():
         figure.add_trace(_swatch("baseline", BASELINE))
     figure.update_xaxes(title=f"time, {unit}", range=[course.t_s[0] / scale, course.end_s / scale])
-    figure.update_yaxes(title="s3, dF/F")
+    figure.update_yaxes(title=f"s3, {course.unit}")
     return styled(figure, 380)
 
 
-def outcome_figure(spans: Sequence[TrialSpan]) -> go.Figure:
-    """Outcome of every trial, and the hit rate: of all so far and of the last 20."""
+def outcome_figure(
+    spans: Sequence[TrialSpan], chance: tuple[float, float, float] | None
+) -> go.Figure:
+    """Outcome of every trial, and the hit rate: of all so far and of the last 20.
+
+    Parameters
+    ----------
+    spans
+        All trials.
+    chance
+        Predicted accuracy of a passive animal and its interval, drawn behind; None: unknown.
+    """
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.04
     )
@@ -145,6 +159,9 @@ def outcome_figure(spans: Sequence[TrialSpan]) -> go.Figure:
             row=1,
             col=1,
         )
+    if chance is not None and len(hits):
+        for trace in _chance_band(chance, (int(trials[0]), int(trials[-1]))):
+            figure.add_trace(trace, row=1, col=1)
     for outcome, colour in COLOURS.items():
         of_kind = [span for span in spans if span.end.outcome is outcome]
         symbol = SYMBOLS[outcome] if len(spans) <= FEW_TRIALS else "line-ns-open"
@@ -223,6 +240,25 @@ def _band(x0: float, x1: float, colour: str, opacity: float) -> dict[str, Any]:
         "type": "rect", "xref": "x", "yref": "paper", "x0": x0, "x1": x1, "y0": 0, "y1": 1,
         "fillcolor": colour, "opacity": opacity, "layer": "below", "line": {"width": 0},
     }  # fmt: skip
+
+
+def _chance_band(
+    chance: tuple[float, float, float], trials: tuple[int, int]
+) -> tuple[go.Scatter, go.Scatter]:
+    """The interval as a band, and the prediction itself as a line in it."""
+    predicted, low, high = chance
+    first, last = trials
+    band = go.Scatter(
+        x=[first, last, last, first], y=[low, low, high, high], fill="toself", mode="lines",
+        line={"width": 0}, fillcolor=CHANCE_BAND, hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    line = go.Scatter(
+        x=[first, last], y=[predicted, predicted], mode="lines",
+        name=f"predicted chance {predicted:.0%} ({low:.0%} to {high:.0%})",
+        line={"color": THRESHOLD, "width": 1.5, "dash": "dash"},
+        hovertemplate="%{y:.0%}<extra>predicted chance</extra>",
+    )  # fmt: skip
+    return band, line
 
 
 def _swatch(name: str, colour: str) -> go.Scatter:

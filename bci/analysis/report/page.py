@@ -35,10 +35,10 @@ from bci.analysis.report.tables import (
 )
 from bci.config import dump_session
 from bci.config.conditions import conditions_in_words
-from bci.core.decoding.registry import SIGNAL_UNITS
+from bci.core.decoding.registry import SIGNAL_UNITS, s_unit
 from bci.core.loop_types import LedgerKind, Outcome
 from bci.recording.folder import REPORT, replace_file
-from bci.recording.performance import performance_of
+from bci.recording.performance import performance_of, predicted_chance
 from bci.recording.rewards import RewardHistory, reward_histories, reward_totals
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
@@ -202,11 +202,13 @@ def _pictures(
         gaps=steps > record.info.n_planes,
         thresholds=_threshold_course(record, axis),
         end_s=float(t_s[-1]),
+        unit=s_unit(record.session.experiment.decoder),
     )
     given_s = [_time_of(one, axis) for one in rewards if one.given]
     pictures = [section("Read-out", figure_html(course_figure(course, spans, given_s), first=True))]
     if spans:
-        pictures.append(section("Outcomes", figure_html(outcome_figure(spans))))
+        outcomes = outcome_figure(spans, predicted_chance(record))
+        pictures.append(section("Outcomes", figure_html(outcomes)))
     return pictures
 
 
