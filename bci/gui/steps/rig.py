@@ -8,10 +8,12 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QScr
 from bci.config.session import Session
 from bci.gui.check_list import LIGHTS, CheckList
 from bci.gui.day import Day, Phase
+from bci.gui.monitors import NAME as MONITORS
+from bci.gui.monitors import NOT_SHOWN, look_at_monitors
 from bci.gui.preflight_run import PreflightRun, stored_run
 from bci.gui.step import Step, StepStatus
 from bci.gui.theme import Light
-from bci.session.check import Check, Status
+from bci.session.check import Check, Status, Trial
 from bci.session.preflight import all_trials, quick_trials
 
 QUICK_ALONE = "stream, board, screen and light are not tried yet: Try everything"
@@ -31,6 +33,7 @@ class RigStep(Step):
         self.run = PreflightRun([])
         self._of: Session | None = None
         self._is_whole = False
+        self._monitors = NOT_SHOWN
         self.head = QLabel()
         self.head.setObjectName("title")
         self.about = QLabel()
@@ -80,6 +83,7 @@ class RigStep(Step):
     def refresh(self) -> None:
         """Show how far the pre-flight has come."""
         run, day = self.run, self.day
+        self._look_at_monitors()
         self.checks.show_run(run)
         busy = bool(run.current)
         allowed = day.session is not None and not busy and not day.is_live
@@ -102,14 +106,16 @@ class RigStep(Step):
         if session is None:
             self._begin(PreflightRun([]), None, whole=False, start=False)
         elif self._of != session:
-            self._begin(PreflightRun(quick_trials(session, day.root)), session, whole=False)
+            trials = [*quick_trials(session, day.root), self._monitors_trial()]
+            self._begin(PreflightRun(trials), session, whole=False)
 
     def try_everything(self) -> None:
         """Really use stream, board, screen and disk."""
         session = self.day.session
         if session is None or self.run.current or self.day.is_live:
             return
-        self._begin(PreflightRun(all_trials(session, self.day.root)), session, whole=True)
+        trials = [*all_trials(session, self.day.root), self._monitors_trial()]
+        self._begin(PreflightRun(trials), session, whole=True)
 
     def _begin(
         self, run: PreflightRun, session: Session | None, *, whole: bool, start: bool = True
@@ -125,6 +131,19 @@ class RigStep(Step):
         if run is self.run and run.complete and self._is_whole:
             self.day.preflight = run.checks
         self.refresh()
+
+    def _monitors_trial(self) -> Trial:
+        """Qt is asked in the window's thread alone: what was seen last is what is found."""
+        return Trial(MONITORS, lambda: self._monitors)
+
+    def _look_at_monitors(self) -> None:
+        """Follow the window as it is moved, until a session begins."""
+        session, window = self.day.session, self.window()
+        if session is None or window is None or self.day.phase is not Phase.SETTING_UP:
+            return
+        self._monitors = look_at_monitors(session.rig.screen, window)
+        if MONITORS in self.run.found:
+            self.run.found[MONITORS] = self._monitors
 
     def _describe(self) -> None:
         day, session = self.day, self.day.session
