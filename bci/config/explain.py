@@ -34,6 +34,7 @@ _BOUNDS = {
     "too_short": "a list of at least {min_length} item(s)",
     "too_long": "a list of at most {max_length} item(s)",
     "string_too_short": "text of at least {min_length} character(s)",
+    "string_too_long": "text of at most {max_length} characters",
     "literal_error": "{expected}",
     "union_tag_invalid": "one of {expected_tags}",
     "string_pattern_mismatch": "letters, digits, `_`, `.` and `-`, the first a letter or digit",

@@ -14,8 +14,8 @@ class Session(Settings):
 
     rig: Rig
     experiment: Experiment
-    subject: str = Field(default="nobody", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    """Name of the animal, a folder name."""
+    subject: str = Field(default="nobody", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)
+    """Name of the animal, a folder name of at most 64 characters."""
     animal: Animal = Animal()
     """The subject, for the data file."""
     lab: Lab = Lab()

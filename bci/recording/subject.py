@@ -5,7 +5,6 @@ named after what it is and when: `ensembles-20261122T081500.json`. None is ever 
 newest of a kind stands, and those before tell how it came to be.
 """
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from math import isfinite, nan
@@ -16,7 +15,7 @@ import msgspec
 
 from bci.core.calibration import CalibrationResult
 from bci.core.loop_types import GuardLevels
-from bci.recording.folder import sync_folder
+from bci.recording.folder import replace_file
 from bci.recording.manifest import Program
 
 FOLDER = "subject"
@@ -262,7 +261,7 @@ class SubjectFolder:
         )
 
     def add(self, stored: _Stored) -> Path:
-        """Write one thing down; returns its file, a new one always.
+        """Write one thing down, whole or not at all; returns its file, a new one always.
 
         Raises
         ------
@@ -278,21 +277,25 @@ class SubjectFolder:
             suffix = "" if attempt == 1 else f"-{attempt}"
             path = self.path / f"{kind}-{stamp}{suffix}.json"
             try:
-                with path.open("xb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
+                # the name is taken first, so that nobody else writes to it
+                path.touch(exist_ok=False)
             except FileExistsError:
                 attempt += 1
                 continue
-            sync_folder(self.path)
+            try:
+                replace_file(path, content)
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
             return path
 
     def _all(self, kind: str, model: type[_Stored]) -> list[_Stored]:
         found = []
         for path in self.path.glob(f"{kind}-*.json"):
             try:
-                found.append((path, msgspec.json.decode(path.read_bytes(), type=model)))
+                # empty: a name that was taken, and nothing was stored under it
+                if content := path.read_bytes():
+                    found.append((path, msgspec.json.decode(content, type=model)))
             except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise SubjectDamaged(
                     f"{path}: not readable ({error}). Mend it, or move it out of the folder; "

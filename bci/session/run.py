@@ -19,7 +19,7 @@ from bci.recording.nwb import export_nwb
 from bci.recording.playback import playback_faults
 from bci.recording.scan import JournalBytes
 from bci.recording.settled_rewards import settle_rewards
-from bci.session.check import Status, read_checks
+from bci.session.check import Check, Status, read_checks
 from bci.session.day_words import day_words
 from bci.session.interrupts import on_interrupt
 from bci.session.keep_day import keep_day
@@ -100,11 +100,7 @@ def run_session(
     SettingsError
         Before anything has started.
     """
-    faults = all_faults(session)
-    if root.exists() and not root.is_dir():
-        faults.append(Fault("--out", str(root), "must be a folder", "name another one"))
-    else:
-        faults += cap_faults(session, root)
+    faults = [*all_faults(session), *(_root_faults(root) or cap_faults(session, root))]
     earlier, unread = read_checks(preflight)
     faults += unread
     if duration_s is not None and not 0 < duration_s < inf:
@@ -119,10 +115,7 @@ def run_session(
     made = {check.name for check in checks}
     checks += [check for check in earlier if check.name not in made]
     try:
-        folder = session_folder(root.resolve(), session.subject, now)
-        name = f"{session.subject}-{folder.name}"
-        manifest = make_manifest(name, session, now, msgspec.to_builtins(checks))
-        write_manifest(folder, manifest)
+        folder, name = _begin_folder(session, root, now, checks)
         book = LogBook(folder / LOG, console)
         if announce is not None:
             replace_file(announce, msgspec.json.encode({"folder": str(folder)}))
@@ -149,6 +142,32 @@ def run_session(
             return _finish(folder, ending, book, console)
     finally:
         book.close()
+
+
+def _root_faults(root: Path) -> list[Fault]:
+    """Why sessions cannot be kept below this folder."""
+    if root.exists() and not root.is_dir():
+        return [Fault("--out", str(root), "must be a folder", "name another one")]
+    try:
+        str(root.resolve()).encode()
+    except UnicodeEncodeError:
+        named = ascii(str(root.resolve()))
+        return [Fault("--out", named, "must be a path in UTF-8", "write elsewhere, or rename it")]
+    return []
+
+
+def _begin_folder(
+    session: Session, root: Path, now: datetime, checks: list[Check]
+) -> tuple[Path, str]:
+    """The session's folder with its manifest, and its name; raises `OSError`, leaves none then."""
+    folder = session_folder(root.resolve(), session.subject, now)
+    name = f"{session.subject}-{folder.name}"
+    try:
+        write_manifest(folder, make_manifest(name, session, now, msgspec.to_builtins(checks)))
+    except OSError:
+        folder.rmdir()
+        raise
+    return folder, name
 
 
 def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Result:
@@ -194,7 +213,7 @@ def _settle_rewards(folder: Path, book: LogBook) -> None:
 
 
 def _result(folder: Path, ending: Ending, written: dict[str, str], trouble: list[str]) -> Result:
-    reason = "; ".join([ending.reason, *trouble])
+    reason = "; ".join(part.removesuffix(".") for part in (ending.reason, *trouble))
     return Result(ending.ok and not trouble, reason, str(folder), written, summary_of(ending))
 
 

@@ -101,6 +101,7 @@ def test_valid_settings_have_no_fault() -> None:
             "a/b",
             "must be letters, digits, `_`, `.` and `-`, the first a letter or digit",
         ),
+        ("subject", "m" * 65, "must be text of at most 64 characters"),
     ],
 )
 def test_wrong_value_says_what_is_allowed(key: str, value: object, allowed: str) -> None:

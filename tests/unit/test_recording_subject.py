@@ -93,3 +93,25 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     bad.write_text('{"at": "2026-11-23T08', "utf-8")
     with pytest.raises(SubjectDamaged, match=r"note-20261123T081500\.json.*[Mm]ove it out"):
         folder.notes()
+
+
+def test_a_full_disk_leaves_no_part_of_a_file_behind(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    folder = SubjectFolder(tmp_path, "mouse")
+    folder.add(calibration(DAY_1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            folder.add(calibration(DAY_2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [stored.at for stored in folder.calibrations()] == [DAY_1]
+    assert len(list(folder.path.iterdir())) == 1
+
+
+def test_a_name_that_was_taken_and_never_filled_holds_up_no_day(tmp_path: Path) -> None:
+    folder = SubjectFolder(tmp_path, "mouse")
+    folder.add(CHOSEN)
+    (folder.path / "ensembles-20261123T081500.json").touch()
+    assert folder.ensembles() == CHOSEN
