@@ -5,7 +5,9 @@ from pathlib import Path
 
 
 def edges(folder: Path) -> list[dict[str, int]]:
-    lines = (folder / "board-edges.jsonl").read_text("utf-8").splitlines()
+    # the board may be at its last line
+    whole, _, _ = (folder / "board-edges.jsonl").read_text("utf-8").rpartition("\n")
+    lines = whole.splitlines()
     return [edge for line in lines if (edge := json.loads(line))["pin"] == "valve"]
 
 

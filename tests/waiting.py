@@ -6,8 +6,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+WAIT_S = 60.0
+"""How long a busy computer may take for anything; only a test that fails waits so long."""
 
-def until(condition: Callable[[], T], timeout_s: float = 20.0) -> T:
+
+def until(condition: Callable[[], T], timeout_s: float = WAIT_S) -> T:
     """First true value of `condition`, waited for; the test fails where none comes in time."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):

@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 # read when the first QApplication is made
@@ -12,7 +13,11 @@ os.environ.setdefault("PYQTGRAPH_QT_LIB", "PyQt6")
 import pytest
 from PyQt6.QtCore import QCoreApplication, QEvent
 from PyQt6.QtWidgets import QApplication, QMenu
+from pytestqt.qtbot import QtBot
+from waiting import WAIT_S
 from window_session import make_session
+
+WAITS = ("waitUntil", "waitSignal", "waitSignals", "waitActive")
 
 
 def settle() -> None:
@@ -34,16 +39,26 @@ def preferences_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def nothing_left_open(qapp: QApplication) -> Iterator[None]:
     """Fails where a test leaves a top-level widget behind."""
     settle()
-    before = {id(widget) for widget in QApplication.topLevelWidgets()}
+    # kept: what is known again must not have been thrown away meanwhile
+    before = QApplication.topLevelWidgets()
     yield
     settle()
     left = [
         widget
         for widget in QApplication.topLevelWidgets()
         # pyqtgraph makes menus that have no parent and go with their plot
-        if id(widget) not in before and not isinstance(widget, QMenu)
+        if widget not in before and not isinstance(widget, QMenu)
     ]
     assert not left, f"left open: {left}"
+
+
+@pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+    """Waits for everything as long as a busy computer may take, and not for five seconds."""
+    bot = QtBot(request)
+    for name in WAITS:
+        setattr(bot, name, partial(getattr(bot, name), timeout=round(1000 * WAIT_S)))
+    return bot
 
 
 @pytest.fixture(scope="session")

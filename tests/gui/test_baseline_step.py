@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
-from window_session import WAIT_MS
 
 from bci.core.loop_types import TaskState
 from bci.gui.day import Day, Phase
@@ -39,13 +38,13 @@ def test_the_baseline_of_a_session_is_told_and_scored(
     qtbot: QtBot, step: BaselineStep, finished_session: Path
 ) -> None:
     step.day.attach(finished_session)
-    qtbot.waitUntil(lambda: step.status() == (Light.OK, RECORDED), timeout=WAIT_MS)
-    qtbot.waitUntil(lambda: "T 0." in step.about.text(), timeout=WAIT_MS)
-    qtbot.waitUntil(step.score_button.isEnabled, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: step.status() == (Light.OK, RECORDED))
+    qtbot.waitUntil(lambda: "T 0." in step.about.text())
+    qtbot.waitUntil(step.score_button.isEnabled)
     assert "frames lost" in step.about.text()
     assert not step.again_button.isEnabled()
     step.score_button.click()
-    qtbot.waitUntil(lambda: step.scored is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: step.scored is not None)
     # the ROIs of the decoded plane
     assert step.table.n_rows == 20
     assert not step.busy
@@ -61,7 +60,7 @@ def test_while_it_is_recorded_it_cannot_be_scored(
     day.phase, day.folder, day.model = Phase.RUNNING, finished_session, player.model
     player.model.take_telemetry(Telemetry(0, "BASELINE", progress=0.5))
     step.session_changed()
-    qtbot.waitUntil(lambda: step.head.text() == "Baseline 0:10 of 0:20", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: step.head.text() == "Baseline 0:10 of 0:20")
     assert step.status() == (Light.WARN, "50 % recorded")
     assert not step.score_button.isEnabled()
     assert "median F" in step.about.text()

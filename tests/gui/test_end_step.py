@@ -7,7 +7,6 @@ from PyQt6.QtCore import Qt, QUrl
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtTest import QTest
 from pytestqt.qtbot import QtBot
-from window_session import WAIT_MS
 
 from bci.gui.day import Day, Phase
 from bci.gui.steps.end import EndStep
@@ -70,8 +69,8 @@ def test_weight_and_notes_go_to_the_subject(qtbot: QtBot, step: EndStep, folder:
     step.notes.setPlainText("drank well <3")
     QTest.keyClick(step.weight, Qt.Key.Key_Return)
     subject = SubjectFolder(folder.parent.parent, "demo")
-    qtbot.waitUntil(lambda: bool(subject.notes()), timeout=WAIT_MS)
-    qtbot.waitUntil(lambda: step.save_button.isEnabled(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(subject.notes()))
+    qtbot.waitUntil(lambda: step.save_button.isEnabled())
     (note,) = subject.notes()
     assert (note.weight_g, note.text) == (21.5, "drank well <3")
     assert step.weight.text() == ""
@@ -79,7 +78,7 @@ def test_weight_and_notes_go_to_the_subject(qtbot: QtBot, step: EndStep, folder:
     # the day of the note is that of the session where the test does not run at midnight
     if note.at[:10] == read_manifest(folder).started[:10]:
         step.day.attach(folder)
-        qtbot.waitUntil(lambda: step.status().light is Light.OK, timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: step.status().light is Light.OK)
 
 
 def test_a_failure_is_told_in_its_own_words(step: EndStep, folder: Path) -> None:

@@ -63,7 +63,7 @@ def step(qtbot: QtBot, day: Day) -> EnsemblesStep:
 def score(qtbot: QtBot, step: EnsemblesStep) -> None:
     qtbot.waitUntil(step.score_button.isEnabled)
     step.score_button.click()
-    qtbot.waitUntil(lambda: step.found is not None or bool(step.trouble), timeout=30_000)
+    qtbot.waitUntil(lambda: step.found is not None or bool(step.trouble))
     assert not step.trouble
 
 
@@ -136,7 +136,7 @@ def test_missing_neurons_wait_for_the_operator_and_can_come_back(
     day.attach(chosen_from)
     qtbot.waitUntil(step.score_button.isEnabled)
     step.score()
-    qtbot.waitUntil(lambda: step.scored is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: step.scored is not None)
     assert step.book.sides == with_missing
     assert step.status() == (Light.FAIL, "missing today: roi0900")
     assert not step.use_button.isEnabled()
@@ -167,19 +167,19 @@ def test_running_session_decodes_the_choice(
     day.load(DEMO, HELD)
     day.start_session()
     try:
-        qtbot.waitUntil(lambda: day.phase is Phase.RUNNING, timeout=40_000)
-        qtbot.waitUntil(lambda: day.model.state is TaskState.WAITING, timeout=40_000)
+        qtbot.waitUntil(lambda: day.phase is Phase.RUNNING)
+        qtbot.waitUntil(lambda: day.model.state is TaskState.WAITING)
         day.ask(BlockBegun(BlockKind.BASELINE))
-        qtbot.waitUntil(lambda: day.model.state is TaskState.BASELINE, timeout=40_000)
+        qtbot.waitUntil(lambda: day.model.state is TaskState.BASELINE)
         assert not step.score_button.isEnabled()
-        qtbot.waitUntil(lambda: day.model.threshold is not None, timeout=40_000)
+        qtbot.waitUntil(lambda: day.model.threshold is not None)
         before = day.model.threshold
         score(qtbot, step)
         step.assign("roi0008", NONE)
         step.assign("roi0020", MINUS)
-        qtbot.waitUntil(step.use_button.isEnabled, timeout=20_000)
+        qtbot.waitUntil(step.use_button.isEnabled)
         step.use_button.click()
-        qtbot.waitUntil(lambda: day.model.threshold is not before, timeout=20_000)
+        qtbot.waitUntil(lambda: day.model.threshold is not before)
         assert step.found is not None
         assert day.model.threshold is not None
         assert day.model.threshold.t == pytest.approx(step.found.result.t)
@@ -187,7 +187,7 @@ def test_running_session_decodes_the_choice(
         day.ask(Stop("test is over"))
         launch = day.launch
         assert launch is not None
-        qtbot.waitUntil(lambda: launch.exit_code() is not None, timeout=60_000)
+        qtbot.waitUntil(lambda: launch.exit_code() is not None)
 
 
 def test_choices_are_taken_back_one_by_one() -> None:

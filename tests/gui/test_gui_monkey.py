@@ -110,11 +110,11 @@ def run_monkey(qtbot: QtBot, day: Day, seed: int, n_actions: int) -> None:
             last = monkey.n_actions + n_actions
         assert day.phase in (Phase.STARTING, Phase.RUNNING), day.failure
     window.controls.note.clearFocus()
-    qtbot.waitUntil(lambda: not window.controls.stop.toolTip(), timeout=10_000)
+    qtbot.waitUntil(lambda: not window.controls.stop.toolTip())
     if not window.controls.is_asking:
         window.controls.stop.click()
     QTest.mouseClick(window.controls.stop_now, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: day.phase is Phase.ENDED, timeout=40_000)
+    qtbot.waitUntil(lambda: day.phase is Phase.ENDED)
     for _ in range(20):
         monkey.act()
     refused = window.controls.refused

@@ -9,7 +9,6 @@ import pytest
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 from pytestqt.qtbot import QtBot
-from window_session import WAIT_MS
 
 from bci.core.loop_types import Outcome
 from bci.gui.day import Day, Phase
@@ -121,8 +120,8 @@ def opened(qtbot: QtBot, page: ReplayPage, folder: Path) -> Player:
     page.load(folder)
     player = page.player
     assert player is not None
-    qtbot.waitUntil(lambda: player.index.done, timeout=WAIT_MS)
-    qtbot.waitUntil(lambda: page.time_line.seconds_at(10**6) == player.length_s, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: player.index.done)
+    qtbot.waitUntil(lambda: page.time_line.seconds_at(10**6) == player.length_s)
     return player
 
 
@@ -130,24 +129,22 @@ def test_play_scrub_and_jump(qtbot: QtBot, page: ReplayPage, finished_session: P
     player = opened(qtbot, page, finished_session)
     line = page.time_line
     QTest.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(line.width() // 2, 10))
-    qtbot.waitUntil(
-        lambda: abs(player.now_s - player.length_s / 2) < 0.02 * player.length_s, timeout=WAIT_MS
-    )
+    qtbot.waitUntil(lambda: abs(player.now_s - player.length_s / 2) < 0.02 * player.length_s)
     third = player.index.trial(3)
     assert third is not None
     page.trial_box.setValue(3)
-    qtbot.waitUntil(lambda: player.model.now_ns < third.t_ns, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: player.model.now_ns < third.t_ns)
     page.speed_box.setCurrentIndex(SPEEDS.index(16.0))
     page.speed_box.activated.emit(SPEEDS.index(16.0))
     page.play_button.click()
-    qtbot.waitUntil(lambda: not player.playing, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not player.playing)
     assert player.now_s == pytest.approx(player.length_s)
     hits = sum(trial.outcome is Outcome.HIT for trial in player.index.trials)
     assert player.model.outcomes[Outcome.HIT] == hits
     page.seek(player.length_s)
-    qtbot.waitUntil(lambda: page._wanted_s is None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page._wanted_s is None)
     QTest.keyClick(line, Qt.Key.Key_Left)
-    qtbot.waitUntil(lambda: player.now_s == pytest.approx(player.length_s - 1.0), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: player.now_s == pytest.approx(player.length_s - 1.0))
 
 
 def test_the_session_that_is_over_is_opened_by_itself(
@@ -183,7 +180,7 @@ def test_what_is_no_session_is_told(
     assert "journal.mcap" in page.told.text()
     (tmp_path / "journal.mcap").write_bytes(b"\x89MCAP" * 100)
     page.load(tmp_path)
-    qtbot.waitUntil(lambda: "nothing in its journal" in page.told.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "nothing in its journal" in page.told.text())
     page.play_button.click()
     with qtbot.waitSignal(page.day.ticked):
         pass

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
-from window_session import TRIED, WAIT_MS
+from window_session import TRIED
 
 from bci.gui.day import Day
 from bci.gui.preflight_run import PreflightRun
@@ -36,12 +36,12 @@ def step(qtbot: QtBot, day: Day) -> RigStep:
 def test_quick_checks_are_made_at_once_and_all_of_them_when_asked(
     qtbot: QtBot, day: Day, step: RigStep
 ) -> None:
-    qtbot.waitUntil(lambda: step.run.complete, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: step.run.complete)
     assert step.status().light in (Light.WARN, Light.FAIL)
     assert "stream" not in step.run.found
-    qtbot.waitUntil(step.try_button.isEnabled, timeout=WAIT_MS)
+    qtbot.waitUntil(step.try_button.isEnabled)
     step.try_button.click()
-    qtbot.waitUntil(lambda: bool(day.preflight), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(day.preflight))
     found = {check.name: check for check in day.preflight}
     assert {"stream", "rate", "dark level", "board", "screen", "light leak", "disk"} <= set(found)
     assert found["rate"].status is Status.OK

@@ -8,7 +8,6 @@ from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit
 from pytestqt.qtbot import QtBot
-from window_session import WAIT_MS
 
 from bci.config import SettingsError, load_session
 from bci.config.draft import Draft
@@ -51,7 +50,7 @@ def form(qtbot: QtBot) -> Iterator[SettingsForm]:
 
 def opened(qtbot: QtBot, form: SettingsForm, path: Path) -> None:
     form.open(path)
-    qtbot.waitUntil(lambda: form.settled, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: form.settled)
 
 
 def row(form: SettingsForm, key: str) -> SettingRow:
@@ -102,7 +101,7 @@ def test_a_wrong_value_is_told_at_its_setting_as_on_the_command_line(
 ) -> None:
     opened(qtbot, form, CONFIGS / "demo.toml")
     typed = type_in(form, key, text)
-    qtbot.waitUntil(lambda: form.settled, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: form.settled)
     form.save(tmp_path / "wrong.toml")
     with pytest.raises(SettingsError) as told:
         load_session(tmp_path / "wrong.toml", outside=all_faults)
@@ -113,7 +112,7 @@ def test_a_wrong_value_is_told_at_its_setting_as_on_the_command_line(
     assert typed.fault.isVisibleTo(form)
     assert form.session is None
     form.undo()
-    qtbot.waitUntil(lambda: form.settled, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: form.settled)
     assert not form.faults
     assert form.session == load_session(CONFIGS / "demo.toml")
 
@@ -165,7 +164,7 @@ def test_kind_of_source_optional_tables_and_lists(qtbot: QtBot, form: SettingsFo
     experiment = form.root.groups["experiment"]
     experiment.groups["baseline"].used.click()
     experiment.groups["threshold"].used.click()
-    qtbot.waitUntil(lambda: form.settled, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: form.settled)
     assert {"experiment.threshold.t", "experiment.threshold.lo"} <= {f.key for f in form.faults}
     lines = row(form, "experiment.decoder.p_plus").editor.findChild(QPlainTextEdit)
     assert lines is not None

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
-from window_session import WAIT_MS
 
 from bci.config import load_session
 from bci.gui.day import Day, Phase
@@ -30,7 +29,7 @@ def page(qtbot: QtBot, root: Path) -> Iterator[SubjectsPage]:
     qtbot.addWidget(page)
     day.session_changed.connect(page.session_changed)
     page.opened()
-    qtbot.waitUntil(lambda: bool(page.histories), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(page.histories))
     yield page
     day.close()
 

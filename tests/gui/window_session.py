@@ -16,8 +16,6 @@ QUICK = (
     "rig.screen.backend=null",
 )
 """Overrides that make a session of 47 s of frame time in a sixth of it."""
-WAIT_MS = 20_000
-"""How long a busy computer may take for anything that a page waits for."""
 TRIED = Check("light leak", Status.WARN, "found in a test", "shield it")
 
 
