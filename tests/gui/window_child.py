@@ -26,8 +26,26 @@ def centre(widget: QWidget) -> list[int]:
     return [place.x(), place.y()]
 
 
+class Placed:
+    """Widgets by what they say: those that stand where they stood at the last look.
+
+    A place that is told while the window is being laid out is not where the mouse will find it.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[str, list[int]] = {}
+
+    def of(self, now: dict[str, list[int]]) -> dict[str, list[int]]:
+        before, self._before = self._before, now
+        return {text: place for text, place in now.items() if before.get(text) == place}
+
+
+placed_buttons, placed_fields = Placed(), Placed()
+
+
 def tell(window: OperatorWindow) -> None:
     day, model = window.day, window.day.model
+    choice = window.pages[3].book.sides
     buttons = {
         button.text(): centre(button)
         for button in window.findChildren(QPushButton)
@@ -41,10 +59,13 @@ def tell(window: OperatorWindow) -> None:
     drawn = window.pages[4].view.activity.image
     state = {
         "pid": os.getpid(),
-        "buttons": buttons,
-        "fields": fields,
-        "reasons": {page.title: page.status().reason for page in window.pages},
+        "active": window.isActiveWindow(),
+        "buttons": placed_buttons.of(buttons),
+        "fields": placed_fields.of(fields),
+        "tried": [check.name for check in day.preflight],
+        "choice": [choice.plus, choice.minus],
         "ensembles": model.ensembles,
+        "calibrated": model.calibration is not None,
         "page": window.page.title,
         "phase": day.phase.value,
         "state": model.state.name if model.state is not None else "",
