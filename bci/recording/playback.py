@@ -102,7 +102,8 @@ def _read(folder: Path, name: str, follower: Experiment | None) -> PlaybackSet:
     key = f"experiment.session_type.{name}"
 
     def refused(allowed: str, todo: str, *others: str) -> SettingsError:
-        return SettingsError([Fault(key, str(folder), allowed, todo, others)])
+        # what a file's error says ends its own sentence, and a fault ends one, too
+        return SettingsError([Fault(key, str(folder), allowed, todo.rstrip("."), others)])
 
     try:
         record = SessionRecord.read(folder)

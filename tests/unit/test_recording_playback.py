@@ -112,7 +112,9 @@ def test_session_that_verify_cannot_recompute_without_its_playback_is_told(
 def test_recording_that_does_not_serve_is_refused_with_the_reason(
     recorded: Path, tmp_path: Path
 ) -> None:
-    assert "the folder of a recorded session" in refusal(yoked_to(tmp_path / "nothing"))
+    nothing = refusal(yoked_to(tmp_path / "nothing"))
+    assert "the folder of a recorded session" in nothing
+    assert ".." not in nothing
     assert "hits come within experiment.task.trial_s = 0.1 s" in refusal(
         yoked_to(recorded, trial_s=0.1)
     )

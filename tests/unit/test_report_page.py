@@ -19,6 +19,7 @@ from bci.core.chance import Chance
 from bci.core.loop_types import Stop
 from bci.recording.performance import predicted_chance
 from bci.recording.records import Topic
+from bci.recording.recover import recover
 from bci.recording.session_record import SessionRecord
 
 MOST_BYTES = 8_000_000
@@ -171,6 +172,8 @@ def test_journal_that_was_cut_short_says_so(tmp_path: Path) -> None:
     content = journal.read_bytes()
     journal.write_bytes(content[: len(content) // 2])
     assert "cut short" in Page(write_report(tmp_path)).text
+    recover(tmp_path)
+    assert "recovered, 1 stretch of records lost" in Page(write_report(tmp_path)).text
 
 
 def test_lossless_run_warns_of_its_latencies(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ NARROWEST = 0.002
 """Of the width of the picture: a trial that was hit at its first frame must still be seen."""
 FEW_TRIALS = 60
 """More would hide each other behind their symbols: they are drawn as strokes."""
+COUNTED_TRIALS = 20
+"""So few have a tick each."""
 LONG_S = 600.0
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -187,6 +189,9 @@ def outcome_figure(
     figure.update_yaxes(range=[-0.03, 1.03], title="hit rate", tickformat=".0%", row=1, col=1)
     figure.update_yaxes(categoryorder="array", categoryarray=["abort", "miss", "hit"], row=2, col=1)
     figure.update_xaxes(title="trial", row=2, col=1)
+    if len(spans) <= COUNTED_TRIALS:
+        # there is no trial 1.5
+        figure.update_xaxes(dtick=1)
     return styled(figure, 300)
 
 

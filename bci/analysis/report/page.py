@@ -149,7 +149,8 @@ def _ending(record: SessionRecord) -> str:
     lost = sum(len(found.lost) for found in record.recoveries)
     texts = [told, *([str(outcome)] if outcome and outcome not in told else [])]
     if lost:
-        texts.append(f"recovered, {lost} stretches of records lost")
+        stretches = "1 stretch" if lost == 1 else f"{lost} stretches"
+        texts.append(f"recovered, {stretches} of records lost")
     return "; ".join(texts)
 
 
