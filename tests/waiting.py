@@ -8,6 +8,7 @@ T = TypeVar("T")
 
 WAIT_S = 60.0
 """How long a busy computer may take for anything; only a test that fails waits so long."""
+WAIT_MS = round(1000 * WAIT_S)
 
 
 def until(condition: Callable[[], T], timeout_s: float = WAIT_S) -> T:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,12 @@ import pytest
 from PyQt6.QtCore import QCoreApplication, QEvent
 from PyQt6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
-from waiting import WAIT_S
+from waiting import WAIT_MS, until
 from window_session import make_session
 
-WAITS = ("waitUntil", "waitSignal", "waitSignals", "waitActive")
+from bci.gui.day import Day
+
+WAITS = ("waitUntil", "waitSignal", "waitSignals", "waitActive", "waitExposed")
 
 
 def settle() -> None:
@@ -57,8 +60,20 @@ def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
     """Waits for everything as long as a busy computer may take, and not for five seconds."""
     bot = QtBot(request)
     for name in WAITS:
-        setattr(bot, name, partial(getattr(bot, name), timeout=round(1000 * WAIT_S)))
+        setattr(bot, name, partial(getattr(bot, name), timeout=WAIT_MS))
     return bot
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    """A day of no session yet; one that it starts is over when the test is."""
+    day = Day(root=tmp_path)
+    yield day
+    launch = day.launch
+    if launch is not None and launch.exit_code() is None:
+        os.kill(launch.pid, signal.SIGTERM)
+        until(lambda: launch.exit_code() is not None)
+    day.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
-from window_session import WAIT_MS
 
 from bci.config.rig import Screen
 from bci.gui.day import Day
@@ -63,7 +62,7 @@ def test_where_the_window_is_now_counts(qtbot: QtBot) -> None:
         window.show()
     assert look_at_monitors(small, window).status is Status.WARN
     window.setGeometry(whole.x(), whole.y(), whole.width() // 8, whole.height() // 8)
-    qtbot.waitUntil(lambda: look_at_monitors(small, window).status is Status.OK, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: look_at_monitors(small, window).status is Status.OK)
     past_the_last = Screen(screen_index=len(QGuiApplication.screens()))
     assert look_at_monitors(past_the_last, window).status is Status.FAIL
     assert look_at_monitors(Screen(display=":93"), window).status is Status.OK
@@ -81,10 +80,8 @@ def test_the_rig_page_follows_the_window(qtbot: QtBot, tmp_path: Path) -> None:
         whole = own.geometry()
         step.setGeometry(whole)
         step.show()
-        qtbot.waitUntil(
-            lambda: "lie on each other" in step.checks.texts().get("monitors", ""), timeout=WAIT_MS
-        )
+        qtbot.waitUntil(lambda: "lie on each other" in step.checks.texts().get("monitors", ""))
         step.move(whole.right() - 20, whole.bottom() - 20)
-        qtbot.waitUntil(lambda: "lie apart" in step.checks.texts()["monitors"], timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: "lie apart" in step.checks.texts()["monitors"])
     finally:
         day.close()
