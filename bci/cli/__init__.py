@@ -45,3 +45,10 @@ def main() -> None:
             raise
         errors().print(str(error), markup=False, highlight=False, soft_wrap=True)
         sys.exit(WRONG_INPUT if isinstance(error, NoManifest) else FAULT)
+    except OSError as error:
+        # a full disk, a folder that may not be written: what it names is all there is to know
+        if error.filename is None and error.errno is not None:
+            raise
+        told = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+        errors().print(told, markup=False, highlight=False, soft_wrap=True)
+        sys.exit(FAULT)

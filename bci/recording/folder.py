@@ -70,7 +70,13 @@ def read_endpoints(folder: Path) -> dict[str, str]:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a power cut, finds the old one or the new one whole."""
+    """Write a file so that a reader, or a power cut, finds the old one or the new one whole.
+
+    Raises
+    ------
+    OSError
+        Naming the file, where it cannot be written.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("wb") as file:
@@ -78,8 +84,10 @@ def replace_file(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
     sync_folder(path.parent)
 

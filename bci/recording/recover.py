@@ -107,14 +107,25 @@ def recover(folder: Path) -> RecoveryReport:
         if not integrity.defects and integrity.unclosed is None and source == path:
             return _nothing_to_do(path, journal, integrity)
         name = damaged.name if source == damaged else _free_name(damaged).name
-        with rebuilt.open("wb") as out:
-            report = _Rebuild(out, journal, integrity, folder, name).run()
-            out.flush()
-            os.fsync(out.fileno())
+        report = _rebuild(rebuilt, journal, integrity, name)
     if source == path:
         os.rename(path, folder / name)
     os.replace(rebuilt, path)
     sync_folder(folder)
+    return report
+
+
+def _rebuild(path: Path, journal: JournalBytes, integrity: Integrity, name: str) -> RecoveryReport:
+    """Write the whole journal; where the disk has no room for it, nothing of it is left."""
+    try:
+        with path.open("wb") as out:
+            report = _Rebuild(out, journal, integrity, path.parent, name).run()
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise
     return report
 
 

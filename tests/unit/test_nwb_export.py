@@ -1,6 +1,7 @@
 """What stands in session.nwb is what the journal holds."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -328,6 +329,17 @@ def test_export_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path
     with pytest.raises(OSError, match=r"session\.nwb"):
         export_nwb(tmp_path)
     assert not list(tmp_path.glob(".*nwb"))
+
+
+def test_disk_that_would_become_full_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(tmp_path, 30)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3_000_000))
+    with pytest.raises(OSError, match=r"may take 20 MB, and 3 MB are free\. Make room"):
+        export_nwb(tmp_path)
+    assert not list(tmp_path.glob("*nwb"))
 
 
 def test_identifier_stays_when_exported_again(tmp_path: Path) -> None:

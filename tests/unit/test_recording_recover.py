@@ -1,5 +1,7 @@
 import os
 import random
+import resource
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -219,3 +221,23 @@ def test_running_session_is_not_recovered(tmp_path):
         recover(tmp_path / "s")
     journal.close("done")
     assert recover(tmp_path / "s").damaged is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
+def test_disk_without_room_leaves_the_journal_as_it_was_and_nothing_else(folder):
+    path = folder / JOURNAL
+    content = path.read_bytes()[:-1500]
+    path.write_bytes(content)
+    before = sorted(folder.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) // 2, hard))
+        with pytest.raises(OSError, match="too large") as failed:
+            recover(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(folder) in failed.value.filename
+    assert path.read_bytes() == content
+    assert sorted(folder.iterdir()) == before
+    recover(folder)
+    assert verify(folder).ok

@@ -1,11 +1,12 @@
 """From a session's folder to session.nwb."""
 
 import os
+import shutil
 from pathlib import Path
 
 from pynwb import NWBHDF5IO
 
-from bci.recording.folder import NWB, sync_folder
+from bci.recording.folder import JOURNAL, NWB, sync_folder
 from bci.recording.happenings import happenings
 from bci.recording.nwb.behavior import add_behavior
 from bci.recording.nwb.header import new_file
@@ -16,6 +17,9 @@ from bci.recording.nwb.tables import add_blocks, add_events, add_trials
 from bci.recording.session_record import SessionRecord
 from bci.recording.stepped import step_again
 from bci.recording.time_axis import TimeAxis
+
+OWN_BYTES = 20_000_000
+"""What the file may take beside what the journal holds: its schema, unfilled chunks."""
 
 
 def export_nwb(folder: Path) -> Path:
@@ -42,8 +46,11 @@ def export_nwb(folder: Path) -> Path:
         Where there is no journal.
     bci.recording.session_record.DamagedJournal
         Where the journal is damaged, or the session ended before its stream began.
+    OSError
+        Where there is not enough room on the disk.
     """
     record = SessionRecord.read(folder)
+    _require_room(folder)
     axis = TimeAxis(record)
     stepped = step_again(record)
     file = new_file(record, axis)
@@ -59,8 +66,21 @@ def export_nwb(folder: Path) -> Path:
     try:
         with NWBHDF5IO(beside, mode="w") as io:
             io.write(file)
+        with beside.open("rb+") as whole:
+            os.fsync(whole.fileno())
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
     sync_folder(folder)
     return path
+
+
+def _require_room(folder: Path) -> None:
+    """Refuse a disk that may become full: HDF5 then takes the whole process down with it."""
+    most = (folder / JOURNAL).stat().st_size + OWN_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < most:
+        raise OSError(
+            f"{folder / NWB} may take {most / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free. Make "
+            f"room on the disk, then run bci export {folder}"
+        )
