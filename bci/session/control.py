@@ -81,7 +81,7 @@ def run_control(
     Raises
     ------
     ControlFailed
-        The journal has been closed in order, the valve is shut.
+        The valve is shut, and the journal has been closed in order unless it is what failed.
     SettingsError
         Where a recorded session that this one follows does not serve.
     """
@@ -102,11 +102,15 @@ def run_control(
             reason = control.run(duration_s)
             if control.failure is not None:
                 raise ControlFailed(control.failure)
-        return reason
-    finally:
+    except BaseException:
         journal.close(reason)
         if journal.fault is not None and journal.fault not in reason:
             log.error("journal: %s", journal.fault)
+        raise
+    journal.close(reason)
+    if journal.fault is not None:
+        raise ControlFailed(f"journal: {journal.fault}")
+    return reason
 
 
 class _Control:
