@@ -7,6 +7,7 @@ newest of a kind stands, and those before tell how it came to be.
 
 from collections.abc import Sequence
 from datetime import datetime
+from fnmatch import fnmatch
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any, TypeVar
@@ -291,7 +292,7 @@ class SubjectFolder:
 
     def _all(self, kind: str, model: type[_Stored]) -> list[_Stored]:
         found = []
-        for path in self.path.glob(f"{kind}-*.json"):
+        for path in self._files(kind):
             try:
                 # empty: a name that was taken, and nothing was stored under it
                 if content := path.read_bytes():
@@ -303,6 +304,18 @@ class SubjectFolder:
                 ) from error
         found.sort(key=lambda one: (datetime.fromisoformat(one[1].at), _attempt(one[0])))
         return [stored for _, stored in found]
+
+    def _files(self, kind: str) -> list[Path]:
+        try:
+            files = list(self.path.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise SubjectDamaged(
+                f"{self.path}: cannot be read ({error.strerror}). Allow it to be read: without it "
+                "nobody knows what was stored."
+            ) from error
+        return [path for path in files if fnmatch(path.name, f"{kind}-*.json")]
 
 
 _KINDS: dict[type[Any], str] = {

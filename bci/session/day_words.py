@@ -6,6 +6,7 @@ from pathlib import Path
 from bci.config.session import Session
 from bci.recording.subject import SubjectDamaged, SubjectFolder
 from bci.session.check import Check, Status
+from bci.session.keep_day import not_writable
 
 
 def day_words(session: Session) -> Iterator[str]:
@@ -38,6 +39,9 @@ def check_subject(session: Session, root: Path) -> Check:
         stored, n_calibrations = folder.ensembles(), len(folder.calibrations())
     except SubjectDamaged as error:
         return Check("subject", Status.FAIL, str(error), "a day cannot begin from it")
+    if (barred := not_writable(root, session.subject)) is not None:
+        message = f"{barred} cannot be written to: drops and calibrations are kept there"
+        return Check("subject", Status.FAIL, message, "allow it, or write elsewhere with --out")
     message = f"{session.subject}, {n_calibrations} calibrations"
     if decoder.p_plus and not session.day.ensembles_from:
         return Check("subject", Status.OK, f"{message}; the experiment names its ensembles")

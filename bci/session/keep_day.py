@@ -1,5 +1,6 @@
 """What a session that is over leaves in the subject's folder."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from bci.config.experiment import Experiment
 from bci.core.loop_types import ThresholdSet
 from bci.recording.chosen import experiment_at, experiments
 from bci.recording.recalibrate import stored_calibrations
+from bci.recording.reward_ledger import REWARDS
 from bci.recording.session_record import SessionRecord
 from bci.recording.subject import (
     DayRecord,
@@ -17,6 +19,28 @@ from bci.recording.subject import (
     known,
     stored_calibration,
 )
+
+
+def not_writable(root: Path, subject: str) -> Path | None:
+    """What bars a session from leaving anything in the subject's folder; None: nothing does.
+
+    Parameters
+    ----------
+    root
+        Folder of all subjects.
+    subject
+        Name of the animal; its folder need not be there yet.
+    """
+    folder = SubjectFolder(root, subject).path
+    places = ((root / subject, True), (folder, True), (root / subject / REWARDS, False))
+    return next(
+        (
+            path
+            for path, is_folder in places
+            if path.exists() and not (path.is_dir() is is_folder and os.access(path, os.W_OK))
+        ),
+        None,
+    )
 
 
 def keep_day(root: Path, folder: Path, *, ok: bool, reason: str, summary: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from bci.recording.settled_rewards import settle_rewards
 from bci.session.check import Check, Status, read_checks
 from bci.session.day_words import day_words
 from bci.session.interrupts import on_interrupt
-from bci.session.keep_day import keep_day
+from bci.session.keep_day import keep_day, not_writable
 from bci.session.logs import LogBook
 from bci.session.preflight import cap_faults, quick_checks
 from bci.session.progress import TerminalProgress
@@ -100,7 +100,8 @@ def run_session(
     SettingsError
         Before anything has started.
     """
-    faults = [*all_faults(session), *(_root_faults(root) or cap_faults(session, root))]
+    faults = all_faults(session)
+    faults += _root_faults(root, session.subject) or cap_faults(session, root)
     earlier, unread = read_checks(preflight)
     faults += unread
     if duration_s is not None and not 0 < duration_s < inf:
@@ -144,8 +145,8 @@ def run_session(
         book.close()
 
 
-def _root_faults(root: Path) -> list[Fault]:
-    """Why sessions cannot be kept below this folder."""
+def _root_faults(root: Path, subject: str) -> list[Fault]:
+    """Why sessions of this subject cannot be kept below this folder."""
     if root.exists() and not root.is_dir():
         return [Fault("--out", str(root), "must be a folder", "name another one")]
     try:
@@ -153,6 +154,9 @@ def _root_faults(root: Path) -> list[Fault]:
     except UnicodeEncodeError:
         named = ascii(str(root.resolve()))
         return [Fault("--out", named, "must be a path in UTF-8", "write elsewhere, or rename it")]
+    if (barred := not_writable(root, subject)) is not None:
+        why = f"{barred} must be writable: drops and calibrations of {subject} are kept there"
+        return [Fault("--out", str(root), why, "allow it, or write elsewhere")]
     return []
 
 
@@ -174,10 +178,11 @@ def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Re
     """Write what a session that is over leaves behind."""
     written, trouble = _write_results(folder, ending, book, console)
     if "journal" in written:
-        _settle_rewards(folder, book)
+        trouble += _settle_rewards(folder, book)
     result = _result(folder, ending, written, trouble)
     if "journal" in written and ending.began:
-        _keep_day(folder, result, book)
+        trouble += _keep_day(folder, result)
+        result = _result(folder, ending, written, trouble)
     try:
         finish_manifest(folder, msgspec.to_builtins(result))
     except OSError as error:
@@ -187,8 +192,8 @@ def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Re
     return result
 
 
-def _keep_day(folder: Path, result: Result, book: LogBook) -> None:
-    """Ensembles, calibrations and the session in numbers, for the days to come."""
+def _keep_day(folder: Path, result: Result) -> list[str]:
+    """Ensembles, calibrations and the session in numbers, for the days to come; what failed."""
     try:
         keep_day(
             folder.parent.parent,
@@ -198,18 +203,19 @@ def _keep_day(folder: Path, result: Result, book: LogBook) -> None:
             summary=result.summary,
         )
     except (OSError, ValueError) as error:
-        book.tell("WARNING", f"the subject's folder does not hold this session: {error}")
+        return [f"the subject's folder does not hold this session: {error}"]
+    return []
 
 
-def _settle_rewards(folder: Path, book: LogBook) -> None:
-    """What control could not write into the subject's ledger, because it died."""
+def _settle_rewards(folder: Path, book: LogBook) -> list[str]:
+    """What control could not write into the subject's ledger, because it died; what failed."""
     try:
         added = settle_rewards(folder)
     except (OSError, ValueError) as error:
-        book.tell("WARNING", f"rewards not brought into the subject's ledger: {error}")
-        return
+        return [f"rewards not brought into the subject's ledger: {error}"]
     if added:
         book.tell("WARNING", f"{added} rewards brought from the journal into the subject's ledger")
+    return []
 
 
 def _result(folder: Path, ending: Ending, written: dict[str, str], trouble: list[str]) -> Result:

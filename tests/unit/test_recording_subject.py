@@ -115,3 +115,11 @@ def test_a_name_that_was_taken_and_never_filled_holds_up_no_day(tmp_path: Path) 
     folder.add(CHOSEN)
     (folder.path / "ensembles-20261123T081500.json").touch()
     assert folder.ensembles() == CHOSEN
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    folder = SubjectFolder(tmp_path, "mouse")
+    folder.path.parent.mkdir()
+    folder.path.write_text("no folder", "utf-8")
+    with pytest.raises(SubjectDamaged, match="subject: cannot be read"):
+        folder.ensembles()

@@ -1,15 +1,19 @@
-"""What keeps a session from being begun is told, and leaves nothing behind."""
+"""What keeps a session from being begun, or from being kept, is told."""
 
 import io
 import os
 from pathlib import Path
 
 import pytest
+from recorded_session import record_session
 from rich.console import Console
 from running_session import DEMO
 
 from bci.config import SettingsError, load_session
+from bci.recording.manifest import read_manifest
+from bci.session import run
 from bci.session.run import run_session
+from bci.session.supervisor import Ending
 
 
 def refused(root: Path) -> str:
@@ -40,3 +44,38 @@ def test_full_disk_leaves_no_folder_of_a_session_that_never_was(tmp_path: Path) 
     assert "--out" in told
     assert "make room" in told.lower()
     assert list((tmp_path / "demo").iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "is_folder"), [("subject", False), ("rewards.csv", True)])
+def test_session_whose_drops_and_days_could_not_be_kept_is_refused(
+    name: str, is_folder: bool, tmp_path: Path
+) -> None:
+    barred = tmp_path / "demo" / name
+    barred.parent.mkdir()
+    barred.mkdir() if is_folder else barred.touch()
+    told = refused(tmp_path)
+    assert "--out" in told
+    assert f"{barred} must be writable" in told
+
+
+def test_day_that_could_not_be_kept_is_a_fault_of_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Over:
+        """A session that is recorded, and ends as asked; its subject has no folder by then."""
+
+        def __init__(self, _session: object, folder: Path, *_: object) -> None:
+            self._folder = folder
+
+        def ask_to_stop(self) -> None: ...
+
+        def run(self) -> Ending:
+            record_session(self._folder)
+            (tmp_path / "nobody").touch()
+            return Ending(True, "task over", None)
+
+    monkeypatch.setattr(run, "Supervisor", Over)
+    result = run_session(load_session(DEMO), tmp_path, Console(file=io.StringIO()))
+    assert not result.ok
+    assert "the subject's folder does not hold this session" in result.reason
+    assert read_manifest(Path(result.folder)).outcome["reason"] == result.reason
