@@ -41,8 +41,9 @@ class Fault:
 
     def __str__(self) -> str:
         given = "" if self.value is None else f" = {_BRIEF.repr(self.value)}"
-        end = "" if self.todo.endswith("?") else "."
-        return f"{self.key}{given}: {self.allowed}. {self.todo[:1].upper()}{self.todo[1:]}{end}"
+        end = "" if self.todo.endswith(("?", ".")) else "."
+        told = self.allowed.rstrip(".")
+        return f"{self.key}{given}: {told}. {self.todo[:1].upper()}{self.todo[1:]}{end}"
 
 
 class SettingsError(ValueError):

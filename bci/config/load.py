@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from bci.config.check import faults_of
 from bci.config.explain import fault_of
 from bci.config.fault import Fault, SettingsError
+from bci.config.file_kind import wrong_kind
 from bci.config.mend import mended, strict_session
 from bci.config.rig import Rig
 from bci.config.session import Session
@@ -89,7 +90,7 @@ def load_session(
     session, more = validate_session(data, lambda tried: [*faults_of(tried), *outside(tried)])
     # What stands in a file that could not be read is not missing.
     unread_keys = {fault.key for fault in unread}
-    faults += [fault for fault in more if not _within(fault.key, unread_keys)]
+    faults += [fault for fault in more if not _touches(fault, unread_keys)]
     if faults or session is None:
         raise SettingsError(faults)
     return session
@@ -104,10 +105,11 @@ def load_rig(path: Path, overrides: Sequence[Override] = ()) -> Rig:
         With every fault found.
     """
     data, faults = _read(path, "rig file")
-    if faults:
-        raise SettingsError(faults)
     if "rig" in data:
         return load_session(path, overrides).rig
+    faults += wrong_kind("rig file", path, data, "rig")
+    if faults:
+        raise SettingsError(faults)
     whole = {"rig": data}
     faults = _read_valve(data, path.parent)
     for key in RECORDINGS:
@@ -136,11 +138,7 @@ def validate_session(
         faults = _unique(fault_of(detail) for detail in error.errors())
         partial, replaced = mended(data)
         if partial is not None:
-            faults += [
-                fault
-                for fault in rules(partial)
-                if not any(_within(key, replaced) for key in fault.keys_involved)
-            ]
+            faults += [fault for fault in rules(partial) if not _touches(fault, replaced)]
         return None, faults
     return session, rules(session)
 
@@ -179,6 +177,7 @@ def read_tree(
         Where the session file itself cannot be read.
     """
     data, faults = _read(path, "session file")
+    faults += wrong_kind("session file", path, data, "session")
     if faults:
         raise SettingsError(faults)
     for override in overrides:
@@ -190,7 +189,7 @@ def read_tree(
         value = data.get(part)
         if isinstance(value, str):
             table, more = _read(path.parent / value, part)
-            faults += more
+            faults += [*more, *wrong_kind(part, path.parent / value, table, part)]
             data[part] = table
             folders[part] = (path.parent / value).parent
     faults += _read_valve(data.get("rig"), folders["rig"])
@@ -272,6 +271,10 @@ def _set(data: dict[str, Any], override: Override) -> list[Fault]:
 
 def _within(key: str, tables: Collection[str]) -> bool:
     return any(key == table or key.startswith(f"{table}.") for table in tables)
+
+
+def _touches(fault: Fault, tables: Collection[str]) -> bool:
+    return any(_within(key, tables) for key in fault.keys_involved)
 
 
 def _unique(faults: Iterable[Fault]) -> list[Fault]:

@@ -189,6 +189,7 @@ def _with_threshold(session: Session, folder: SubjectFolder) -> tuple[Session, l
                 "closed_loop",
                 f"a T of today, {today}; {folder.path} has none with these ensembles",
                 "record a baseline first: bci run SESSION.toml --block baseline",
+                ("experiment.baseline", "experiment.threshold", "experiment.blocks"),
             )
         ]
     return _with_day(session, threshold=known_threshold(stored)), []

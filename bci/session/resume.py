@@ -117,7 +117,7 @@ def _read(folder: Path) -> SessionRecord:
     except StillRecording as error:
         raise _refused(folder, "a session that is over", str(error)) from error
     except (NoManifest, DamagedJournal, OSError) as error:
-        raise _refused(folder, "a session that can be read", str(error)) from error
+        raise _refused(folder, "a session that can be read", f"this cannot: {error}") from error
     return record
 
 
