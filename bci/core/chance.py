@@ -55,8 +55,9 @@ class Chance(msgspec.Struct, frozen=True):
         """What an operator should look at, in words."""
         if not self.is_known:
             return (
-                f"the baseline is too short to predict chance: it holds {self.n_trials} trials, "
-                "and must be two of experiment.calibration.chance_block_s long",
+                "the baseline is too short to predict chance: it must be at least twice "
+                "experiment.calibration.chance_block_s long; trials played in it: "
+                f"{self.n_trials}",
             )
         if USUAL[0] <= self.chance <= USUAL[1]:
             return ()

@@ -17,7 +17,7 @@ import psutil
 import bci
 from bci.config import Session, dump_session, settings_hash, validate_session
 from bci.config.fault import SettingsError
-from bci.recording.folder import MANIFEST, replace_file
+from bci.recording.folder import JOURNAL, MANIFEST, replace_file
 
 FORMAT = 1
 DISTRIBUTION = "two-photon-bci"
@@ -36,6 +36,7 @@ PACKAGES = (
 )
 GIT_TIMEOUT_S = 5.0
 _UNSEALED = "0" * 64
+_COPY = "Copy it again from where the session was recorded."
 
 
 class NoManifest(ValueError):
@@ -193,12 +194,13 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
-        raise NoManifest(
-            f"{folder}: no {MANIFEST} here. Name the folder of a session, the one that "
-            "holds journal.mcap."
-        ) from None
+        if (folder / JOURNAL).exists():
+            why = f"{MANIFEST} is missing beside {JOURNAL}, and it holds the settings. {_COPY}"
+        else:
+            why = f"no {MANIFEST} here. Name the folder of a session, the one with {JOURNAL}."
+        raise NoManifest(f"{folder}: {why}") from None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise NoManifest(f"{path}: not readable as a manifest: {error}") from error
+        raise NoManifest(f"{path}: not readable as a manifest ({error}). {_COPY}") from error
 
 
 def seal_holds(folder: Path, manifest: Manifest) -> bool:

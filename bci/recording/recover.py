@@ -63,9 +63,11 @@ class RecoveryReport:
     def __str__(self) -> str:
         if self.damaged is None:
             return f"{self.journal}: whole and closed, nothing to do ({self.n_kept} records)."
+        is_empty = self.last_frame_id < 0
+        frames = "no frame among them" if is_empty else f"last frame id {self.last_frame_id}"
         lines = [
             f"{self.journal}: {self.n_kept} records kept, {self.n_lost} lost, "
-            f"at most {self.time_lost_s:.3f} s; last frame id {self.last_frame_id}."
+            f"at most {self.time_lost_s:.3f} s; {frames}."
         ]
         lines += [f"  byte {span.offset}: {span.detail}" for span in self.lost]
         lines.append(f"  as it was found: {self.damaged}")

@@ -123,7 +123,7 @@ def test_baseline_without_a_whole_trial_gives_no_chance() -> None:
     found = predicted(np.zeros(100), experiment_of(), 0.5)
     assert isnan(found.chance)
     assert found.n_trials == 0
-    assert "too short to predict chance: it holds 0 trials" in found.warnings[0]
+    assert "trials played in it: 0" in found.warnings[0]
 
 
 @pytest.mark.parametrize(("t", "told"), [(0.01, "1.00"), (9.0, "0.00")])

@@ -31,7 +31,8 @@ def read_session(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
         values = [record.fluorescence(plane) for plane in range(info.n_planes)]
         rows = [record.plane_rows(plane) for plane in range(info.n_planes)]
     except (NoManifest, DamagedJournal) as error:
-        raise RecordingError(path, str(error), f"try `bci recover {path}`") from error
+        why = str(error).removeprefix(f"{path}: ").rstrip(".")
+        raise RecordingError(path, why, "mend that, or name another recording") from error
     if n_planes not in (1, info.n_planes):
         raise RecordingError(
             path,
