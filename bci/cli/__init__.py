@@ -1,11 +1,13 @@
 """The command line: one verb for everything the program does."""
 
+import errno
 import sys
+from typing import Annotated
 
 import typer
 
 from bci.cli import benches, choosing, doctor, processes, rewards, sessions, tell
-from bci.cli.options import FAULT, WRONG_INPUT, errors
+from bci.cli.options import BEFORE, FAULT, WRONG_INPUT, WrongInput, errors, told
 from bci.config import SettingsError
 
 app = typer.Typer(
@@ -15,40 +17,85 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     help="Closed-loop two-photon brain–computer interface: neurons turn a grating to a reward.",
-    epilog="First steps: `bci check configs/demo.toml`, `bci run configs/demo.toml --headless`.",
+    epilog="First steps: `bci run configs/demo.toml --headless`, `bci check configs/demo.toml`, "
+    "docs/tutorial.md. Exit codes: 0 as asked, 1 a fault in the run, 2 wrong input.",
 )
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Tell the version and exit.",
+            is_eager=True,
+            callback=lambda wanted: _tell_version() if wanted else None,
+        ),
+    ] = False,
+) -> None:
+    """What stands before a verb."""
+
+
 app.add_typer(sessions.app)
 app.add_typer(doctor.app)
 app.add_typer(tell.app)
 app.add_typer(choosing.app)
-app.add_typer(benches.bench, name="bench")
-app.add_typer(rewards.reward, name="reward")
+app.add_typer(rewards.reward, name="reward", rich_help_panel=BEFORE)
+app.add_typer(benches.bench, name="bench", rich_help_panel=BEFORE)
 app.add_typer(processes.app)
 
 
+TODO = {
+    errno.ENOENT: "check the path",
+    errno.ENOSPC: "make room there",
+    errno.EROFS: "copy the folder to where it may be written to",
+    errno.EACCES: "allow it, or copy the folder to where it may be written to",
+}
+"""What helps against an error of the system."""
+
+
+def _tell_version() -> None:
+    from bci.recording.manifest import describe_program
+
+    program = describe_program()
+    commit = f", commit {program.commit[:10]}" if program.commit else ""
+    changed = ", with changes of your own" if program.dirty else ""
+    told().print(f"two-photon-bci {program.version}{commit}{changed}", highlight=False)
+    raise typer.Exit
+
+
 def main() -> None:
-    """Run the command line; wrong settings end with exit code 2 and say what to do."""
+    """Run the command line; what is wrong ends in words that say what to do, and an exit code."""
     try:
         app()
     except SettingsError as error:
-        console = errors()
         n = len(error.faults)
-        console.print(f"{n} fault{'s' * (n != 1)} in the settings, nothing was started:")
+        _tell(f"{n} fault{'s' * (n != 1)} in the settings, nothing was started:")
         for fault in error.faults:
-            console.print(f"  • {fault}", markup=False, highlight=False, soft_wrap=True)
+            _tell(f"  • {fault}")
         sys.exit(WRONG_INPUT)
-    except ValueError as error:
-        from bci.recording.manifest import NoManifest
-        from bci.recording.session_record import DamagedJournal
-
-        if not isinstance(error, NoManifest | DamagedJournal):
-            raise
-        errors().print(str(error), markup=False, highlight=False, soft_wrap=True)
-        sys.exit(WRONG_INPUT if isinstance(error, NoManifest) else FAULT)
+    except WrongInput as error:
+        _tell(str(error))
+        sys.exit(WRONG_INPUT)
     except OSError as error:
         # a full disk, a folder that may not be written: what it names is all there is to know
         if error.filename is None and error.errno is not None:
             raise
-        told = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
-        errors().print(told, markup=False, highlight=False, soft_wrap=True)
+        what = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+        todo = TODO.get(error.errno or 0)
+        _tell(f"{what}; {todo}" if todo else what)
         sys.exit(FAULT)
+    except (ValueError, RuntimeError) as error:
+        from bci.recording.manifest import NoManifest
+        from bci.recording.recover import StillRecording
+        from bci.recording.session_record import DamagedJournal
+
+        if not isinstance(error, NoManifest | DamagedJournal | StillRecording):
+            raise
+        _tell(str(error))
+        sys.exit(WRONG_INPUT if isinstance(error, NoManifest) else FAULT)
+
+
+def _tell(text: str) -> None:
+    errors().print(text, markup=False, highlight=False, soft_wrap=True)

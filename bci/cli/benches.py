@@ -10,6 +10,7 @@ from bci.cli.options import (
     FAULT,
     Json,
     Sets,
+    WrongInput,
     errors,
     overrides,
     told,
@@ -49,11 +50,11 @@ def loop(
 
     names = ("all", *decoder_names())
     if decoder is not None and decoder not in names:
-        raise typer.BadParameter(
-            f"{decoder!r} is none of {', '.join(names)}", param_hint="--decoder"
-        )
+        raise WrongInput(f"--decoder {decoder}: none of {', '.join(names)}")
     if window and decoder == "all":
-        raise typer.BadParameter("is for one decoder, not for all", param_hint="--window")
+        raise WrongInput(
+            "--window is for one decoder, not for --decoder all; leave one of them out"
+        )
     _bench(
         lambda tell: bench_loop(
             n_rois,
@@ -86,7 +87,7 @@ def stream(
     from bci.bench.stream import CASES, bench_stream
 
     if (n_rois is None) != (rate is None):
-        raise typer.BadParameter("--n-rois and --rate go together")
+        raise WrongInput("--n-rois and --rate go together: name both, or neither")
     cases = CASES if n_rois is None or rate is None else ((n_rois, rate),)
     _bench(lambda tell: bench_stream(cases, duration, tell=tell), json_file)
 
@@ -124,7 +125,7 @@ def screen(
 
     rig = load_rig(rig_file, overrides(sets)) if rig_file is not None else None
     if rig is None and sets:
-        raise typer.BadParameter("--set needs a rig file or a session file")
+        raise WrongInput("--set needs a rig file or a session file")
     parts = (rig.screen, rig.board) if rig is not None else (None, None)
     _bench(lambda tell: bench_screen(duration, *parts, tell=tell), json_file)
 

@@ -7,10 +7,12 @@ import typer
 from rich.table import Table
 
 from bci.cli.options import (
+    BEFORE,
     WRONG_INPUT,
     Json,
     Out,
     Sets,
+    WrongInput,
     errors,
     overrides,
     told,
@@ -30,7 +32,11 @@ WIDEST = 118
 Labels = Annotated[str, typer.Option(metavar="A,B,…", help="ROIs by label, chosen by hand.")]
 
 
-@app.command()
+@app.command(
+    rich_help_panel=BEFORE,
+    epilog="Examples: `bci calibrate sessions/m1/20261122T081500 --subject m1`, "
+    "`bci calibrate baseline.npy mouse1.toml`",
+)
 def calibrate(
     baseline: Annotated[
         Path,
@@ -108,11 +114,11 @@ def _settings(
         recording = None if is_session else baseline
         return load_session(session_file, [*overrides(sets), *named], recording)
     if not is_session:
-        raise typer.BadParameter(
+        raise WrongInput(
             f"{baseline} is no session folder, so it has no settings: name a session file behind it"
         )
     if sets:
-        raise typer.BadParameter("--set changes a session file: name one behind the baseline")
+        raise WrongInput("--set changes a session file: name one behind the baseline")
     data = dump_session(read_manifest(baseline).session_settings())
     if subject is not None:
         data["subject"] = subject

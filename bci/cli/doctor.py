@@ -5,13 +5,25 @@ from typing import Annotated, Literal
 
 import typer
 
-from bci.cli.options import FAULT, Json, Out, SessionFile, Sets, errors, overrides, told, write_json
+from bci.cli.options import (
+    BEFORE,
+    FAULT,
+    Json,
+    Out,
+    SessionFile,
+    Sets,
+    WrongInput,
+    errors,
+    overrides,
+    told,
+    write_json,
+)
 from bci.config import load_session
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=BEFORE)
 def doctor(
     session_file: SessionFile,
     sets: Sets = None,
@@ -43,9 +55,11 @@ def doctor(
     from bci.session.check import Status
     from bci.session.preflight import all_checks
 
+    wishes = Wishes(wait, _name(name), _learned(learn))
+    if not board and wishes != Wishes(wait, None, None):
+        raise WrongInput("--name and --learn are for the board: add --board")
     session, console, checks = load_session(session_file, overrides(sets)), told(), []
     if board:
-        wishes = Wishes(wait, _name(name), _learned(learn))
         found_checks = board_checks(session, wishes, lambda what: errors().print(what))
     else:
         found_checks = all_checks(session, out)
@@ -67,7 +81,7 @@ def doctor(
 
 def _name(name: str | None) -> str | None:
     if name is not None and not (name.isascii() and name.isprintable() and 0 < len(name) <= 12):
-        raise typer.BadParameter(f"--name {name}: 1 to 12 ASCII characters")
+        raise WrongInput(f"--name {name}: 1 to 12 ASCII characters")
     return name
 
 
@@ -76,4 +90,4 @@ def _learned(learn: str | None) -> Literal["black", "white"] | None:
         case None | "black" | "white":
             return learn
         case _:
-            raise typer.BadParameter(f"--learn {learn}: black or white")
+            raise WrongInput(f"--learn {learn}: black or white")

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
 FAULT, WRONG_INPUT = 1, 2
 
+
+SESSION, BEFORE, AFTER = "A session", "Before it", "After it"
+ALONE = "One process alone, for several computers"
+"""Headings of the verbs in `bci --help`."""
+
+
+class WrongInput(Exception):
+    """What was typed cannot be done: one sentence with the reason and what to do."""
+
+
 SessionFile = Annotated[
     Path, typer.Argument(help="Session file (TOML): names a rig, an experiment and a subject.")
 ]
@@ -30,7 +40,13 @@ Sets = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder of all subjects, in place of sessions/.")]
 Json = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON as well.")
+    Path | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Write the result as JSON as well.",
+        callback=lambda path: writable(path),
+    ),
 ]
 Duration = Annotated[
     float | None, typer.Option("--duration", metavar="S", help="End after so many seconds.")
@@ -68,12 +84,58 @@ Resume = Annotated[
 
 
 def with_journal(folder: Path) -> Path:
-    """Refuse a folder that holds no session."""
+    """The folder of a session; its journal may be named in its place.
+
+    Raises
+    ------
+    WrongInput
+        Where it holds no session.
+    """
     from bci.recording.folder import JOURNAL
 
-    if not (folder / JOURNAL).is_file():
-        raise typer.BadParameter(f"{folder}: no {JOURNAL} in it; name the folder of one session")
-    return folder
+    if folder.name == JOURNAL and folder.is_file():
+        return folder.parent
+    if (folder / JOURNAL).is_file():
+        return folder
+    if not folder.exists():
+        raise WrongInput(f"{folder}: no such folder; name the folder of a session")
+    sessions = sorted(found.parent for found in folder.glob(f"*/{JOURNAL}"))
+    newest = f", such as {sessions[-1]}" if sessions else ""
+    raise WrongInput(f"{folder}: no {JOURNAL} in it; name the folder of one session{newest}")
+
+
+def operator_endpoint(folder: Path) -> str:
+    """Where the session that runs in a folder takes requests.
+
+    Raises
+    ------
+    WrongInput
+        Where none runs there.
+    """
+    from bci.recording.folder import read_endpoints
+
+    try:
+        return read_endpoints(folder)["operator"]
+    except (OSError, ValueError, KeyError) as error:
+        raise WrongInput(
+            f"{folder}: no session runs here; name the folder that its first line on the "
+            "terminal told"
+        ) from error
+
+
+def writable(path: Path | None) -> Path | None:
+    """Refuse a file that could not be written once all is over.
+
+    Raises
+    ------
+    WrongInput
+        Where it lies in no folder, or is one.
+    """
+    if path is not None and path.is_dir():
+        raise WrongInput(f"--json {path}: this is a folder; name a file in it")
+    if path is not None and not path.parent.is_dir():
+        raise WrongInput(f"--json {path}: there is no folder {path.parent}; make it first")
+    return path
 
 
 def day_options(

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from bci.cli.options import (
+    ALONE,
     Duration,
     SessionFile,
     Sets,
+    WrongInput,
     overrides,
 )
 from bci.config import load_session
@@ -28,7 +30,7 @@ Peers = Annotated[
 RunFolder = Annotated[Path, typer.Option("--folder", help="Session folder to write to.")]
 
 
-@app.command()
+@app.command(rich_help_panel=ALONE)
 def acquire(
     session_file: SessionFile,
     sets: Sets = None,
@@ -51,7 +53,7 @@ def acquire(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=ALONE)
 def control(
     session_file: SessionFile,
     sets: Sets = None,
@@ -66,6 +68,7 @@ def control(
 
     session, name = _load(session_file, sets)
     if supervisor is None:
+        _need_peers(peers, "frames", "channel")
         _begin_folder(folder, session, name)
     raise typer.Exit(
         run_child(
@@ -77,7 +80,7 @@ def control(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=ALONE)
 def stimulus(
     session_file: SessionFile,
     sets: Sets = None,
@@ -90,6 +93,8 @@ def stimulus(
     from stimuli.process import run_stimulus
 
     session, _ = _load(session_file, sets)
+    if supervisor is None:
+        _need_peers(peers, "commands", "flips")
     raise typer.Exit(
         run_child(
             "stimulus", supervisor, lambda link: run_stimulus(session, link), _endpoints(peers)
@@ -97,7 +102,7 @@ def stimulus(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=ALONE)
 def board(
     session_file: SessionFile,
     sets: Sets = None,
@@ -113,7 +118,10 @@ def board(
 
     settings = _load(session_file, sets)[0].rig.board
     if settings.kind not in PROCESSES:
-        raise typer.BadParameter(f"rig.board.kind = {settings.kind!r} is no process of ours")
+        raise WrongInput(
+            f"rig.board.kind = {settings.kind!r} is no process of ours; "
+            f"these are: {', '.join(PROCESSES)}"
+        )
     run, edges = PROCESSES[settings.kind], folder / "board-edges.jsonl"
     raise typer.Exit(run_child("board", supervisor, lambda link: run(settings, link, edges, port)))
 
@@ -133,10 +141,18 @@ def _endpoints(peers: list[str] | None) -> dict[str, str]:
     named = [peer.partition("=") for peer in peers or []]
     wrong = [key for key, _, endpoint in named if "://" not in endpoint]
     if wrong:
-        raise typer.BadParameter(
-            f"--peer {wrong[0]}: NAME=ENDPOINT, such as frames=tcp://HOST:PORT"
-        )
+        raise WrongInput(f"--peer {wrong[0]}: NAME=ENDPOINT, such as frames=tcp://HOST:PORT")
     return {key: endpoint for key, _, endpoint in named}
+
+
+def _need_peers(peers: list[str] | None, *names: str) -> None:
+    """Refuse a process alone that would wait in vain for what nobody tells it."""
+    missing = [f"--peer {name}=tcp://HOST:PORT" for name in names if name not in _endpoints(peers)]
+    if missing:
+        raise WrongInput(
+            f"a process alone must be told where the others listen: {' '.join(missing)} "
+            "(docs/how-to/several-hosts.md); bci run starts all of them by itself"
+        )
 
 
 def _begin_folder(folder: Path, session: Session, name: str) -> None:
@@ -147,6 +163,6 @@ def _begin_folder(folder: Path, session: Session, name: str) -> None:
     from bci.recording.manifest import make_manifest, write_manifest
 
     if (folder / JOURNAL).exists():
-        raise typer.BadParameter(f"--folder {folder}: holds a session already; name another one")
+        raise WrongInput(f"--folder {folder}: holds a session already; name another one")
     folder.mkdir(parents=True, exist_ok=True)
     write_manifest(folder, make_manifest(name, session, datetime.now().astimezone()))

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bci.cli.options import FAULT, WRONG_INPUT, Json, Out, Sets, errors, overrides, told, write_json
+from bci.cli.options import (
+    FAULT,
+    WRONG_INPUT,
+    Json,
+    Out,
+    Sets,
+    WrongInput,
+    errors,
+    operator_endpoint,
+    overrides,
+    told,
+    write_json,
+)
 from bci.config.load import load_rig, load_session
 
 if TYPE_CHECKING:
@@ -49,7 +61,7 @@ def give(
     rig = session.rig if session else load_rig(where, overrides(sets))
     if volume_ul is None:
         if session is None:
-            raise typer.BadParameter("--ul is needed: a rig file names no volume")
+            raise WrongInput("--ul is needed: a rig file names no volume")
         volume_ul = session.experiment.task.reward_ul
     if session is not None:
         _refuse_past_cap(session, out, volume_ul)
@@ -108,7 +120,7 @@ def calibrate(
     rig = load_rig(rig_file, overrides(sets))
     open_times = _opening_times(rig, openings)
     if not 0.5 <= density <= 2:
-        raise typer.BadParameter("--density: mg for 1 µl, between 0.5 and 2; water has 1.0")
+        raise WrongInput("--density: mg for 1 µl, between 0.5 and 2; water has 1.0")
     from hardware.board.valve_calibration import NoFit, fit_valve
 
     weighed = _weigh(rig, open_times, drops, scale, scale_baud, scale_ask)
@@ -171,19 +183,14 @@ def _refuse_opening(rig: "Rig", open_ms: float) -> None:
     from hardware.board.drops import drop_fault
 
     if why := drop_fault(open_ms, rig.board.valve):
-        raise typer.BadParameter(why)
+        raise WrongInput(why)
 
 
 def _give_in_session(folder: Path, volume_ul: float | None) -> None:
-    from bci.recording.folder import read_endpoints
     from bci.stream.errors import StreamError
     from bci.stream.operator import OperatorClient, OperatorReward
 
-    try:
-        endpoint = read_endpoints(folder)["operator"]
-    except (OSError, KeyError) as error:
-        raise typer.BadParameter(f"{folder}: no session runs there") from error
-    client = OperatorClient(endpoint)
+    client = OperatorClient(operator_endpoint(folder))
     try:
         reply = client.ask(OperatorReward(volume_ul))
     except StreamError as error:
@@ -246,9 +253,9 @@ def _opening_times(rig: "Rig", text: str) -> list[float]:
     try:
         found = sorted({float(part) for part in text.split(",")})
     except ValueError as error:
-        raise typer.BadParameter(f"--ms {text}: numbers with commas between, 20,40,80") from error
+        raise WrongInput(f"--ms {text}: numbers with commas between, 20,40,80") from error
     if len(found) < 2:
-        raise typer.BadParameter(f"--ms {text}: two opening times or more are needed for a line")
+        raise WrongInput(f"--ms {text}: two opening times or more are needed for a line")
     for open_ms in found:
         _refuse_opening(rig, open_ms)
     return found

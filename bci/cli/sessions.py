@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bci.cli.options import (
+    AFTER,
+    BEFORE,
     FAULT,
-    WRONG_INPUT,
+    SESSION,
     Announce,
     Block,
     Duration,
@@ -20,6 +22,7 @@ from bci.cli.options import (
     SessionFile,
     Sets,
     Without,
+    WrongInput,
     day_options,
     errors,
     overrides,
@@ -38,7 +41,10 @@ app = typer.Typer()
 LOCKSTEP = (Override("rig.stream.delivery", "lossless"), Override("rig.screen.backend", "null"))
 
 
-@app.command()
+@app.command(
+    rich_help_panel=SESSION,
+    epilog="Example: `bci run mouse1.toml --set experiment.task.trial_s=10 --duration 600`",
+)
 def run(
     session_file: SessionFile,
     sets: Sets = None,
@@ -66,7 +72,10 @@ def run(
     _run_window(session_file, sets, duration, ["run", *options], day)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=SESSION,
+    epilog="Example: `bci replay traces.npy configs/replay.toml --headless --as-fast-as-possible`",
+)
 def replay(
     recording: Annotated[
         Path,
@@ -103,7 +112,7 @@ def replay(
     _run_window(session_file, sets, duration, ["replay", str(recording), how], day)
 
 
-@app.command()
+@app.command(rich_help_panel=BEFORE)
 def check(
     session_file: SessionFile,
     sets: Sets = None,
@@ -117,21 +126,24 @@ def check(
     from bci.session.run import all_faults
 
     load_day(session_file, overrides(sets), day_options(out, block, without, resume), all_faults)
-    told().print(f"{session_file}: no fault found", markup=False, highlight=False)
+    told().print(f"{session_file}: no fault found", markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=SESSION)
 def attach(
     folder: Annotated[Path, typer.Argument(help="Session folder, of a session that runs or ran.")],
 ) -> None:
     """Open the operator window on a session: it is filled from the session's own history."""
-    _require_screen()
+    from bci.recording.manifest import read_manifest
+
+    read_manifest(folder)
+    _require_screen("start it from a desktop, or look at report.html in that folder")
     from bci.gui.app import run_attached_window
 
     _tell_after(run_attached_window(folder))
 
 
-@app.command()
+@app.command(rich_help_panel=AFTER)
 def verify(folder: Folder, json_file: Json = None) -> None:
     """Check every byte of a journal and recompute every decision."""
     from bci.recording.verify import verify as verify_folder
@@ -143,20 +155,27 @@ def verify(folder: Folder, json_file: Json = None) -> None:
         raise typer.Exit(FAULT)
 
 
-@app.command()
+@app.command(rich_help_panel=AFTER)
 def recover(folder: Folder, json_file: Json = None) -> None:
     """Make a journal that was cut short or damaged whole again; the original is kept."""
+    from bci.recording.manifest import NoManifest
     from bci.recording.recover import recover as recover_folder
     from bci.recording.settled_rewards import settle_rewards
 
     report = recover_folder(folder)
     told().print(str(report), markup=False, highlight=False, soft_wrap=True)
-    if added := settle_rewards(folder):
-        told().print(f"{added} rewards brought into the subject's ledger", highlight=False)
     write_json(json_file, report)
+    try:
+        added = settle_rewards(folder)
+    except NoManifest as error:
+        text = f"its rewards are not in the subject's ledger: {error}"
+        errors().print(text, markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(FAULT) from error
+    if added:
+        told().print(f"{added} rewards brought into the subject's ledger", highlight=False)
 
 
-@app.command()
+@app.command(rich_help_panel=AFTER)
 def export(folder: Folder) -> None:
     """Write session.nwb from the journal."""
     from bci.recording.nwb import export_nwb
@@ -164,7 +183,7 @@ def export(folder: Folder) -> None:
     told().print(str(export_nwb(folder)), markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=AFTER)
 def report(folder: Folder) -> None:
     """Write report.html from the journal."""
     from bci.analysis.report import write_report
@@ -212,22 +231,17 @@ def _run_window(
     verb: list[str],
     day: "DayOptions",
 ) -> None:
-    _require_screen()
+    _require_screen("start it from a desktop, or add --headless")
     from bci.gui.app import run_session_window
 
     _tell_after(run_session_window(session_file, sets or [], day.root, duration, verb, day))
 
 
-def _require_screen() -> None:
+def _require_screen(todo: str) -> None:
     from bci.gui.app import screen_missing
 
     if screen_missing():
-        errors().print(
-            "no screen for the operator window (DISPLAY is not set): start it from a desktop, "
-            "or add --headless",
-            soft_wrap=True,
-        )
-        raise typer.Exit(WRONG_INPUT)
+        raise WrongInput(f"no screen for the operator window (DISPLAY is not set): {todo}")
 
 
 def _tell_after(day: "Day") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bci.cli.options import FAULT, told
+from bci.cli.options import FAULT, SESSION, operator_endpoint, told
 
 if TYPE_CHECKING:
     from bci.stream.operator import OperatorRequest
@@ -32,7 +32,11 @@ Rois = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    rich_help_panel=SESSION,
+    epilog="Example: `bci tell sessions/m1/20261122T081500 ensembles --plus roi0003,roi0008 "
+    "--minus roi0001,roi0009`",
+)
 def tell(
     folder: Annotated[Path, typer.Argument(help="Folder of a running session.")],
     request: Annotated[Request, typer.Argument(help="A block to begin, or what else to do.")],
@@ -40,15 +44,10 @@ def tell(
     minus: Rois = "",
 ) -> None:
     """Ask something of a running session: begin a block, set ensembles, pause, finish."""
-    from bci.recording.folder import read_endpoints
     from bci.stream.errors import StreamError
     from bci.stream.operator import OperatorClient
 
-    try:
-        endpoint = read_endpoints(folder)["operator"]
-    except (FileNotFoundError, KeyError) as error:
-        raise typer.BadParameter(f"{folder}: no session runs here") from error
-    client = OperatorClient(endpoint)
+    client = OperatorClient(operator_endpoint(folder))
     try:
         reply = client.ask(_asked(request, plus, minus))
     except StreamError as error:

@@ -1,0 +1,230 @@
+"""What is typed wrongly ends in one sentence that says what to do, and in its exit code."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from recorded_session import record_session
+
+from bci.cli import main
+from bci.recording.exclusive import release, take
+from bci.recording.folder import JOURNAL, MANIFEST, REPORT
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+DEMO = CONFIGS / "demo.toml"
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.err.splitlines()
+
+
+Bci = Callable[..., Said]
+
+
+@pytest.fixture
+def bci(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bci:
+    """The command line in this process."""
+    monkeypatch.setenv("COLUMNS", "40")
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["bci", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return Said(int(ended.value.code or 0), told.out, told.err)
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A recorded session in a subject's folder."""
+    session = tmp_path / "m1" / "20261122T081500"
+    record_session(session)
+    return session
+
+
+@pytest.mark.parametrize("verb", ["verify", "recover", "export", "report"])
+def test_folder_of_a_subject_is_refused_and_its_newest_session_named(
+    bci: Bci, folder: Path, verb: str
+) -> None:
+    said = bci(verb, folder.parent)
+    assert said.code == 2
+    assert said.lines == [
+        f"{folder.parent}: no {JOURNAL} in it; name the folder of one session, such as {folder}"
+    ]
+
+
+def test_folder_that_is_not_there_is_told(bci: Bci, tmp_path: Path) -> None:
+    said = bci("verify", tmp_path / "nowhere")
+    assert said.code == 2
+    assert said.lines == [f"{tmp_path}/nowhere: no such folder; name the folder of a session"]
+
+
+def test_journal_may_be_named_in_place_of_its_folder(bci: Bci, folder: Path) -> None:
+    said = bci("verify", folder / JOURNAL)
+    assert said.code == 0, said
+    assert said.out.startswith("identical")
+
+
+@pytest.mark.parametrize(("verb", "code"), [("verify", 2), ("export", 2), ("recover", 1)])
+def test_folder_half_copied_names_what_is_missing(
+    bci: Bci, folder: Path, verb: str, code: int
+) -> None:
+    (folder / MANIFEST).unlink()
+    said = bci(verb, folder)
+    assert said.code == code
+    assert len(said.lines) == 1
+    assert f"{MANIFEST} is missing beside {JOURNAL}" in said.err
+    assert "Copy it again" in said.err
+
+
+def test_manifest_cut_short_is_told(bci: Bci, folder: Path) -> None:
+    (folder / MANIFEST).write_text('{"format": 1')
+    said = bci("report", folder)
+    assert said.code == 2
+    assert len(said.lines) == 1
+    assert "Copy it again" in said.err
+
+
+def test_journal_without_a_record_is_recovered_without_a_number_that_is_none(
+    bci: Bci, folder: Path
+) -> None:
+    (folder / JOURNAL).write_bytes(b"")
+    said = bci("recover", folder)
+    assert said.code == 0
+    assert "no frame among them" in said.out
+    said = bci("replay", folder, DEMO, "--headless")
+    assert said.code == 2
+    assert "the session ended before its stream began. Mend that" in said.err
+    assert ".." not in said.err
+
+
+def test_file_that_cannot_be_written_is_named_with_its_reason(bci: Bci, folder: Path) -> None:
+    (folder / REPORT).mkdir()
+    said = bci("report", folder)
+    assert said.code == 1
+    assert len(said.lines) == 1
+    assert REPORT in said.err
+
+
+def test_recover_leaves_a_running_session_alone(bci: Bci, folder: Path) -> None:
+    with (folder / JOURNAL).open("r+b") as written:
+        written.truncate(2000)
+        assert take(written.fileno())
+        said = bci("recover", folder)
+        release(written.fileno())
+    assert said.code == 1
+    assert said.lines == [f"{folder / JOURNAL}: still being written. End the session first."]
+
+
+@pytest.mark.parametrize("place", ["nowhere/result.json", "."], ids=["no folder", "a folder"])
+@pytest.mark.parametrize("verb", ["run", "doctor", "verify", "calibrate"])
+def test_place_of_the_result_is_looked_at_before_anything_starts(
+    bci: Bci, folder: Path, tmp_path: Path, verb: str, place: str
+) -> None:
+    what = (DEMO,) if verb in ("run", "doctor") else (folder,)
+    headless = ("--headless", f"--out={tmp_path / 'out'}") if verb == "run" else ()
+    said = bci(verb, *what, *headless, "--json", tmp_path / place)
+    assert said.code == 2
+    assert len(said.lines) == 1
+    assert "--json" in said.err
+    assert not said.out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "verb"),
+    [
+        ("rigs/simulated", ("check",)),
+        ("experiments/demo", ("check",)),
+        ("rigs/simulated", ("run", "--headless")),
+        ("experiments/demo", ("reward", "flush")),
+        ("experiments/demo", ("bench", "screen")),
+    ],
+    ids=lambda case: " ".join(case) if isinstance(case, tuple) else case,
+)
+def test_settings_file_of_another_kind_is_one_fault(
+    bci: Bci, kind: str, verb: tuple[str, ...]
+) -> None:
+    said = bci(*verb, CONFIGS / f"{kind}.toml")
+    assert said.code == 2
+    assert len(said.lines) == 2, "the head, and one fault"
+    assert f"This is a{'n experiment' if 'exp' in kind else ' rig'} file: name a" in said.err
+
+
+def test_rig_and_experiment_exchanged_are_two_faults(bci: Bci, tmp_path: Path) -> None:
+    path = tmp_path / "session.toml"
+    rig, experiment = CONFIGS / "rigs/simulated.toml", CONFIGS / "experiments/demo.toml"
+    path.write_text(f'rig = "{experiment}"\nexperiment = "{rig}"\n')
+    said = bci("check", path)
+    assert said.code == 2
+    assert len(said.lines) == 3, said.err
+
+
+def test_faults_of_an_experiment_bring_none_of_the_day_with_them(bci: Bci) -> None:
+    said = bci("check", DEMO, "--set", "experiment=3")
+    assert len(said.lines) == 2, said.err
+    assert "--block" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("doctor", DEMO, "--name", "rig-2"), "add --board"),
+        (("doctor", DEMO, "--learn", "black"), "add --board"),
+        (("control", DEMO), "--peer frames=tcp://HOST:PORT --peer channel=tcp://HOST:PORT"),
+        (("stimulus", DEMO, "--peer", "flips=tcp://127.0.0.1:1"), "--peer commands="),
+        (("board", DEMO, "--set", "rig.board.kind=serial"), "these are: "),
+        (("reward", "flush", DEMO, "--ms", "5000"), "at most 500 ms"),
+        (("bench", "loop", "--decoder", "none"), "percentile/"),
+        (("bench", "stream", "--rate", "30"), "--n-rois"),
+        (("calibrate", CONFIGS), "name a session file behind it"),
+    ],
+    ids=lambda case: " ".join(map(str, case[:2])) if isinstance(case, tuple) else "",
+)
+def test_options_that_do_not_go_together_are_refused(
+    bci: Bci, arguments: tuple[object, ...], says: str
+) -> None:
+    said = bci(*arguments)
+    assert said.code == 2
+    assert says in said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("request_", [("tell", "pause"), ("reward give",)], ids=" ".join)
+def test_request_to_a_session_that_is_over_says_so(
+    bci: Bci, folder: Path, request_: tuple[str, ...]
+) -> None:
+    verb, *rest = request_
+    said = bci(*verb.split(), folder, *rest)
+    assert said.code == 2
+    assert "no session runs here" in said.err
+
+
+def test_window_without_a_screen_says_what_to_do(
+    bci: Bci, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    assert "--headless" in bci("run", DEMO).err
+    said = bci("attach", folder)
+    assert said.code == 2
+    assert "--headless" not in said.err, "attach has no such option"
+    shutil.rmtree(folder)
+    assert "no manifest.json" in bci("attach", folder).err
+
+
+def test_version_is_told(bci: Bci) -> None:
+    said = bci("--version")
+    assert said.code == 0
+    assert said.out.startswith("two-photon-bci ")
