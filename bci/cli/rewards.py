@@ -23,6 +23,7 @@ from bci.cli.options import (
     write_json,
 )
 from bci.config.load import load_rig, load_session
+from bci.core.counted import counted
 
 if TYPE_CHECKING:
     from bci.config.rig import Rig
@@ -91,7 +92,9 @@ def flush(
     with _board(rig) as board:
         opened_ms = _train(rig, board, open_ms, pulses, 1, "flushing")
     volume_ul = pulses * max(rig.board.valve.volume_ul(opened_ms / pulses), 0.0)
-    _say(f"{pulses} pulses, open for {opened_ms:.0f} ms in all, about {volume_ul:.0f} µl")
+    _say(
+        f"{counted(pulses, 'pulse')}, open for {opened_ms:.0f} ms in all, about {volume_ul:.0f} µl"
+    )
 
 
 @reward.command()
@@ -281,13 +284,20 @@ def _weigh(
             for i, open_ms in enumerate(open_times):
                 before_mg = scale.read_mg() if scale else 0.0
                 _train(
-                    rig, board, open_ms, drops, 1 + i * drops, f"{drops} drops of {open_ms:g} ms"
+                    rig,
+                    board,
+                    open_ms,
+                    drops,
+                    1 + i * drops,
+                    f"{counted(drops, 'drop')} of {open_ms:g} ms",
                 )
                 if scale is not None:
                     weight_mg = scale.read_mg() - before_mg
                 else:
                     # meanwhile the board, which hears nothing, is safe; it is greeted again after
-                    weight_mg = typer.prompt(f"weight of the {drops} drops, mg", type=float)
+                    weight_mg = typer.prompt(
+                        f"weight of the {counted(drops, 'drop')}, mg", type=float
+                    )
                 weighed.append(WeighedDrops(open_ms, drops, weight_mg))
     except BoardError as error:
         errors().print(f"{error}", style="bold red", markup=False, highlight=False, soft_wrap=True)

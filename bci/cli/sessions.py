@@ -31,6 +31,7 @@ from bci.cli.options import (
 )
 from bci.config import Override
 from bci.config.session import Session
+from bci.core.counted import counted
 
 if TYPE_CHECKING:
     from bci.gui.day import Day
@@ -172,7 +173,9 @@ def recover(folder: Folder, json_file: Json = None) -> None:
         errors().print(text, markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAULT) from error
     if added:
-        told().print(f"{added} rewards brought into the subject's ledger", highlight=False)
+        told().print(
+            f"{counted(added, 'reward')} brought into the subject's ledger", highlight=False
+        )
 
 
 @app.command(rich_help_panel=AFTER)
@@ -208,11 +211,12 @@ def _run(
     if summary:
         cut_off = summary["trials"] - summary["hits"] - summary["misses"]
         console.print(
-            f"{summary['trials']} trials, {summary['hits']} hits, {summary['misses']} misses, "
+            f"{counted(summary['trials'], 'trial')}, {counted(summary['hits'], 'hit')}, "
+            f"{counted(summary['misses'], 'miss', 'misses')}, "
             f"{f'{cut_off} cut off, ' if cut_off else ''}"
-            f"{summary['rewards_done']} rewards ({summary['volume_ul']:g} µl, "
+            f"{counted(summary['rewards_done'], 'reward')} ({summary['volume_ul']:g} µl, "
             f"{summary['today_ul']:g} µl today), "
-            f"{summary['lost_frames']} frames lost",
+            f"{counted(summary['lost_frames'], 'frame')} lost",
             markup=False,
             highlight=False,
         )

@@ -6,6 +6,7 @@ from math import nan
 import msgspec
 
 from bci.core.board_types import BoardEvent, BoardEventKind
+from bci.core.counted import counted
 from bci.core.loop_types import (
     BlockBegun,
     CalibrationRefused,
@@ -152,7 +153,7 @@ def _told(event: LoopEvent) -> tuple[float, str]:
             return event.silent_s, f"no frame for {event.silent_s:.2f} s"
         case PlaybackSet():
             n, rate = len(event.trials), event.rewards_per_min
-            return rate, f"{n} trials of {event.source}, {rate:.2f} rewards a minute"
+            return rate, f"{counted(n, 'trial')} of {event.source}, {rate:.2f} rewards a minute"
         case Stop() | Finish():
             return nan, event.reason
         case _:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from bci.core.counted import counted
 from bci.recording.exclusive import release, take
 from bci.recording.folder import DAMAGED_JOURNAL, JOURNAL, sync_folder
 from bci.recording.integrity import Integrity, check_journal
@@ -62,11 +63,12 @@ class RecoveryReport:
 
     def __str__(self) -> str:
         if self.damaged is None:
-            return f"{self.journal}: whole and closed, nothing to do ({self.n_kept} records)."
+            kept = counted(self.n_kept, "record")
+            return f"{self.journal}: whole and closed, nothing to do ({kept})."
         is_empty = self.last_frame_id < 0
         frames = "no frame among them" if is_empty else f"last frame id {self.last_frame_id}"
         lines = [
-            f"{self.journal}: {self.n_kept} records kept, {self.n_lost} lost, "
+            f"{self.journal}: {counted(self.n_kept, 'record')} kept, {self.n_lost} lost, "
             f"at most {self.time_lost_s:.3f} s; {frames}."
         ]
         lines += [f"  byte {span.offset}: {span.detail}" for span in self.lost]

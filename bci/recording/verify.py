@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from bci.core.calibration import BaselineRefused
+from bci.core.counted import counted
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import CalibrationRefused, Decision, LoopEvent, ThresholdSet
 from bci.recording.folder import JOURNAL, MANIFEST
@@ -215,24 +216,26 @@ def _verify_decisions(record: SessionRecord, integrity: Integrity) -> Verdict:
         n_lost = sum(
             max(span.last - span.first + 1, 0) for r in record.recoveries for span in r.lost
         )
-        notes.append(f"recovered from a journal that had lost {n_lost} records")
+        notes.append(f"recovered from a journal that had lost {counted(n_lost, 'record')}")
     if record.end is not None and record.end.n_refused:
-        notes.append(f"{record.end.n_refused} records were refused: the disk did not keep up")
+        refused = counted(record.end.n_refused, "record was", "records were")
+        notes.append(f"{refused} refused: the disk did not keep up")
     if not _same_numerics(record):
         notes.append("recorded with another NumPy, SciPy or CPU than this computer's")
     n = comparison.n_compared
     if comparison.difference is not None:
         kind = VerdictKind.DIFFERENT
-        text = f"different: {comparison.difference}. {n} decisions were compared."
+        compared = counted(n, "decision was", "decisions were")
+        text = f"different: {comparison.difference}. {compared} compared."
     elif comparison.stopped is not None:
         kind = VerdictKind.INCOMPLETE
         text = (
-            f"incomplete: {n} decisions are identical, the rest cannot be computed again because "
-            f"{comparison.stopped}."
+            f"incomplete: {counted(n, 'decision is', 'decisions are')} identical, "
+            f"the rest cannot be computed again because {comparison.stopped}."
         )
     elif comparison.max_ulp:
         kind = VerdictKind.WITHIN_ULP
-        text = f"decisions identical, s within {comparison.max_ulp} ulp: {n} decisions."
+        text = f"decisions identical, s within {comparison.max_ulp} ulp: {counted(n, 'decision')}."
     else:
         kind = VerdictKind.IDENTICAL
         text = f"identical: {integrity.n_records} records whole, {n} decisions computed again."

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bci.config.load import settings_hash
 from bci.config.session import Session
+from bci.core.counted import counted
 from bci.core.decoding.decoder import UnknownRoi
 from bci.core.ledger import entry
 from bci.core.loop_types import (
@@ -211,7 +212,9 @@ class _Control:
         self._desk.begun = True
         self._line.arm(info.rate_hz, self._runner.hear)
         self._frames.start()
-        self._link.report("ready", f"{info.source}, {info.rate_hz:g} Hz, {len(info.rois)} ROIs")
+        self._link.report(
+            "ready", f"{info.source}, {info.rate_hz:g} Hz, {counted(len(info.rois), 'ROI')}"
+        )
         gc.collect()
         gc.freeze()
         log.info("loop: %s", hurry(Urgency.LOOP))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bci.config.session import Session
+from bci.core.counted import counted
 from bci.recording.subject import SubjectDamaged, SubjectFolder
 from bci.session.check import Check, Status
 from bci.session.keep_day import not_writable
@@ -26,7 +27,7 @@ def day_words(session: Session) -> Iterator[str]:
         yield f"T {day.threshold.t:.4f}, lo {day.threshold.lo:.4f}: {day.threshold.origin}"
     if day.resumed is not None:
         yield (
-            f"goes on with {day.resumed.session}: {day.resumed.trials} trials and "
+            f"goes on with {day.resumed.session}: {counted(day.resumed.trials, 'trial')} and "
             f"{day.resumed.session_spent_s:.0f} s of closed loop before this"
         )
 
@@ -42,7 +43,7 @@ def check_subject(session: Session, root: Path) -> Check:
     if (barred := not_writable(root, session.subject)) is not None:
         message = f"{barred} cannot be written to: drops and calibrations are kept there"
         return Check("subject", Status.FAIL, message, "allow it, or write elsewhere with --out")
-    message = f"{session.subject}, {n_calibrations} calibrations"
+    message = f"{session.subject}, {counted(n_calibrations, 'calibration')}"
     if decoder.p_plus and not session.day.ensembles_from:
         return Check("subject", Status.OK, f"{message}; the experiment names its ensembles")
     if stored is None:

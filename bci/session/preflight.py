@@ -15,6 +15,7 @@ from bci.config.fault import Fault
 from bci.config.rig import DoorSource
 from bci.config.session import Session
 from bci.config.session_type import pays_anything
+from bci.core.counted import counted
 from bci.recording.reward_ledger import volume_today
 from bci.session.check import Check, Status, Trial
 from bci.session.day_words import check_subject
@@ -99,7 +100,7 @@ def _clock() -> Check:
 
 def _cores() -> Check:
     n, load = os.cpu_count() or 1, psutil.getloadavg()[0]
-    message = f"{n} cores, load {load:.1f}"
+    message = f"{counted(n, 'core')}, load {load:.1f}"
     if n >= 2 and load < n:
         return Check("computer", Status.OK, message)
     return Check("computer", Status.WARN, message, "end other programs: frames may come late")
@@ -116,7 +117,7 @@ def _valve(session: Session) -> Check:
             "weigh drops: bci reward calibrate",
         )
     days = (date.today() - valve.calibrated_on).days
-    message = f"{message}, calibrated {days} days ago"
+    message = f"{message}, calibrated {counted(days, 'day')} ago"
     if days > VALVE_DAYS:
         return Check("valve", Status.WARN, message, "weigh drops again")
     return Check("valve", Status.OK, message)
@@ -136,7 +137,11 @@ def _drops(session: Session, root: Path) -> Check:
     left = int((task.daily_cap_ul - today_ul + 1e-9) // task.reward_ul)
     if left < 1:
         return Check("drops", Status.FAIL, message, "not one reward fits: wait until tomorrow")
-    return Check("drops", Status.OK, f"{message}, {left} rewards of {task.reward_ul:g} µl fit")
+    return Check(
+        "drops",
+        Status.OK,
+        f"{message}, {counted(left, 'reward')} of {task.reward_ul:g} µl still to give",
+    )
 
 
 def cap_faults(session: Session, root: Path) -> list[Fault]:

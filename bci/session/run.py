@@ -12,6 +12,7 @@ from bci.analysis.report import write_report
 from bci.config import Fault, SettingsError
 from bci.config.conditions import conditions_in_words
 from bci.config.session import Session
+from bci.core.counted import counted
 from bci.recording.folder import JOURNAL, LOG, NWB, REPORT, replace_file, session_folder
 from bci.recording.integrity import check_journal
 from bci.recording.manifest import finish_manifest, make_manifest, write_manifest
@@ -214,7 +215,8 @@ def _settle_rewards(folder: Path, book: LogBook) -> list[str]:
     except (OSError, ValueError) as error:
         return [f"rewards not brought into the subject's ledger: {error}"]
     if added:
-        book.tell("WARNING", f"{added} rewards brought from the journal into the subject's ledger")
+        brought = counted(added, "reward")
+        book.tell("WARNING", f"{brought} brought from the journal into the subject's ledger")
     return []
 
 

@@ -5,6 +5,7 @@ from functools import cache
 
 from bci.config.rig import DoorSource
 from bci.config.session import Session
+from bci.core.counted import counted
 from bci.session.check import Check, Status, Trial
 from bci.session.stream_trial import StreamTrial, StreamTrialFailed, try_stream
 
@@ -53,10 +54,10 @@ def _of(found: StreamTrial | Check, name: str, judge: Callable[[StreamTrial], Ch
 def stream_check(trial: StreamTrial) -> Check:
     """ROIs, their order, frames lost and frames that a session would refuse."""
     info = trial.info
-    planes = f"{info.n_planes} plane{'s' * (info.n_planes != 1)}"
     message = (
-        f"{info.source}: {len(info.rois)} ROIs, {planes}, ROI hash {info.roi_hash:016x}, "
-        f"{trial.n_frames} frames read, {trial.lost} lost"
+        f"{info.source}: {counted(len(info.rois), 'ROI')}, {counted(info.n_planes, 'plane')}, "
+        f"ROI hash {info.roi_hash:016x}, "
+        f"{counted(trial.n_frames, 'frame')} read, {trial.lost} lost"
     )
     if trial.wrong:
         told = "; ".join(f"{count} × {why}" for why, count in trial.wrong.items())

@@ -63,7 +63,7 @@ def test_a_stream_that_is_there_outweighs_a_recording_that_is_not(
         rois = tuple(Roi(i, f"roi{i:04d}", 0) for i in range(20))
         day.model.info = StreamInfo("s", 0, "s", 30.0, 1, (0, 0), 1, 0.0, None, rois)
         step.refresh()
-        assert step.status() == (Light.OK, "20 ROIs in 1 planes")
+        assert step.status() == (Light.OK, "20 ROIs in 1 plane")
     finally:
         day.close()
 

@@ -255,7 +255,7 @@ def test_what_the_day_brings_along_is_told_and_checked_before_it_begins(tmp_path
     assert "z of T of day 1 is 1.500, carried over by the rule z" in told
     found = check_subject(session, tmp_path)
     assert found.status is Status.OK
-    assert "1 calibrations; ensembles of" in found.message
+    assert "1 calibration; ensembles of" in found.message
     (folder.path / "calibration-20260101T080000.json").write_text("{", "utf-8")
     assert check_subject(session, tmp_path).status is Status.FAIL
     assert "calibration-20260101T080000.json" in refused(session, DayOptions(tmp_path))

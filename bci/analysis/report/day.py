@@ -1,6 +1,7 @@
 """The day in the report: its blocks, and what it took over from days and sessions before."""
 
 from bci.analysis.report.html import Rows
+from bci.core.counted import counted
 from bci.recording.block_times import block_spans
 from bci.recording.chosen import experiments
 from bci.recording.session_record import SessionRecord
@@ -48,8 +49,9 @@ def day_rows(record: SessionRecord) -> Rows:
         rows.append(
             (
                 "goes on with",
-                f"{resumed.session}: {resumed.trials} trials, {resumed.session_spent_s:.0f} s of "
-                f"closed loop, {resumed.rewards} rewards ({resumed.volume_ul:g} µl) before this",
+                f"{resumed.session}: {counted(resumed.trials, 'trial')}, "
+                f"{resumed.session_spent_s:.0f} s of closed loop, "
+                f"{counted(resumed.rewards, 'reward')} ({resumed.volume_ul:g} µl) before this",
             )
         )
     return rows

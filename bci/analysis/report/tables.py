@@ -11,6 +11,7 @@ from bci.analysis.report.latency import StageTimes
 from bci.config.day import KnownThreshold
 from bci.core.board_types import BoardEventKind
 from bci.core.calibration import CalibrationResult
+from bci.core.counted import counted
 from bci.core.decoding.registry import s_unit
 from bci.core.loop_types import LedgerEntry, LedgerKind, Outcome
 from bci.core.performance import Performance
@@ -211,7 +212,7 @@ def version_rows(record: SessionRecord) -> Rows:
         ("Python", manifest.python),
         *sorted(manifest.packages.items()),
         ("host", f"{host.name}, {host.system}"),
-        ("processor", f"{host.cpu}, {host.n_cores} cores, {_size(host.memory_bytes)}"),
+        ("processor", f"{host.cpu}, {counted(host.n_cores, 'core')}, {_size(host.memory_bytes)}"),
     ]
 
 

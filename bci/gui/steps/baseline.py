@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from bci.core.counted import counted
 from bci.core.loop_types import BlockBegun, BlockKind, TaskState
 from bci.gui.baseline_work import Scored, score_folder
 from bci.gui.day import Day, Phase
@@ -183,7 +184,7 @@ class BaselineStep(Step):
         told = [
             f"the animal sees {block.stimulus}",
             f"median F {level:.0f} counts" if isfinite(level) else "",
-            f"{model.lost_frames} frames lost",
+            f"{counted(model.lost_frames, 'frame')} lost",
             self.busy,
         ]
         if model.calibration is not None:

@@ -214,7 +214,7 @@ def _figures(manifest: Manifest) -> str:
         ("volume today", f"{_number(summary.get('today_ul'), '{:.1f}')} µl"),
         ("T", _number(summary.get("t"), "{:.3f}")),
         ("frames lost", _number(summary.get("lost_frames"))),
-        ("ledger", f"{_number(summary.get('ledger_entries'))} entries"),
+        ("entries in the ledger", _number(summary.get("ledger_entries"))),
     ]
     cells = "".join(
         f'<tr><td style="padding-right:24px">{escaped(name)}</td><td><b>{escaped(value)}</b></td>'

@@ -3,6 +3,7 @@
 from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from bci.config.session import Session
+from bci.core.counted import counted
 from bci.core.stream_types import StreamInfo
 from bci.gui.choice import MINUS, NONE, PLUS
 from bci.gui.day import Day
@@ -58,7 +59,9 @@ class FieldOfViewStep(Step):
         missing = [each for each in (*decoder.p_plus, *decoder.p_minus) if each not in there]
         if missing:
             return StepStatus(Light.FAIL, f"missing today: {', '.join(missing)}")
-        return StepStatus(Light.OK, f"{len(info.rois)} ROIs in {info.n_planes} planes")
+        return StepStatus(
+            Light.OK, f"{counted(len(info.rois), 'ROI')} in {counted(info.n_planes, 'plane')}"
+        )
 
     def refresh(self) -> None:
         """Follow the stream where one runs."""
@@ -96,7 +99,9 @@ class FieldOfViewStep(Step):
             self._remove_last()
         while len(self.maps) < n_planes:
             self._add()
-        self.head.setText("No source" if info is None else f"{info.source}: {len(info.rois)} ROIs")
+        self.head.setText(
+            "No source" if info is None else f"{info.source}: {counted(len(info.rois), 'ROI')}"
+        )
         if info is not None:
             for plane, (seen, picture) in enumerate(zip(self.maps, pictures, strict=True)):
                 seen.show_rois(info.plane_rois(plane))

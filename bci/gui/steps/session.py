@@ -2,6 +2,7 @@
 
 from PyQt6.QtWidgets import QVBoxLayout
 
+from bci.core.counted import counted
 from bci.core.loop_types import TaskState
 from bci.gui.day import Day, Phase
 from bci.gui.step import Step, StepStatus
@@ -34,8 +35,8 @@ class SessionStep(Step):
                 return StepStatus(Light.OK, "over")
         if state is TaskState.PAUSED:
             return StepStatus(Light.WARN, "paused: resume with the space bar")
-        trials = len(day.model.trials)
-        return StepStatus(Light.OK, f"{state_words(state)[0]}, {trials} trials are over")
+        over = counted(len(day.model.trials), "trial is", "trials are")
+        return StepStatus(Light.OK, f"{state_words(state)[0]}, {over} over")
 
     def refresh(self) -> None:
         """Draw the session."""

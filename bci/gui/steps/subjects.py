@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from bci.core.counted import counted
 from bci.gui.day import Day, Phase
 from bci.gui.history_plot import HistoryPlot
 from bci.gui.next_day import NextDayRefused, next_day_file
@@ -175,7 +176,7 @@ def _told(history: SubjectHistory) -> str:
 def _session(session: PastSession) -> str:
     link = session.folder.resolve().as_uri()
     sign = "✓" if session.ok else "!"
-    told = [f"{session.trials} trials"]
+    told = [counted(session.trials, "trial")]
     if session.accuracy[0] == session.accuracy[0]:
         value, low, high = (100 * each for each in session.accuracy)
         told.append(f"accuracy {value:.0f} % ({low:.0f} to {high:.0f})")

@@ -4,6 +4,7 @@ from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
+from bci.core.counted import counted
 from bci.core.loop_types import Outcome
 from bci.gui import theme
 from bci.gui.model import SessionModel
@@ -31,7 +32,8 @@ class OutcomeStrip(QWidget):
             return
         self._model, self._drawn = model, len(model.trials)
         self.setToolTip(
-            f"{model.outcomes[Outcome.HIT]} hits, {model.outcomes[Outcome.MISS]} misses, "
+            f"{counted(model.outcomes[Outcome.HIT], 'hit')}, "
+            f"{counted(model.outcomes[Outcome.MISS], 'miss', 'misses')}, "
             f"{model.outcomes[Outcome.ABORT]} cut off; line: hit rate of the last "
             f"{RUNNING_TRIALS}"
         )
