@@ -1,10 +1,11 @@
 """The receiving end of an acquisition under test, and the settings that it runs on."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
+
+from waiting import WAIT_MS, WAIT_S
 
 from bci.config import Session, validate_session
 from bci.core.frame_header import FLAG_END
@@ -15,18 +16,6 @@ from bci.stream.publisher import Delivery
 from bci.stream.subscriber import FrameSubscriber
 from bci.stream.supervision import LocalLink
 from hardware.imaging.process import run_acquisition
-
-TIMEOUT_S = 20.0
-T = TypeVar("T")
-
-
-def until(condition: Callable[[], T], timeout_s: float = TIMEOUT_S) -> T:
-    """First true value of `condition`, waited for."""
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
-    return value
 
 
 def session_of(source: dict[str, Any], **stream: Any) -> Session:
@@ -57,20 +46,18 @@ class Receiver:
     """Control's end of the stream."""
 
     def __init__(self, frames: str, channel: str) -> None:
-        self.client = AcquisitionClient(channel)
+        self.client = AcquisitionClient(channel, timeout_s=WAIT_S)
         self.frames = FrameSubscriber(frames)
         self.info = self.client.describe()
         self.epoch = -1
 
     def start(self, delivery: Delivery, credits: int = 0) -> None:
-        self.epoch = self.client.start(self.frames.token, delivery, credits)
+        self.epoch = self.client.start(self.frames.token, delivery, credits, timeout_s=WAIT_S)
 
     def next(self) -> RoiFrame | Malformed:
         """The next message; fails where none comes."""
-        deadline = time.monotonic() + TIMEOUT_S
         while (received := self.frames.receive()) is None:
-            assert time.monotonic() < deadline, "no frame came"
-            self.frames.socket.poll(100)
+            assert self.frames.socket.poll(WAIT_MS), "no frame came"
         return received.frame
 
     def next_frame(self) -> RoiFrame:
@@ -106,7 +93,7 @@ def acquiring(
     process.start()
     try:
         receiver = Receiver(
-            link.wait_announced("frames", TIMEOUT_S), link.wait_announced("channel", TIMEOUT_S)
+            link.wait_announced("frames", WAIT_S), link.wait_announced("channel", WAIT_S)
         )
         try:
             yield link, receiver
@@ -114,5 +101,5 @@ def acquiring(
             receiver.close()
     finally:
         link.stop()
-        process.join(TIMEOUT_S)
+        process.join(WAIT_S)
         assert not process.is_alive()

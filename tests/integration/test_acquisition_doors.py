@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
-from acquired_stream import TIMEOUT_S, acquiring, session_of
+from acquired_stream import acquiring, session_of
+from waiting import WAIT_MS, WAIT_S
 
 from bci.core.frame_header import FLAG_END, pack_header
 from bci.core.loop_types import Malformed
@@ -24,7 +25,7 @@ def door(kind: str, **more: object) -> dict[str, object]:
 def push(endpoint: str, *messages: list[bytes]) -> None:
     """Send as a microscope program does, and wait until it has left."""
     with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
-        socket.set(zmq.LINGER, 5000)
+        socket.set(zmq.LINGER, WAIT_MS)
         socket.connect(endpoint)
         for message in messages:
             socket.send_multipart(message)
@@ -39,12 +40,12 @@ def sent(frame_id: int, values: list[float], flags: int = 0, roi_hash: int = 0) 
 def test_the_example_sender_reaches_control(kind: str) -> None:
     with acquiring(session_of(door(kind)), epoch=2) as (link, receiver):
         receiver.start(Delivery.LIVE)
-        endpoint = link.wait_announced("door", TIMEOUT_S)
+        endpoint = link.wait_announced("door", WAIT_S)
         sender = subprocess.Popen(
             [sys.executable, EXAMPLES / f"send_frames_{kind}.py", endpoint, "20"]
         )
         frames = [receiver.next_frame() for _ in range(20)]
-        assert sender.wait(TIMEOUT_S) == 0
+        assert sender.wait(WAIT_S) == 0
     assert [f.frame_id for f in frames] == list(range(20))
     assert {f.epoch for f in frames} == {2}
     assert {f.session_hash for f in frames} == {receiver.info.session_hash}
@@ -58,7 +59,7 @@ def test_what_the_sender_got_wrong_reaches_control_unjudged() -> None:
     with acquiring(session_of(door("zmq"))) as (link, receiver):
         receiver.start(Delivery.LIVE)
         push(
-            link.wait_announced("door", TIMEOUT_S),
+            link.wait_announced("door", WAIT_S),
             sent(5, [1.0, 2.0]),
             sent(5, [1.0, 2.0], roi_hash=1234),
             sent(2**63, [float("nan")]),
@@ -74,7 +75,7 @@ def test_garbage_at_the_door_is_seen_by_control_in_its_place() -> None:
     with acquiring(session_of(door("zmq"))) as (link, receiver):
         receiver.start(Delivery.LIVE)
         push(
-            link.wait_announced("door", TIMEOUT_S),
+            link.wait_announced("door", WAIT_S),
             sent(0, [1.0]),
             [b"frame", b"junk", b""],
             [b"frame", b"x" * 64, b""],
@@ -82,7 +83,7 @@ def test_garbage_at_the_door_is_seen_by_control_in_its_place() -> None:
         )
         arrived = [receiver.next() for _ in range(4)]
         assert "not_a_frame" in {kind for kind, _ in link.reports} or link.wait_reported(
-            "not_a_frame", TIMEOUT_S
+            "not_a_frame", WAIT_S
         )
     assert [isinstance(one, Malformed) for one in arrived] == [False, True, True, False]
 
@@ -90,6 +91,6 @@ def test_garbage_at_the_door_is_seen_by_control_in_its_place() -> None:
 def test_the_microscope_can_tell_that_it_has_ended() -> None:
     with acquiring(session_of(door("zmq"))) as (link, receiver):
         receiver.start(Delivery.LIVE)
-        push(link.wait_announced("door", TIMEOUT_S), sent(8, [1.0]), sent(9, [], flags=FLAG_END))
+        push(link.wait_announced("door", WAIT_S), sent(8, [1.0]), sent(9, [], flags=FLAG_END))
         assert [f.frame_id for f in receiver.to_the_end()] == [8]
-        assert link.wait_reported("ended", TIMEOUT_S) == "8"
+        assert link.wait_reported("ended", WAIT_S) == "8"

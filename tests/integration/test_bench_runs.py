@@ -90,9 +90,10 @@ def test_a_slow_receiver_is_not_counted_as_carried(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_search_ends_in_time() -> None:
-    began = time.monotonic()
-    find_limits(lambda _: None, began, ((64, 100.0), (8, 100.0)), 0.2)
-    assert time.monotonic() - began < 30
+    told: list[str] = []
+    # the time is over already: one run of each number of ROIs
+    find_limits(told.append, time.monotonic(), ((64, 100.0), (8, 100.0)), 0.2)
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize(

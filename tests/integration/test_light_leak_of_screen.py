@@ -4,10 +4,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from free_port import free_port
+from held_port import held_port
 from microscope import DOOR, Microscope
 from picture_screen import screenshot
 
@@ -32,13 +33,10 @@ def display() -> Iterator[str]:
         process.terminate()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Xvfb is for Linux")
-def test_light_of_the_screen_in_the_fluorescence_is_found(display: str) -> None:
-    port, done = free_port(), threading.Event()
-    small = (f'rig.screen.display="{display}"', "rig.screen.width_px=320")
-    sets = (*DOOR, f"rig.source.port={port}", 'rig.screen.backend="psychopy"', *small)
-    session = load_session(DEMO, [Override.parse(text) for text in sets])
-    microscope = Microscope(f"tcp://127.0.0.1:{port}")
+@contextmanager
+def scanning(microscope: Microscope, display: str) -> Iterator[None]:
+    """A microscope that sends what its PMT sees of the display, 50 frames a second."""
+    done = threading.Event()
 
     def scan() -> None:
         while not done.wait(0.02):
@@ -48,11 +46,21 @@ def test_light_of_the_screen_in_the_fluorescence_is_found(display: str) -> None:
     thread = threading.Thread(target=scan)
     thread.start()
     try:
-        leak = try_light_leak(session)
+        yield
     finally:
         done.set()
         thread.join()
         microscope.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Xvfb is for Linux")
+def test_light_of_the_screen_in_the_fluorescence_is_found(display: str) -> None:
+    with held_port() as port:
+        small = (f'rig.screen.display="{display}"', "rig.screen.width_px=320")
+        sets = (*DOOR, f"rig.source.port={port}", 'rig.screen.backend="psychopy"', *small)
+        session = load_session(DEMO, [Override.parse(text) for text in sets])
+        with scanning(Microscope(f"tcp://127.0.0.1:{port}"), display):
+            leak = try_light_leak(session)
     assert leak.found
     assert leak.difference_counts == pytest.approx(COUNTS_OF_WHITE, rel=0.3)
     assert leak.level_counts == pytest.approx(500.0, rel=0.05)

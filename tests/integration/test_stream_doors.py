@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import WAIT_S
 
 from bci.core.frame_header import pack_header
 from bci.core.loop_types import Malformed
@@ -45,8 +46,8 @@ def test_the_example_sender_is_a_live_source(make, example):
     door = make()
     sender = subprocess.Popen([sys.executable, EXAMPLES / example, door.endpoint, "30"])
     try:
-        frames = [door.read(20.0) for _ in range(30)]
-        assert sender.wait(10.0) == 0
+        frames = [door.read(WAIT_S) for _ in range(30)]
+        assert sender.wait(WAIT_S) == 0
     finally:
         sender.kill()
         sender.wait()
@@ -54,8 +55,8 @@ def test_the_example_sender_is_a_live_source(make, example):
     assert [frame.frame_id for frame in frames] == list(range(30))
     assert all(frame.fluorescence.shape == (40,) for frame in frames)
     np.testing.assert_allclose(frames[0].fluorescence[1], 500 + 50 * np.sin(1.0), rtol=1e-6)
-    sent_s = np.diff([frame.t_sent_ns for frame in frames]) / 1e9
-    assert np.median(sent_s) == pytest.approx(1 / 30, abs=0.01)
+    # at its rate, a second long: without waiting they would leave within milliseconds
+    assert frames[-1].t_sent_ns - frames[0].t_sent_ns > 5e8
     assert all(np.diff([frame.t_scope_ns for frame in frames]) > 0)
 
 
@@ -71,7 +72,7 @@ def test_programs_are_taken_in_turn(door):
     for repeat in range(3):
         with connect(door) as client:
             client.sendall(framed(2 * repeat) + framed(2 * repeat + 1))
-            assert [door.read(5.0).frame_id for _ in range(2)] == [2 * repeat, 2 * repeat + 1]
+            assert [door.read(WAIT_S).frame_id for _ in range(2)] == [2 * repeat, 2 * repeat + 1]
 
 
 def test_a_frame_that_comes_byte_by_byte_is_whole(door):
@@ -82,30 +83,30 @@ def test_a_frame_that_comes_byte_by_byte_is_whole(door):
             client.sendall(message[at : at + 1])
             assert door.read(0.0) is None
         client.sendall(message[-1:])
-        frame = door.read(5.0)
+        frame = door.read(WAIT_S)
     assert (frame.frame_id, frame.fluorescence.tolist()) == (9, [9.0] * 4)
 
 
 def test_a_frame_cut_off_by_the_end_of_the_connection_is_told(door):
     with connect(door) as client:
         client.sendall(framed(1) + framed(2)[:20])
-    assert door.read(5.0).frame_id == 1
-    assert door.read(5.0) == Malformed("connection closed after 16 of 80 bytes of a frame", 16)
+    assert door.read(WAIT_S).frame_id == 1
+    assert door.read(WAIT_S) == Malformed("connection closed after 16 of 80 bytes of a frame", 16)
     with connect(door) as client:
         client.sendall(framed(3))
-        assert door.read(5.0).frame_id == 3
+        assert door.read(WAIT_S).frame_id == 3
 
 
 @pytest.mark.parametrize("length", [0, 63, 64 + 4 * 1_000_000 + 1, 2**32 - 1])
 def test_an_impossible_length_ends_that_connection_alone(door, length):
     with connect(door) as client:
         client.sendall(struct.pack("<I", length) + b"rest")
-        refused = door.read(5.0)
+        refused = door.read(WAIT_S)
         assert refused.reason.startswith(f"length prefix {length}, not 64 to ")
-        client.settimeout(5.0)
+        client.settimeout(WAIT_S)
         with connect(door) as other:
             other.sendall(framed(5))
-            assert door.read(5.0).frame_id == 5
+            assert door.read(WAIT_S).frame_id == 5
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(1) == b""
 
@@ -116,9 +117,9 @@ def test_a_program_that_hangs_gives_way_to_the_next(door):
         assert door.read(0.01) is None
         with connect(door) as newcomer:
             newcomer.sendall(framed(2))
-            cut_off = door.read(5.0)
+            cut_off = door.read(WAIT_S)
             assert cut_off.reason.startswith("another program took its place after 26 of 80")
-            assert door.read(5.0).frame_id == 2
+            assert door.read(WAIT_S).frame_id == 2
 
 
 def test_a_program_that_sends_keeps_its_place():
@@ -126,12 +127,12 @@ def test_a_program_that_sends_keeps_its_place():
     with connect(door) as client, connect(door) as waiting:
         waiting.sendall(framed(100))
         client.sendall(framed(0))
-        assert door.read(5.0).frame_id == 0
+        assert door.read(WAIT_S).frame_id == 0
         assert door.read(0.01) is None
         client.sendall(framed(1))
-        assert door.read(5.0).frame_id == 1
+        assert door.read(WAIT_S).frame_id == 1
         client.close()
-        assert door.read(5.0).frame_id == 100
+        assert door.read(WAIT_S).frame_id == 100
     door.close()
 
 
@@ -150,7 +151,7 @@ def test_a_program_that_is_too_fast_is_held_back_and_loses_nothing(door):
             except BlockingIOError:
                 break
             assert sent < 10_000, "nothing held it back"
-        ids = [door.read(5.0).frame_id for _ in range(sent)]
+        ids = [door.read(WAIT_S).frame_id for _ in range(sent)]
         assert ids == list(range(sent))
 
 

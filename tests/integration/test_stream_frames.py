@@ -1,5 +1,6 @@
 """Frames from publisher to subscriber: the first one, all of them, and what is told when not."""
 
+import itertools
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 import zmq
-from waiting import until
+from waiting import WAIT_MS, WAIT_S, until
 
 from bci.core.loop_types import Malformed
 from bci.core.stream_types import Roi, RoiFrame, StreamInfo
@@ -54,7 +55,7 @@ class Acquisition:
         self.publisher.close()
 
 
-def next_of(subscriber, timeout_s=10.0):
+def next_of(subscriber, timeout_s=WAIT_S):
     received = subscriber.receive()
     if received is None and subscriber.socket.poll(int(timeout_s * 1000)):
         received = subscriber.receive()
@@ -64,7 +65,7 @@ def next_of(subscriber, timeout_s=10.0):
 def test_a_frame_arrives_as_it_was_sent_with_its_raw_bytes():
     with Acquisition() as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         assert client.describe() == INFO or repr(client.describe()) == repr(INFO)
         assert client.start(subscriber.token, Delivery.LIVE) == 3
         before_ns = time.perf_counter_ns()
@@ -84,7 +85,7 @@ def test_a_frame_arrives_as_it_was_sent_with_its_raw_bytes():
 def test_the_first_frame_after_start_arrives_fifty_times_out_of_fifty():
     for repeat in range(50):
         with Acquisition() as acquisition:
-            client = AcquisitionClient(acquisition.server.endpoint)
+            client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
             subscriber = FrameSubscriber(acquisition.publisher.endpoint)
             client.start(subscriber.token, Delivery.LIVE)
             acquisition.publisher.publish(frame(repeat))
@@ -96,7 +97,7 @@ def test_the_first_frame_after_start_arrives_fifty_times_out_of_fifty():
 def test_start_waits_for_this_subscriber_even_where_another_one_listens_already():
     with Acquisition() as acquisition:
         other = FrameSubscriber(acquisition.publisher.endpoint)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         client.start(other.token, Delivery.LIVE)
         with pytest.raises(StreamError, match=r"did not answer 'start' within 0\.1 s"):
             client.start(b"not connected yet", Delivery.LIVE, timeout_s=0.1)
@@ -108,7 +109,7 @@ def test_frames_sent_before_anybody_listens_are_not_kept():
     with Acquisition() as acquisition:
         acquisition.publisher.publish(frame(0))
         subscriber = FrameSubscriber(acquisition.publisher.endpoint)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         client.start(subscriber.token, Delivery.LIVE)
         acquisition.publisher.publish(frame(1))
         assert next_of(subscriber).frame.frame_id == 1
@@ -119,7 +120,7 @@ def test_frames_sent_before_anybody_listens_are_not_kept():
 def test_lossless_loses_none_of_10000_frames_with_credits():
     with Acquisition(queue_frames=64) as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint, queue_frames=64)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         client.start(subscriber.token, Delivery.LOSSLESS, 64)
 
         def send():
@@ -145,12 +146,12 @@ def test_lossless_loses_none_of_10000_frames_with_credits():
 def test_lossless_sends_nothing_without_a_credit():
     with Acquisition() as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         client.start(subscriber.token, Delivery.LOSSLESS, 2)
         sent = [acquisition.publisher.publish(frame(i), timeout_s=0.01) for i in range(4)]
         assert sent == [True, True, False, False]
         client.credit(1)
-        assert acquisition.publisher.publish(frame(2), timeout_s=5.0)
+        assert acquisition.publisher.publish(frame(2), timeout_s=WAIT_S)
         assert [next_of(subscriber).frame.frame_id for _ in range(3)] == [0, 1, 2]
         assert subscriber.receive() is None
         client.close()
@@ -160,7 +161,7 @@ def test_lossless_sends_nothing_without_a_credit():
 def test_more_frames_than_the_queue_holds_wait_and_are_not_dropped():
     with Acquisition(queue_frames=16) as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint, queue_frames=16)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         client.start(subscriber.token, Delivery.LOSSLESS, 16)
         acquisition.publisher.grant(1000)
         sent = 0
@@ -177,26 +178,29 @@ def test_more_frames_than_the_queue_holds_wait_and_are_not_dropped():
 
 
 def test_a_publisher_killed_in_the_middle_of_a_frame_leaves_whole_frames_and_a_usable_socket():
-    script = Path(__file__).parents[1] / "publishing_child.py"
-    subscriber, ids = None, []
+    command = [sys.executable, Path(__file__).parents[1] / "publishing_child.py"]
+    subscriber, got = None, []
     for epoch in range(2):
-        with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as child:
+        with subprocess.Popen([*command, str(epoch)], stdout=subprocess.PIPE, text=True) as child:
             endpoint, channel = child.stdout.readline().split()
             if subscriber is None:
                 subscriber = FrameSubscriber(endpoint)
             else:
                 subscriber.connect(endpoint)
             client = AcquisitionClient(channel)
-            client.start(subscriber.token, Delivery.LIVE, timeout_s=10.0)
+            client.start(subscriber.token, Delivery.LIVE, timeout_s=WAIT_S)
             client.close()
-            got = [next_of(subscriber).frame for _ in range(20)]
+            got += [next_of(subscriber).frame for _ in range(20)]
             child.kill()
             child.wait()
         while (received := next_of(subscriber, timeout_s=0.2)) is not None:
             got.append(received.frame)
-        assert all(isinstance(each, RoiFrame) for each in got), epoch
-        ids.append([each.frame_id for each in got])
-    assert all(each == sorted(set(each)) for each in ids)
+    # the last of the first publisher may come among those of the second
+    assert all(isinstance(each, RoiFrame) for each in got)
+    for epoch in range(2):
+        ids = [each.frame_id for each in got if each.epoch == epoch]
+        assert len(ids) > 0
+        assert ids == sorted(set(ids)), epoch
     subscriber.close()
 
 
@@ -207,7 +211,7 @@ def test_nothing_stays_open_after_close():
     def once():
         with Acquisition() as acquisition:
             subscriber = FrameSubscriber(acquisition.publisher.endpoint)
-            client = AcquisitionClient(acquisition.server.endpoint)
+            client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
             client.start(subscriber.token, Delivery.LIVE)
             client.close()
             subscriber.close()
@@ -218,13 +222,13 @@ def test_nothing_stays_open_after_close():
         once()
     # sockets of the shared context are given back by its own thread, a moment later
     until(lambda: n_open() <= before + 2)
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 def test_more_credits_than_the_queue_holds_are_refused():
     with Acquisition(queue_frames=8) as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         with pytest.raises(
             StreamError, match=r"refused 'start': 64 credits, but the queue holds 8"
         ):
@@ -236,7 +240,7 @@ def test_more_credits_than_the_queue_holds_are_refused():
 def test_live_overflow_never_waits_and_shows_as_a_gap_in_the_ids():
     with Acquisition(queue_frames=4) as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint, queue_frames=4)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         client.start(subscriber.token, Delivery.LIVE)
         n_sent = 400
         for frame_id in range(n_sent):
@@ -248,8 +252,11 @@ def test_live_overflow_never_waits_and_shows_as_a_gap_in_the_ids():
         assert ids == sorted(set(ids))
         assert len(ids) < n_sent
         # once there is room again, frames come and the gap is seen in their ids
-        acquisition.publisher.publish(frame(n_sent))
-        assert next_of(subscriber).frame.frame_id == n_sent
+        newer = itertools.count(n_sent)
+        while ids[-1] < n_sent:
+            acquisition.publisher.publish(frame(next(newer)))
+            ids.append(next_of(subscriber).frame.frame_id)
+        assert ids == sorted(set(ids))
         client.close()
         subscriber.close()
 
@@ -257,7 +264,7 @@ def test_live_overflow_never_waits_and_shows_as_a_gap_in_the_ids():
 def test_waiting_counts_newer_frames_and_loses_none():
     with Acquisition() as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         client.start(subscriber.token, Delivery.LIVE)
         assert subscriber.waiting(3) == 0
         for frame_id in range(5):
@@ -292,7 +299,7 @@ def test_a_subscriber_goes_on_at_the_publisher_of_the_next_epoch():
 def test_queued_frames_leave_before_a_publisher_ends():
     with Acquisition() as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         client.start(subscriber.token, Delivery.LIVE)
         for frame_id in range(100):
             acquisition.publisher.publish(frame(frame_id, n_rois=1000))
@@ -305,10 +312,10 @@ def test_queued_frames_leave_before_a_publisher_ends():
 def test_status_without_waiting_and_stop():
     with Acquisition() as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         assert not acquisition.server.wait_started(0.0)
         client.start(subscriber.token, Delivery.LIVE)
-        assert acquisition.server.wait_started(5.0)
+        assert acquisition.server.wait_started(WAIT_S)
         acquisition.publisher.publish(frame(5))
         client.ask_status()
         status = until(client.poll_status)
@@ -323,7 +330,7 @@ def test_status_without_waiting_and_stop():
 
 def test_the_clock_of_the_same_host_is_found_within_the_stated_error():
     with Acquisition() as acquisition:
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         offset = client.clock_offset()
         assert abs(offset.offset_ns) <= offset.error_ns
         client.close()
@@ -342,10 +349,10 @@ def test_garbage_on_the_handshake_is_refused_and_the_next_request_answered(parts
         garbage = zmq.Context.instance().socket(zmq.DEALER)
         garbage.connect(acquisition.server.endpoint)
         garbage.send_multipart(parts)
-        assert garbage.poll(5000)
+        assert garbage.poll(WAIT_MS)
         assert b"not a request" in garbage.recv()
         garbage.close(0)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         assert client.describe().session == INFO.session
         client.close()
 
@@ -367,7 +374,7 @@ def test_an_address_that_others_can_reach_is_refused_unless_asked_for():
 def test_wrong_bytes_are_malformed_and_the_next_frame_is_taken():
     with Acquisition() as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint)
-        client = AcquisitionClient(acquisition.server.endpoint)
+        client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
         client.start(subscriber.token, Delivery.LIVE)
         acquisition.publisher.publish_bytes(b"short", b"1234")
         acquisition.publisher.publish(frame(1))

@@ -10,6 +10,7 @@ import pytest
 import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from waiting import WAIT_MS, WAIT_S
 
 from bci.core.frame_header import TOPIC, pack_header
 from bci.core.loop_types import Malformed, Pause
@@ -19,7 +20,10 @@ from bci.stream.operator import OperatorClient, OperatorServer, Reply
 from bci.stream.subscriber import FrameSubscriber
 
 parts = st.lists(st.binary(max_size=200), min_size=1, max_size=6)
-many = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 def frame(frame_id, n_rois=3):
@@ -64,14 +68,14 @@ def publisher():
 def subscriber(publisher):
     subscriber = FrameSubscriber(publisher.get(zmq.LAST_ENDPOINT).decode())
     for _ in range(2):
-        assert publisher.poll(5000)
+        assert publisher.poll(WAIT_MS)
         publisher.recv()
     yield subscriber
     subscriber.close()
 
 
 def taken(subscriber):
-    assert subscriber.socket.poll(5000)
+    assert subscriber.socket.poll(WAIT_MS)
     return subscriber.receive()
 
 
@@ -107,10 +111,10 @@ def test_zmq_door_takes_any_parts(zmq_door, message):
     door, sender = zmq_door
     sender.send_multipart(message)
     sender.send_multipart(wire(42))
-    first = door.read(5.0)
+    first = door.read(WAIT_S)
     assert isinstance(first, Malformed | RoiFrame)
     assert isinstance(first, Malformed) or message[0] == TOPIC
-    assert door.read(5.0).frame_id == 42
+    assert door.read(WAIT_S).frame_id == 42
 
 
 @pytest.fixture
@@ -129,7 +133,7 @@ def until_frame(door, frame_id):
     """All malformed before the frame; any other frame was made by chance, and is allowed."""
     found = []
     for _ in range(2000):
-        got = door.read(5.0)
+        got = door.read(WAIT_S)
         assert got is not None
         if isinstance(got, RoiFrame) and got.frame_id == frame_id:
             return found
@@ -160,8 +164,8 @@ def test_tcp_door_stays_in_step_where_only_the_frame_is_wrong(tcp_door, body):
     with connect(tcp_door) as client:
         for message in (body, good):
             client.sendall(struct.pack("<I", len(message)) + message)
-        assert isinstance(tcp_door.read(5.0), Malformed | RoiFrame)
-        assert tcp_door.read(5.0).frame_id == 42
+        assert isinstance(tcp_door.read(WAIT_S), Malformed | RoiFrame)
+        assert tcp_door.read(WAIT_S).frame_id == 42
 
 
 @pytest.fixture
@@ -189,11 +193,11 @@ def operator():
 def test_operator_channel_refuses_any_bytes(operator, message):
     server, raw, _ = operator
     raw.send_multipart(message)
-    assert server.socket.poll(5000)
+    assert server.socket.poll(WAIT_MS)
     received = server.receive()
     if received is not None:
         server.reply(received[0], Reply(True))
-    assert raw.poll(5000)
+    assert raw.poll(WAIT_MS)
     reply = msgspec.msgpack.decode(raw.recv())["reply"]
     assert reply["accepted"] is (received is not None)
     assert received is not None or "not a request" in reply["reason"]
@@ -205,7 +209,7 @@ def test_a_request_after_garbage_is_taken(operator):
     raw.send(msgspec.msgpack.encode({"number": 5, "request": {"type": "pause"}}))
     received = None
     while received is None:
-        assert server.socket.poll(5000)
+        assert server.socket.poll(WAIT_MS)
         received = server.receive()
     assert received[1] == Pause()
     assert server.refused == 1

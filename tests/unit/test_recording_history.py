@@ -47,7 +47,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(cuts=st.lists(st.floats(0, 1), max_size=30))
 def test_a_growing_journal_is_read_once_and_whole(
     finished: Path, tmp_path_factory: pytest.TempPathFactory, cuts: list[float]

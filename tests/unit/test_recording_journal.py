@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from mcap.reader import NonSeekingReader, make_reader
+from waiting import WAIT_S, until
 
 from bci.core.frame_header import pack_header
 from bci.core.stream_types import RoiFrame
@@ -19,13 +20,6 @@ from bci.recording.records import JournalEnd, JournalStart, Note, Topic
 from bci.recording.scan import JournalBytes, Message
 
 START = JournalStart("s", "h", 1_000, 2_000)
-
-
-def wait_until(condition, what: str, timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
 
 
 def messages(path: Path) -> list[tuple[Message, bytes]]:
@@ -86,7 +80,7 @@ def test_record_reaches_the_file_without_close(tmp_path):
     path = tmp_path / "j.mcap"
     with Journal(path, START) as journal:
         journal.append(Topic.NOTE, Note("now"))
-        wait_until(lambda: b"now" in path.read_bytes(), "the note never reached the file")
+        until(lambda: b"now" in path.read_bytes())
 
 
 def test_existing_journal_is_never_overwritten(tmp_path):
@@ -163,7 +157,7 @@ class SlowFile:
         self._file, self._gate = file, gate
 
     def write(self, content) -> int:
-        self._gate.wait(30)
+        self._gate.wait(WAIT_S)
         return self._file.write(content)
 
     def __getattr__(self, name):
@@ -217,7 +211,7 @@ def test_close_is_bounded_when_the_disk_hangs(tmp_path):
     assert time.monotonic() - before < 5
     assert "bci recover" in journal.fault
     gate.set()
-    journal._writer.join(20)
+    journal._writer.join(WAIT_S)
     assert not journal._writer.is_alive()
 
 
@@ -232,7 +226,7 @@ def test_full_disk_is_a_fault_and_all_before_it_is_readable(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         for number in range(100):
             journal.append_frame(number, 0, header, buffer)
-        wait_until(lambda: journal.fault is not None, "no fault")
+        until(lambda: journal.fault is not None)
         journal.close("disk full")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -253,7 +247,7 @@ def test_disk_with_room_again_loses_nothing(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 500, hard))
         for number in range(100):
             journal.append(Topic.NOTE, Note(f"{number}"))
-        wait_until(lambda: journal.fault is not None, "no fault")
+        until(lambda: journal.fault is not None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     journal.close("done")
@@ -264,7 +258,7 @@ def test_no_thread_and_no_open_file_is_left(tmp_path):
     before = threading.active_count()
     journal = Journal(tmp_path / "j.mcap", START)
     journal.close("done")
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert journal._file.closed
     os.rename(tmp_path / "j.mcap", tmp_path / "k.mcap")
 
@@ -281,7 +275,7 @@ def test_source_that_can_wait_is_told_before_there_is_a_fault(tmp_path):
         assert n_sent < 100
     assert journal.fault is None
     gate.set()
-    wait_until(lambda: not journal.is_behind, "the journal never caught up")
+    until(lambda: not journal.is_behind)
     journal.close("done")
     assert not journal.is_behind
     assert journal.fault is None

@@ -191,7 +191,10 @@ def test_journal_without_a_single_record_becomes_an_empty_one(folder, size):
     assert record.end.reason.startswith("recovered")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_whatever_is_damaged_the_recovered_journal_is_whole(original, tmp_path_factory, data):
     content = bytearray((original / JOURNAL).read_bytes())

@@ -15,6 +15,7 @@ from bci.recording.folder import JOURNAL
 from bci.recording.manifest import Program
 from bci.recording.subject import StoredCalibration, StoredEnsembles, SubjectFolder
 from bci.recording.verify import verify
+from bci.session import day as day_module
 from bci.session import resume
 from bci.session.blocks import threshold_of
 from bci.session.check import Status
@@ -29,6 +30,12 @@ CHOSEN = StoredEnsembles(
     at=YESTERDAY, p_plus=("a", "b", "e"), p_minus=("c", "d"), weights_plus=(1.0, 2.0, 3.0),
     weights_minus=(1.0, 1.0),
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' day lasts until they are over, midnight or not."""
+    monkeypatch.setattr(day_module, "_today", TODAY.isoformat)
 
 
 def session_with(**tables: Any) -> Session:

@@ -5,10 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import WAIT_S, until
 
 REPOSITORY = Path(__file__).parents[2]
 TOOLS = [
@@ -103,7 +103,7 @@ class Machine:
 
     def set_up(self) -> tuple[int, str]:
         process = self.start()
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=WAIT_S)
         return process.returncode, output
 
     def actions(self) -> list[str]:
@@ -259,7 +259,7 @@ def test_killed_set_up_is_finished_by_the_next(machine: Machine, step: str) -> N
     process = machine.start()
     wait_until_it_hangs(machine)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=WAIT_S)
     hang.unlink()
     leftover = machine.venv / "cut off half-way"
     leftover.touch()
@@ -272,10 +272,7 @@ def test_killed_set_up_is_finished_by_the_next(machine: Machine, step: str) -> N
 
 
 def wait_until_it_hangs(machine: Machine) -> None:
-    deadline = time.monotonic() + 20
-    while not (machine.log.exists() and "hangs" in machine.log.read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: machine.log.exists() and "hangs" in machine.log.read_text())
 
 
 def test_second_set_up_at_the_same_time_waits_for_the_first(machine: Machine) -> None:
@@ -294,7 +291,7 @@ def test_second_set_up_at_the_same_time_waits_for_the_first(machine: Machine) ->
     assert machine.log.read_text().count("venv") == 1
     hang.unlink()
     for process in (first, second):
-        process.communicate(timeout=20)
+        process.communicate(timeout=WAIT_S)
         assert process.returncode == 0
     assert [action for action in machine.actions() if action != "hangs"] == ["venv", "pip"]
 
@@ -334,7 +331,7 @@ def test_update_that_was_killed_leaves_nothing_that_passes_for_complete(machine:
     process = machine.start()
     wait_until_it_hangs(machine)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=WAIT_S)
     hang.unlink()
     machine.actions()
     constraints.write_text(before)

@@ -1,6 +1,5 @@
 """The auditory cursor through a real sound library, and without one."""
 
-import itertools
 import logging
 import os
 import subprocess
@@ -15,16 +14,21 @@ from bci.config.rig import Sound
 from stimuli.speaker import NullSpeaker, SoundDevice, SpeakerError, open_speaker
 
 TONES_HZ = (6000.0, 11000.0, 19000.0)
+PART = 4800
 # ALSA hands every sample to a file instead of a card
 ALSA = 'pcm.!default {{ type file slave.pcm "null" file "{file}" format "raw" }}'
+# a second of each, however long the card takes for it
 PLAY = """
-import sys, time
+import os, sys, time
 from bci.config.rig import Sound
 from stimuli.speaker import SoundDevice
+file, *tones_hz = sys.argv[1:]
 speaker = SoundDevice(Sound(volume=0.5))
-for tone_hz in map(float, sys.argv[1:]):
+for tone_hz in map(float, tones_hz):
     speaker.play(tone_hz)
-    time.sleep(0.05)
+    enough = os.path.getsize(file) + 4 * 48000
+    while os.path.getsize(file) < enough:
+        time.sleep(0.001)
 speaker.close()
 speaker.close()
 print(speaker.description)
@@ -65,7 +69,7 @@ def test_tones_reach_the_sound_card_in_their_order(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     environment = os.environ | {"HOME": str(tmp_path), "PYTHONPATH": str(root)}
     done = subprocess.run(
-        [sys.executable, "-c", PLAY, *map(str, TONES_HZ)],
+        [sys.executable, "-c", PLAY, raw, *map(str, TONES_HZ)],
         env=environment,
         capture_output=True,
         text=True,
@@ -75,10 +79,9 @@ def test_tones_reach_the_sound_card_in_their_order(tmp_path: Path) -> None:
     assert "from sample to sound" in done.stdout
     samples = np.frombuffer(raw.read_bytes(), dtype=np.float32)
     # the file takes samples as fast as they are made: how many is chance, their order is not
-    edges = np.linspace(0, len(samples), 60).astype(int)
     found = []
-    for start, stop in itertools.pairwise(edges):
-        part = samples[start:stop][:4800]
+    for start in range(0, len(samples) - PART, PART):
+        part = samples[start : start + PART]
         spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part))))
         hz = float(np.argmax(spectrum)) * 48000.0 / len(part)
         nearest = min(TONES_HZ, key=lambda tone_hz: abs(tone_hz - hz))
