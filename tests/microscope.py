@@ -32,7 +32,7 @@ def endpoint_of(session: RunningSession, key: str) -> str:
         except FileNotFoundError:
             return ""
 
-    return until(announced, 30)
+    return until(announced)
 
 
 class Microscope:

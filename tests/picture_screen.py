@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from measure_grating import Image
 from PIL import ImageGrab
+from waiting import WAIT_S
 
 from bci.config.experiment import Stimulus
 from bci.config.rig import Screen
@@ -76,7 +77,7 @@ class PictureScreen:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            assert self._process.wait(10) == 0
+            assert self._process.wait(WAIT_S) == 0
         finally:
             self._process.kill()
             self._process.stdout.close()

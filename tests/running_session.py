@@ -1,17 +1,21 @@
 """A whole session as its user starts it: `bci` in a process of its own, and what it leaves."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import psutil
-from waiting import until
+import valve
+from waiting import WAIT_S, lives, until
+from whole_lines import whole_lines
 
+from bci.core.loop_types import LedgerKind
 from bci.recording.folder import read_endpoints
 from bci.recording.session_record import SessionRecord
 from bci.stream.telemetry import Telemetry, TelemetrySubscriber
@@ -19,6 +23,9 @@ from bci.stream.telemetry import Telemetry, TelemetrySubscriber
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "configs" / "demo.toml"
 REPLAY = ROOT / "configs" / "replay.toml"
+
+ENDED_S = 200.0
+"""By then every session of the tests has ended, and its files are written, on any machine."""
 
 SHORT = (
     "experiment.decoder.f0_window_s=3",
@@ -32,11 +39,35 @@ SHORT = (
 """Overrides that make a session of some seconds."""
 
 
+ENDLESS = "experiment.task.session_s=600"
+"""For a session that the test ends itself, long before, when it has seen what it waits for."""
+
+PATIENT_BOARD = ("rig.board.watchdog_ms=5000", "rig.board.ack_timeout_ms=5000")
+"""Where rewards are counted: a computer that is at other things for a moment must cut none."""
+
+HELD_SCREEN = (
+    "-c",
+    """
+import os, signal
+from bci.session import supervisor
+class Child(supervisor.Child):
+    def __init__(self, name, *others):
+        super().__init__(name, *others)
+        if name == "stimulus":
+            os.kill(self.pid, signal.SIGSTOP)
+supervisor.Child = Child
+from bci.cli import main
+main()
+""",
+)
+"""A program whose screen takes for ever to open, so that the session is still starting."""
+
+
 def sets(overrides: Sequence[str]) -> list[str]:
     return [part for override in overrides for part in ("--set", override)]
 
 
-def bci(*arguments: object, timeout_s: float = 100.0) -> subprocess.CompletedProcess[str]:
+def bci(*arguments: object, timeout_s: float = ENDED_S) -> subprocess.CompletedProcess[str]:
     """Run a verb to its end."""
     return subprocess.run(
         [sys.executable, "-m", "bci.cli", *map(str, arguments)],
@@ -91,9 +122,10 @@ class RunningSession:
         self.family()
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(WAIT_S)
         for member in self._family.values():
-            if member.is_running():
+            # it may end by itself just now
+            with suppress(psutil.NoSuchProcess):
                 member.kill()
         if self._telemetry is not None:
             self._telemetry.close()
@@ -102,7 +134,7 @@ class RunningSession:
 
     @property
     def folder(self) -> Path:
-        return until(lambda: next(self._out.glob("*/[0-9]*/"), None), 60.0)
+        return until(lambda: next(self._out.glob("*/[0-9]*/"), None))
 
     def family(self) -> dict[int, psutil.Process]:
         """Every process of the session that was ever seen, grandchildren included."""
@@ -116,11 +148,9 @@ class RunningSession:
     def pid_of(self, name: str, other_than: int = 0) -> int:
         """Process id of a child, as the log tells it."""
 
-        log = self.folder / "log.jsonl"
-
         def started() -> int:
-            for line in reversed(log.read_text("utf-8").splitlines() if log.exists() else []):
-                message = str(json.loads(line).get("message", ""))
+            for line in reversed(self.log()):
+                message = str(line.get("message", ""))
                 if message.startswith(f"{name} (") and message.endswith(" started"):
                     pid = int(message.split("(")[1].split(")")[0])
                     return pid if pid != other_than else 0
@@ -141,7 +171,7 @@ class RunningSession:
         self._newest = self._telemetry.receive() or self._newest
         return self._newest
 
-    def wait_for_state(self, *states: str, timeout_s: float = 60.0) -> Telemetry:
+    def wait_for_state(self, *states: str, timeout_s: float = WAIT_S) -> Telemetry:
         self.family()
 
         def reached() -> Telemetry | None:
@@ -151,11 +181,27 @@ class RunningSession:
 
         return until(reached, timeout_s)
 
+    def wait_for_ledger(self, kind: LedgerKind) -> None:
+        """Until the journal holds an entry of this kind: it stays there, as no state does."""
+
+        def told() -> bool:
+            self.family()
+            over = self.process.poll() is not None
+            found = kind in {entry.value.kind for entry in self.record().ledger}
+            assert found or not over, self.output()
+            return found
+
+        until(told, every_s=0.2)
+
     def kill(self, pid: int) -> None:
         self.family()
         os.kill(pid, signal.SIGKILL)
 
-    def end(self, timeout_s: float = 100.0) -> tuple[int, str]:
+    def interrupt(self) -> None:
+        """Let it end in order, as Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+
+    def end(self, timeout_s: float = ENDED_S) -> tuple[int, str]:
         """Wait for the end; exit code and what was printed."""
         self.family()
         output, _ = self.process.communicate(timeout=timeout_s)
@@ -166,15 +212,13 @@ class RunningSession:
         return self.process.stdout.read()
 
     def left_running(self) -> list[psutil.Process]:
-        return [
-            member
-            for member in self._family.values()
-            if member.is_running() and member.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [member for member in self._family.values() if lives(member)]
+
+    def log(self) -> list[dict[str, Any]]:
+        return whole_lines(self.folder / "log.jsonl")
 
     def record(self) -> SessionRecord:
         return SessionRecord.read(self.folder)
 
     def valve_edges(self) -> list[dict[str, int]]:
-        lines = (self.folder / "board-edges.jsonl").read_text("utf-8").splitlines()
-        return [edge for line in lines if (edge := json.loads(line))["pin"] == "valve"]
+        return valve.edges(self.folder)

@@ -7,29 +7,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 import psutil
+from waiting import WAIT_S, until
 
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, ScreenReport, StimulusCommand
 from bci.stream.commands import CommandPublisher
 from bci.stream.reports import ReportReceiver
-
-TIMEOUT_S = 20.0
-Found = TypeVar("Found")
-
-
-def wait_for(find: Callable[[], Found | None], what: str) -> Found:
-    """Poll until `find` gives something true."""
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        if found := find():
-            return found
-        time.sleep(0.005)
-    raise AssertionError(f"{what}: not within {TIMEOUT_S:g} s")
 
 
 def session_settings(backend: str, **screen: object) -> dict[str, object]:
@@ -65,7 +53,7 @@ class Control:
             self.read()
             return next((item for item in self.reports if isinstance(item, ScreenHello)), None)
 
-        return wait_for(hello, "a hello of the screen")
+        return until(hello)
 
     def await_shown(self, command_id: int) -> FlipReport:
         """Wait until it is shown, sending it again as control does."""
@@ -75,7 +63,7 @@ class Control:
             self.read()
             return next((item for item in self.shown if item.command_id == command_id), None)
 
-        return wait_for(shown, f"the flip of command {command_id}")
+        return until(shown)
 
     def show(self, command: StimulusCommand) -> FlipReport:
         self.commands.send(command)
@@ -132,23 +120,30 @@ class StimulusProcess:
 
     def await_told(self, kind: str) -> str:
         """Detail of the first report of this kind to the supervisor; '-' where it has none."""
-        return wait_for(
-            lambda: next((item["detail"] or "-" for item in self.told if item["kind"] == kind), ""),
-            f"the report {kind!r}",
+        return until(
+            lambda: next((item["detail"] or "-" for item in self.told if item["kind"] == kind), "")
         )
 
     def x_servers(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if child.name() == "Xvfb"]
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            # what else was started may end by itself just now
+            with suppress(psutil.NoSuchProcess):
+                if child.name() == "Xvfb":
+                    found.append(child)
+        return found
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(TIMEOUT_S)
+        self.process.wait(WAIT_S)
 
     def stop(self) -> int:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(TIMEOUT_S)
+        code = self.process.wait(WAIT_S)
+        # its last words are in the pipe
+        self._reader.join(WAIT_S)
+        return code
 
     def __enter__(self) -> "StimulusProcess":
         return self
@@ -160,8 +155,8 @@ class StimulusProcess:
         traceback: TracebackType | None,
     ) -> None:
         self.process.kill()
-        self.process.wait(TIMEOUT_S)
-        self._reader.join(TIMEOUT_S)
+        self.process.wait(WAIT_S)
+        self._reader.join(WAIT_S)
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             pipe.close()

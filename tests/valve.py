@@ -1,14 +1,13 @@
 """What the valve of a simulated board did, edge by edge."""
 
-import json
 from pathlib import Path
+
+from whole_lines import whole_lines
 
 
 def edges(folder: Path) -> list[dict[str, int]]:
-    # the board may be at its last line
-    whole, _, _ = (folder / "board-edges.jsonl").read_text("utf-8").rpartition("\n")
-    lines = whole.splitlines()
-    return [edge for line in lines if (edge := json.loads(line))["pin"] == "valve"]
+    """Of a running session those so far."""
+    return [edge for edge in whole_lines(folder / "board-edges.jsonl") if edge["pin"] == "valve"]
 
 
 def openings(folder: Path) -> int:

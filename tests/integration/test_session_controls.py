@@ -24,13 +24,12 @@ SIMULATED = sorted(
 def run(file: Path, out: Path, *overrides: str) -> tuple[SessionRecord, str]:
     """A session as fast as possible, to its end, verified."""
     with RunningSession("run", file, *sets((*FAST, *overrides)), out=out) as session:
-        code, output = session.end(timeout_s=400.0)
+        code, output = session.end(timeout_s=800.0)
         assert code == 0, output
         assert verify(session.folder).kind is VerdictKind.IDENTICAL
         return session.record(), output
 
 
-@pytest.mark.timeout(240)
 def test_yoked_session_repeats_a_recorded_one_for_another_animal(tmp_path: Path) -> None:
     minute = ("experiment.task.session_s=60",)
     first, output = run(DEMO, tmp_path / "first", *SHORT, *minute)
@@ -62,7 +61,6 @@ def test_yoked_session_repeats_a_recorded_one_for_another_animal(tmp_path: Path)
     assert set(trials["light"]) == {"none", "trial"}
 
 
-@pytest.mark.timeout(60)
 def test_recording_that_does_not_serve_ends_before_anything_starts(tmp_path: Path) -> None:
     yoked = (
         "experiment.session_type.kind=yoked",

@@ -3,22 +3,46 @@
 import csv
 from pathlib import Path
 
+from microscope import endpoint_of
 from pynwb import NWBHDF5IO
-from running_session import DEMO, SHORT, RunningSession, bci, sets
+from running_session import DEMO, PATIENT_BOARD, SHORT, RunningSession, bci, sets
+from waiting import WAIT_S, until
 
-from bci.core.loop_types import Finish, Outcome, TaskState
+from bci.core.loop_types import BlockBegun, BlockKind, Finish, Outcome, TaskState
+from bci.stream.operator import OperatorClient
 
-EASY = (*SHORT, "rig.screen.backend=null", "experiment.calibration.target_fraction=0.9")
+EASY = (
+    *SHORT,
+    *PATIENT_BOARD,
+    "rig.screen.backend=null",
+    "experiment.calibration.target_fraction=0.9",
+)
+
+
+def begin(session: RunningSession, block: BlockKind) -> None:
+    """Let the next block begin, as soon as the one before is over."""
+
+    def is_next() -> bool:
+        told = session.telemetry()
+        return told is not None and (told.waits_for, told.next_block) == ("operator", block)
+
+    until(is_next)
+    operator = OperatorClient(endpoint_of(session, "operator"))
+    assert operator.ask(BlockBegun(block), WAIT_S).accepted
+    operator.close()
 
 
 def test_session_ends_after_the_trial_that_used_the_cap_up_and_the_next_is_refused(
     tmp_path: Path,
 ) -> None:
-    capped = sets((*EASY, "experiment.task.daily_cap_ul=11"))
+    # held, so that the operator's reward comes before those of the task
+    capped = sets((*EASY, "experiment.task.daily_cap_ul=11", "experiment.hold=true"))
     with RunningSession("run", DEMO, *capped, out=tmp_path) as session:
-        session.wait_for_state("GREY", "RUN")
+        session.wait_for_state("WAITING")
         too_much = bci("reward", "give", session.folder, "--ul=12")
         given = bci("reward", "give", session.folder, "--ul=3")
+        begin(session, BlockKind.BASELINE)
+        begin(session, BlockKind.CLOSED_LOOP)
         code, output = session.end()
         assert code == 0, output
         record, edges, folder = session.record(), session.valve_edges(), session.folder

@@ -4,14 +4,17 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from running_session import DEMO, SHORT, RunningSession, bci, sets
-from waiting import until
+from running_session import DEMO, ENDLESS, SHORT, RunningSession, bci, sets
+from valve import openings
+from waiting import BUSY_S, WAIT_S, until
 
 from bci.core.loop_types import LedgerKind
-from bci.core.stimulus_types import ScreenHello
-from bci.recording.session_record import SessionRecord
+from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, ScreenReport
+from bci.recording.session_record import SessionRecord, Timed
 
+ENDED_WITHIN_S = 3.0 + BUSY_S
 NULL_SCREEN = "rig.screen.backend=null"
 LONG_DROP = ("rig.board.valve.ms_per_ul=100", "rig.board.valve.max_open_ms=500")
 
@@ -20,36 +23,47 @@ def test_killed_control_leaves_valve_shut_and_journal_whole(tmp_path: Path) -> N
     """The board's own log tells when the valve was shut; recovery loses at most 0.1 s."""
     overrides = (*SHORT, NULL_SCREEN, *LONG_DROP)
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
-        session.wait_for_state("HIT")
-        until(lambda: any(edge["level"] for edge in session.valve_edges()))
+        told = [session.wait_for_state("HIT")]
+
+        def valve_opened() -> bool:
+            if (newest := session.telemetry()) is not None and newest != told[-1]:
+                told.append(newest)
+            return any(edge["level"] for edge in session.valve_edges())
+
+        until(valve_opened)
         control = session.pid_of("control")
         t_killed_ns = time.perf_counter_ns()
         session.kill(control)
         code, output = session.end()
         assert code == 1, output
         assert "bci recover" in output
-        assert until(lambda: not session.left_running(), 3.0)
-        *_, last = session.valve_edges()
-        assert last["level"] == 0
-        assert (last["t_perf_ns"] - t_killed_ns) / 1e9 < 0.5
+        assert not session.left_running()
+        *_, opened, shut = session.valve_edges()
+        assert (opened["level"], shut["level"]) == (1, 0)
+        # on the board's clock, which other programs of this machine do not hold up
+        open_s = (shut["t_device_us"] - opened["t_device_us"]) / 1e6
+        assert open_s - (t_killed_ns - opened["t_perf_ns"]) / 1e9 < 0.5
         recovered = bci("recover", session.folder)
         assert recovered.returncode == 0, recovered.stderr
         record = session.record()
-        last_frame_ns = record.frames["t_received_ns"][-1]
-        assert (t_killed_ns - last_frame_ns) / 1e9 < 0.1 + 2 / record.info.rate_hz
+        received_ns = record.frames["t_received_ns"]
+        kept_s = (received_ns[-1] - received_ns[0]) / 1e9
+        # control had them, as it told, a tenth of a second before or earlier
+        assert kept_s >= max(t.session_s for t in told if t_killed_ns - t.t_ns > 1e8) - 1e-6
         verified = bci("verify", session.folder)
         assert "identical" in verified.stdout, verified.stdout + verified.stderr
 
 
 def test_killed_screen_comes_back_with_the_current_command(tmp_path: Path) -> None:
-    overrides = (*SHORT, "experiment.task.session_s=20")
+    overrides = (*SHORT, ENDLESS)
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         session.wait_for_state("RUN")
         stimulus = session.pid_of("stimulus")
         session.kill(stimulus)
         session.pid_of("stimulus", other_than=stimulus)
-        until(lambda: (t := session.telemetry()) is not None and t.screen == "lost", 10)
-        until(lambda: (t := session.telemetry()) is not None and t.screen.startswith("ok"), 30)
+        session.wait_for_ledger(LedgerKind.SCREEN_BACK)
+        until(lambda: _shown_after_return(session.record()), every_s=0.2)
+        session.interrupt()
         code, output = session.end()
         assert code == 0, output
         assert not session.left_running()
@@ -64,43 +78,48 @@ def test_killed_screen_comes_back_with_the_current_command(tmp_path: Path) -> No
             assert kinds.count(kind) == 1, kind
         frame_ids = record.decision_table["frame_id"][record.decision_table["decoded"]]
         assert (frame_ids[1:] - frame_ids[:-1] == 2).all()
-        assert _first_shown_after_return(record)
+        _, hello = _hellos(record)
+        sent = max(sent.command_id for sent in record.sent if sent.t_sent_ns < hello.perf_ns)
+        assert _shown_after_return(record)[0] >= sent
 
 
-def _first_shown_after_return(record: SessionRecord) -> bool:
-    """The first command that the new screen shows is the newest that control had sent."""
-    hellos = [timed for timed in record.screen if isinstance(timed.value, ScreenHello)]
-    assert len(hellos) == 2
-    shown = next(
-        timed.value
+def _hellos(record: SessionRecord) -> list[Timed[ScreenReport]]:
+    return [timed for timed in record.screen if isinstance(timed.value, ScreenHello)]
+
+
+def _shown_after_return(record: SessionRecord) -> list[int]:
+    """Commands that the new screen has shown, in order."""
+    *_, hello = _hellos(record)
+    return [
+        timed.value.command_id
         for timed in record.screen
-        if timed.perf_ns > hellos[1].perf_ns and not isinstance(timed.value, ScreenHello)
-    )
-    current = max(sent.command_id for sent in record.sent if sent.t_sent_ns < hellos[1].perf_ns)
-    return getattr(shown, "command_id", -1) >= current
+        if timed.perf_ns > hello.perf_ns
+        and isinstance(timed.value, FlipReport)
+        and timed.value.kind is FlipKind.SHOWN
+    ]
 
 
 def test_killed_acquisition_comes_back_as_a_new_epoch(tmp_path: Path) -> None:
     """Ids go on by the time that has passed, so that the gap shows."""
-    overrides = (*SHORT, NULL_SCREEN, "experiment.task.session_s=12")
+    overrides = (*SHORT, NULL_SCREEN, ENDLESS)
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         session.wait_for_state("RUN")
+        t_killed_ns = time.perf_counter_ns()
         session.kill(session.pid_of("acquisition"))
-        session.wait_for_state("WAITING", "PAUSED")
+        session.wait_for_ledger(LedgerKind.EPOCH)
         session.wait_for_state("RUN")
+        session.interrupt()
         code, output = session.end()
         assert code == 0, output
         record = session.record()
         assert [info.epoch for info in record.infos] == [0, 1]
         frames = record.frames
-        before = frames["frame_id"][frames["epoch"] == 0]
-        after = frames["frame_id"][frames["epoch"] == 1]
-        gap_s = (after[0] - before[-1]) / record.info.rate_hz
-        received_s = (
-            frames["t_received_ns"][frames["epoch"] == 1][0]
-            - frames["t_received_ns"][frames["epoch"] == 0][-1]
-        ) / 1e9
-        assert gap_s == pytest.approx(received_s, abs=0.3)
+        due_s = frames["frame_id"] / record.info.rate_hz
+        received_s = frames["t_received_ns"] / 1e9
+        # the frame that was least late tells when frame 0 was due, by this clock
+        origin_s = (received_s - due_s)[frames["epoch"] == 0].min()
+        first = np.flatnonzero(frames["epoch"] == 1)[0]
+        assert t_killed_ns / 1e9 < origin_s + due_s[first] < received_s[first] + 0.1
         kinds = {entry.value.kind for entry in record.ledger}
         assert {LedgerKind.EPOCH, LedgerKind.GAP, LedgerKind.PROCESS_RESTARTED} <= kinds
         assert "identical" in bci("verify", session.folder).stdout
@@ -111,8 +130,8 @@ def test_killed_supervisor_takes_all_children_with_it(tmp_path: Path) -> None:
         session.wait_for_state("RUN")
         assert len(session.family()) >= 4
         session.process.kill()
-        session.process.wait(5)
-        assert until(lambda: not session.left_running(), 3.0)
+        session.process.wait(WAIT_S)
+        until(lambda: not session.left_running(), ENDED_WITHIN_S)
         *_, last = session.valve_edges() or [{"level": 0}]
         assert last["level"] == 0
         assert bci("recover", session.folder).returncode == 0
@@ -120,12 +139,14 @@ def test_killed_supervisor_takes_all_children_with_it(tmp_path: Path) -> None:
 
 
 def test_killed_board_is_started_again_and_rewards_go_on(tmp_path: Path) -> None:
-    overrides = (*SHORT, NULL_SCREEN, "experiment.task.session_s=25")
+    overrides = (*SHORT, NULL_SCREEN, ENDLESS)
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         session.wait_for_state("RUN")
         session.kill(session.pid_of("board"))
-        until(lambda: (t := session.telemetry()) is not None and t.board == "lost", 10)
-        until(lambda: (t := session.telemetry()) is not None and t.board == "ok", 20)
+        session.wait_for_ledger(LedgerKind.BOARD_BACK)
+        n_opened = openings(session.folder)
+        until(lambda: openings(session.folder) > n_opened)
+        session.interrupt()
         code, output = session.end()
         assert code == 0, output
         kinds = {entry.value.kind for entry in session.record().ledger}
@@ -137,7 +158,7 @@ def test_interrupted_session_ends_in_order(tmp_path: Path, number: signal.Signal
     with RunningSession("run", DEMO, *sets((*SHORT, NULL_SCREEN)), out=tmp_path) as session:
         session.wait_for_state("RUN")
         session.process.send_signal(number)
-        code, output = session.end(30)
+        code, output = session.end()
         assert code == 0, output
         assert not session.left_running()
         record = session.record()

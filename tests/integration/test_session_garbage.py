@@ -56,15 +56,15 @@ def test_every_fault_on_the_door_is_in_the_ledger_with_its_reaction(tmp_path: Pa
     demo = ROOT / "configs" / "demo.toml"
     with RunningSession("run", demo, *sets(PATIENT), out=tmp_path) as session:
         endpoint = endpoint_of(session, "door")
-        until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING", 30)
+        until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING")
         scope = Microscope(endpoint)
         scope.send_good(60)
         send_every_fault(scope)
         scope.send_good(200)
-        until(lambda: (t := session.telemetry()) is not None and t.trial > 0, 30)
+        until(lambda: (t := session.telemetry()) is not None and t.trial > 0)
         scope.close()
         session.process.terminate()
-        code, output = session.end(30)
+        code, output = session.end()
         assert code == 0, output
         record = session.record()
         told = {timed.value.kind: timed.value.reaction for timed in record.ledger}

@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from running_session import ROOT, RunningSession, bci, sets
-from waiting import until
+from running_session import ENDLESS, ROOT, RunningSession, bci, sets
+from valve import openings
+from waiting import BUSY_S, until
 
 from bci.recording.reward_ledger import read_ledger
 
@@ -45,17 +46,20 @@ OVERRIDES = (
     "rig.board.valve.max_open_ms=500",
 )
 
+# so long that the third is still under way when it has been seen
+LONG_DROP = (
+    "rig.board.valve.ms_per_ul=240",
+    "rig.board.valve.max_open_ms=1000",
+    "rig.board.valve.max_duty=1",
+    "experiment.task.hit_s=1.5",
+)
+
 
 def written_to(folder: Path) -> Path:
     (folder / "experiment.toml").write_text(EXPERIMENT, "utf-8")
     session = folder / "session.toml"
     session.write_text(SESSION, "utf-8")
     return session
-
-
-def edges_of(session: RunningSession) -> list[dict[str, int]]:
-    path = session.folder / "board-edges.jsonl"
-    return session.valve_edges() if path.exists() else []
 
 
 def open_after(edges: list[dict[str, int]], t_killed_ns: int, *, no_more: bool) -> float:
@@ -73,13 +77,14 @@ def open_after(edges: list[dict[str, int]], t_killed_ns: int, *, no_more: bool) 
 
 def test_rewards_of_a_killed_control_are_in_the_subjects_ledger(tmp_path: Path) -> None:
     out = tmp_path / "sessions"
-    with RunningSession("run", written_to(tmp_path), *sets(OVERRIDES), out=out) as session:
+    overrides = (*OVERRIDES, *LONG_DROP, ENDLESS)
+    with RunningSession("run", written_to(tmp_path), *sets(overrides), out=out) as session:
         control = session.pid_of("control")
-        opened = until(lambda: [e["request_id"] for e in edges_of(session) if e["level"]][:3][2:])
+        until(lambda: openings(session.folder) >= 3)
         session.kill(control)
-        code, output = session.end(60)
+        code, output = session.end()
         assert code == 1, output
-        opened = [e["request_id"] for e in edges_of(session) if e["level"]]
+        opened = [e["request_id"] for e in session.valve_edges() if e["level"]]
         recovered = bci("recover", session.folder)
         assert recovered.returncode == 0, recovered.stderr
     lines = read_ledger(out / "demo" / "rewards.csv")
@@ -118,9 +123,9 @@ def kill_once(out: Path, victim: str, after_s: float) -> dict[str, object]:
         with suppress(ProcessLookupError):
             session.kill(pid)
         t_killed_ns = time.perf_counter_ns()
-        code, output = session.end(60)
-        until(lambda: not session.left_running(), 3.0)
-        edges = edges_of(session)
+        code, output = session.end()
+        until(lambda: not session.left_running(), 3.0 + BUSY_S)
+        edges = session.valve_edges()
         shut_s = open_after(edges, t_killed_ns, no_more=victim == "control")
         if victim != "board":
             assert shut_s < 0.5, (victim, after_s)

@@ -1,17 +1,16 @@
 """What the operator asks for is done or refused with a reason, frames or none; a drop earned is
 paid."""
 
-import os
-import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
+import zmq
 from microscope import DOOR, Microscope, endpoint_of
-from running_session import DEMO, RunningSession, sets
-from waiting import until
+from running_session import DEMO, HELD_SCREEN, PATIENT_BOARD, RunningSession, sets
+from waiting import WAIT_MS, WAIT_S, until
 
 from bci.core.loop_types import Finish, LedgerKind, Outcome, Pause, Resume, Stop
 from bci.stream.operator import (
@@ -24,6 +23,9 @@ from bci.stream.operator import (
 )
 
 SLOW_REWARD = ("experiment.task.reward_delay_s=5.0", "experiment.task.hit_s=10.0")
+GREY_FRAMES = 30
+UNTIL_HIT = GREY_FRAMES + 60
+"""Frames, of which the last meet a trial that was hit and whose reward is not yet due."""
 
 
 class Operator:
@@ -33,7 +35,7 @@ class Operator:
         self._client = OperatorClient(endpoint)
 
     def ask(self, request: OperatorRequest) -> Reply:
-        return self._client.ask(request, timeout_s=5.0)
+        return self._client.ask(request, timeout_s=WAIT_S)
 
     def refused(self, request: OperatorRequest) -> str:
         reply = self.ask(request)
@@ -58,20 +60,32 @@ def operator_of(session: RunningSession) -> Iterator[Operator]:
         operator.close()
 
 
-def run_to_hit(session: RunningSession, scope: Microscope) -> None:
-    """Through the baseline into a trial that is hit at once; its reward is not yet due."""
+def send_to_hit(scope: Microscope) -> None:
+    """Through the baseline into a trial that is hit at once; its reward is not yet due.
+
+    All at once: the session's time is counted in frames.
+    """
     scope.send_good(8 * 30 + 5)
-    session.wait_for_state("GREY", "RUN")
     active = scope.values()
     active[:2] *= 4
-    for _ in range(400):
+    for _ in range(UNTIL_HIT):
         active += 0.01 * np.arange(len(active))
         scope.send(values=active)
-        if (newest := session.telemetry()) is not None and newest.state == "HIT":
-            break
-        # its rate is not the session's, whose time is counted in frames
-        time.sleep(0.004)
-    session.wait_for_state("HIT")
+
+
+def asked_at_once(session: RunningSession, *requests: OperatorRequest) -> list[bool]:
+    """Whether each was accepted; all are sent before the first is answered."""
+    line: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+    line.connect(endpoint_of(session, "operator"))
+    for number, request in enumerate(requests):
+        line.send(msgspec.msgpack.encode({"number": number, "request": request}))
+    replies = []
+    for _ in requests:
+        assert line.poll(WAIT_MS)
+        replies.append(msgspec.msgpack.decode(line.recv()))
+    line.close(0)
+    assert [reply["number"] for reply in replies] == [*range(len(requests))]
+    return [reply["reply"]["accepted"] for reply in replies]
 
 
 def opened(session: RunningSession) -> int:
@@ -81,17 +95,17 @@ def opened(session: RunningSession) -> int:
 def test_earned_drop_is_paid_when_frames_stop_and_the_operator_is_heard_without_them(
     tmp_path: Path,
 ) -> None:
-    with RunningSession("run", DEMO, *sets((*DOOR, *SLOW_REWARD)), out=tmp_path) as session:
+    overrides = (*DOOR, *SLOW_REWARD, *PATIENT_BOARD, "experiment.faults.stall_s=3.0")
+    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         scope = Microscope(endpoint_of(session, "door"))
         with operator_of(session) as operator:
-            until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING", 30)
-            run_to_hit(session, scope)
-            assert opened(session) == 0
-            session.wait_for_state("PAUSED", timeout_s=10)
-            until(lambda: opened(session) == 1, 2)
+            until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING")
+            send_to_hit(scope)
+            session.wait_for_state("PAUSED")
+            until(lambda: opened(session) == 1)
             assert operator.done(OperatorStatus()).telemetry is not None
             operator.done(OperatorReward())
-            until(lambda: opened(session) == 2, 2)
+            until(lambda: opened(session) == 2)
             for volume_ul in (0.0, -1.0, float("nan"), float("inf"), 1e9):
                 assert "must be above 0" in operator.refused(OperatorReward(volume_ul))
             operator.done(OperatorNote("the mouse sleeps"))
@@ -102,12 +116,13 @@ def test_earned_drop_is_paid_when_frames_stop_and_the_operator_is_heard_without_
             assert "Resume while" in operator.refused(Resume())
             operator.done(Stop("enough"))
         scope.close()
-        code, output = session.end(30)
+        code, output = session.end()
         assert code == 0, output
         assert "ended: stopped by the operator" in output
         assert not session.left_running()
         record = session.record()
-        assert LedgerKind.STALL in {timed.value.kind for timed in record.ledger}
+        [stall] = [timed for timed in record.ledger if timed.value.kind is LedgerKind.STALL]
+        assert stall.perf_ns < session.valve_edges()[0]["t_perf_ns"]
         assert [timed.value.text for timed in record.notes] == ["the mouse sleeps"]
         assert session.valve_edges()[-1]["level"] == 0
         assert record.manifest.outcome["summary"]["rewards_done"] == 2
@@ -119,16 +134,18 @@ def test_earned_drop_is_paid_when_the_operator_stops_and_nothing_is_taken_afterw
 ) -> None:
     # long enough that the session still settles when it is asked again
     drop = ("rig.board.valve.ms_per_ul=90", "rig.board.valve.max_open_ms=500")
-    with RunningSession("run", DEMO, *sets((*DOOR, *SLOW_REWARD, *drop)), out=tmp_path) as session:
+    overrides = (*DOOR, *SLOW_REWARD, *PATIENT_BOARD, *drop, "experiment.faults.stall_s=600")
+    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         scope = Microscope(endpoint_of(session, "door"))
-        with operator_of(session) as operator:
-            until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING", 30)
-            run_to_hit(session, scope)
-            operator.done(Stop("enough"))
-            for request in (OperatorReward(), Pause(), Resume(), Finish("enough"), Stop("again")):
-                assert operator.refused(request)
+        until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING")
+        send_to_hit(scope)
+        session.wait_for_state("HIT")
+        later = (OperatorReward(), Pause(), Resume(), Finish("enough"), Stop("again"))
+        first, *others = asked_at_once(session, Stop("enough"), *later)
+        assert first
+        assert not any(others)
         scope.close()
-        code, output = session.end(30)
+        code, output = session.end()
         assert code == 0, output
         edges = session.valve_edges()
         assert [edge["level"] for edge in edges] == [1, 0]
@@ -136,18 +153,16 @@ def test_earned_drop_is_paid_when_the_operator_stops_and_nothing_is_taken_afterw
 
 
 def test_operator_is_answered_while_the_screen_opens_and_can_end_it_there(tmp_path: Path) -> None:
-    with RunningSession("run", DEMO, *sets(DOOR), out=tmp_path) as session:
-        # a screen that takes for ever
-        os.kill(session.pid_of("stimulus"), signal.SIGSTOP)
+    with RunningSession("run", DEMO, *sets(DOOR), out=tmp_path, program=HELD_SCREEN) as session:
         with operator_of(session) as operator:
-            until(lambda: (t := session.telemetry()) is not None and t.board == "ok", 30)
+            until(lambda: (t := session.telemetry()) is not None and t.board == "ok")
             assert "not begun" in operator.refused(Pause())
             assert "not begun" in operator.refused(Resume())
             operator.done(OperatorNote("waiting"))
             operator.done(OperatorReward())
-            until(lambda: opened(session) == 1, 2)
+            until(lambda: opened(session) == 1)
             operator.done(Stop("enough"))
-        code, output = session.end(30)
+        code, output = session.end()
         assert code == 0, output
         assert "stopped by the operator" in output
         assert not session.left_running()

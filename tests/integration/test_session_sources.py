@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from recorded_formats import write_nwb, write_suite2p
 from running_session import REPLAY, ROOT, SHORT, RunningSession, bci, sets
-from waiting import until
+from waiting import WAIT_S, until
 
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import Outcome
@@ -22,7 +22,7 @@ N_ROIS, RATE_HZ, RECORDED_S = 16, 30.0, 40.0
 RIG = """
 name = "door"
 source = {{ kind = "{kind}", n_rois = 40, rate_hz = 30.0 }}
-board = {{ kind = "{board}", port = "{port}" }}
+board = {{ kind = "{board}", port = "{port}", ack_timeout_ms = 5000, watchdog_ms = 5000 }}
 screen = {{ backend = "null" }}
 """
 EXPERIMENT = """
@@ -71,7 +71,7 @@ def test_example_sender_and_another_makers_board_make_a_whole_session(
             )
             code, output = session.end()
             sender.kill()
-            sender.wait(5.0)
+            sender.wait(WAIT_S)
             assert code == 0, output
             record, folder = session.record(), session.folder
         opened = device.openings

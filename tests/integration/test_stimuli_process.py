@@ -11,9 +11,13 @@ import psutil
 import pytest
 from measure_grating import angle_between, drift, orientation_deg
 from picture_screen import grating_command, screenshot
-from stimulus_process import Control, StimulusProcess, session_settings, wait_for
+from stimulus_process import Control, StimulusProcess, session_settings
+from waiting import lives, until
 
 from bci.core.stimulus_types import FlipKind, MissedFlips, ScreenKind
+
+DRIFT_HZ = 0.25
+"""So slow that pictures seconds apart tell it from any other speed."""
 
 
 @pytest.fixture
@@ -33,10 +37,6 @@ def stimulus(backend: str, control: Control) -> Iterator[StimulusProcess]:
     with StimulusProcess(session_settings(backend)) as process:
         process.meet(control.peers)
         yield process
-
-
-def gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_screen_says_hello_and_every_command_is_reported_once(
@@ -82,7 +82,7 @@ def test_missed_refreshes_are_reported_when_they_happen(
     control.show(grating_command(0, command_id=1))
     stimulus.process.send_signal(signal.SIGSTOP)
     stopped = psutil.Process(stimulus.process.pid)
-    wait_for(lambda: stopped.status() == psutil.STATUS_STOPPED, "the stop")
+    until(lambda: stopped.status() == psutil.STATUS_STOPPED)
     control.read()
     seen = len(control.reports)
     time.sleep(0.5)  # what is being measured: half a second without a flip
@@ -93,7 +93,7 @@ def test_missed_refreshes_are_reported_when_they_happen(
         reports = control.reports[seen:]
         return sum(report.count for report in reports if isinstance(report, MissedFlips))
 
-    wait_for(lambda: missed() >= 25, "25 missed refreshes")
+    until(lambda: missed() >= 25)
 
 
 def test_stimulus_starts_and_ends_without_control(backend: str) -> None:
@@ -122,7 +122,8 @@ def test_killed_stimulus_does_not_block_control(
     stimulus.kill()
     for command_id in range(2, 5000):
         control.commands.send(grating_command(0, command_id=command_id))
-    assert control.reports_in.receive() is None
+    control.read()
+    assert {flip.command_id for flip in control.flips} == {1}
 
 
 def test_restarted_stimulus_shows_the_current_command(backend: str, control: Control) -> None:
@@ -157,17 +158,17 @@ def test_grating_drifts_on_when_control_is_silent(control: Control) -> None:
     with StimulusProcess(session_settings("psychopy")) as stimulus:
         stimulus.meet(control.peers)
         display = control.await_hello().display
-        control.show(grating_command(90, command_id=1, temporal_freq_hz=0.5))
+        control.show(grating_command(90, command_id=1, temporal_freq_hz=DRIFT_HZ))
         control.close()
         pictures, times_s = [], []
         for _ in range(8):
             before_s = time.perf_counter()
             pictures.append(screenshot(display))
             times_s.append((before_s + time.perf_counter()) / 2)
-            time.sleep(0.1)  # let the grating move
+            time.sleep(0.2)  # let the grating move
         assert stimulus.stop() == 0
     hz, direction_deg = drift(pictures, times_s)
-    assert hz == pytest.approx(0.5, rel=0.1)
+    assert hz == pytest.approx(DRIFT_HZ, rel=0.1)
     assert angle_between(direction_deg, 90, 360) < 1
 
 
@@ -189,7 +190,7 @@ def test_control_that_reads_no_reports_does_not_hold_up_the_screen(control: Cont
                 control.commands.resend_if_due(time.perf_counter_ns())
                 return (screenshot(display).max() == 0) if black else screenshot(display).std() > 0
 
-            wait_for(seen, f"command {command.command_id} on the screen")
+            until(seen)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
@@ -200,7 +201,7 @@ def test_killed_stimulus_leaves_no_x_server(control: Control, how: signal.Signal
         [server] = stimulus.x_servers()
         stimulus.process.send_signal(how)
         stimulus.process.wait()
-        wait_for(lambda: gone(server), "the end of Xvfb")
+        until(lambda: not lives(server))
 
 
 def test_ended_stimulus_leaves_neither_x_server_nor_files(tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ def test_ended_stimulus_leaves_neither_x_server_nor_files(tmp_path: Path) -> Non
         stimulus.await_told("ready")
         [server] = stimulus.x_servers()
         assert stimulus.stop() == 0
-        assert gone(server)
+        assert not lives(server)
     assert [path for path in tmp_path.rglob("*") if path not in folders.values()] == []
 
 
@@ -229,7 +230,8 @@ def test_window_that_is_gone_ends_the_process_with_a_clear_message(control: Cont
         x = {**os.environ, "DISPLAY": display}
         search = ["xdotool", "search", "--name", "PsychoPy"]
         for window in subprocess.check_output(search, env=x, text=True).split():
-            subprocess.run(["xdotool", "windowclose", window], env=x, check=True)
+            # with the first one closed, the server may have ended
+            subprocess.run(["xdotool", "windowclose", window], env=x, check=False)
         reason = stimulus.await_told("failed")
         assert stimulus.process.wait() == 1
     assert reason.startswith(f"the window on {display} is gone: ")

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from picture_screen import screenshot
-from stimulus_process import wait_for
+from waiting import lives, until
 
 from stimuli.backend import ScreenError
 from stimuli.xvfb import Xvfb, needs_xvfb
@@ -40,7 +40,7 @@ def test_server_has_the_size_of_the_window_and_ends_with_it() -> None:
         assert screenshot(server.display).shape == (240, 320)
         # the screenshot was its only client
         process = psutil.Process(server.pid)
-        wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE, "the end of Xvfb")
+        until(lambda: not lives(process))
     finally:
         server.stop()
 
@@ -53,10 +53,7 @@ def test_server_without_a_window_ends_when_its_owner_is_killed() -> None:
         server = psutil.Process(int(owner.stdout.readline()))
         assert server.name() == "Xvfb"
         owner.kill()
-    wait_for(
-        lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE,
-        "the end of Xvfb",
-    )
+    until(lambda: not lives(server))
 
 
 def test_xvfb_is_only_for_a_machine_without_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
