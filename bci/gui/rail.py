@@ -8,8 +8,6 @@ from PyQt6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButt
 from bci.gui.step import Step, StepStatus
 from bci.gui.theme import LOOKS
 
-REASON_CHARACTERS = 30
-
 
 class Rail(QWidget):
     """A button for each step, and for the other pages behind a line.

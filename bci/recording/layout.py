@@ -52,7 +52,6 @@ MESSAGE_OVERHEAD = MESSAGE_HEAD.size - RECORD_HEAD.size + CRC.size
 """Bytes that a message's length counts besides its payload."""
 MESSAGE = int(Opcode.MESSAGE)
 DATA_END_HEAD = RECORD_HEAD.pack(Opcode.DATA_END, CRC.size)
-DATA_END_BYTES = len(DATA_END_HEAD) + CRC.size
 
 TOPICS = tuple(Topic)
 CHANNEL_IDS = {topic: number for number, topic in enumerate(TOPICS, start=1)}

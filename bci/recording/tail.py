@@ -15,9 +15,6 @@ from bci.recording.layout import (
 )
 from bci.recording.records import Topic
 
-HEAD_BYTES = 256
-"""Read with the head of every record: most records are whole in it."""
-
 
 class TailRecord(NamedTuple):
     """A record that is whole on file.

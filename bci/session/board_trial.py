@@ -51,8 +51,6 @@ TTL_S = 1.0
 TTL_RATE_OFF = 0.02
 PULSE_US, WITHIN_US = 10_000, 20
 WATCHDOG_WITHIN_MS = 20
-FAINT = 30
-"""ADC values between black and white below which the photodiode cannot tell them apart."""
 
 Learned = Literal["black", "white"]
 Step = Callable[["_Trial"], Check]

@@ -46,7 +46,6 @@ class FrameClock:
         self._lags: list[float] | None = []
         self._n_first = 0
         self._last_first = -1
-        self._n_stray = 0
         self._missing: dict[LedgerKind, list[int]] = {}
         self._t_told_ns = 0
 
