@@ -36,6 +36,8 @@ from bci.stream.telemetry import Telemetry
 from hardware.board.interface import Board
 
 NOT_BEGUN = "the session has not begun: wait until stream, screen and board are ready"
+AT_ONCE = 32
+"""Requests answered in one turn: however many come, frames and the keep-alive have their time."""
 FIRST_OPERATOR_REWARD = 1_000_000
 """Request ids from here on are the operator's; the task's count from 1."""
 
@@ -118,8 +120,11 @@ class OperatorDesk:
         self.stopped = False
 
     def attend(self) -> None:
-        """Answer everything that has been asked."""
-        while (asked := self._server.receive()) is not None:
+        """Answer what has been asked, `AT_ONCE` requests at the most."""
+        for _ in range(AT_ONCE):
+            asked = self._server.receive()
+            if asked is None:
+                return
             client, request = asked
             self._server.reply(client, self._answer(request))
 
