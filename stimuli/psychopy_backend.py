@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bci.config.experiment import Stimulus
 from bci.config.rig import PhotodiodePatch, Screen
 from bci.core.stimulus_types import ScreenHello, ScreenKind, StimulusCommand
+from stimuli.awake import Awake, idle_reset
 from stimuli.backend import ScreenError
 from stimuli.drift import DriftPhase
 from stimuli.geometry import ScreenGeometry
@@ -56,6 +57,7 @@ class PsychoPyBackend:
         self._grating: Any = None
         self._patch: Any = None
         self._where = ""
+        self._awake = Awake(lambda: None)
         self.blanks = False
         self.refresh_s = 1 / screen.refresh_hz
 
@@ -83,7 +85,9 @@ class PsychoPyBackend:
             self._window.flip(clearBuffer=False)
         except Exception as error:
             raise self._lost(error) from error
-        return time.perf_counter_ns()
+        t_flip_ns = time.perf_counter_ns()
+        self._awake.turn(t_flip_ns)
+        return t_flip_ns
 
     def close(self) -> None:
         """Close the window and end the X server of our own."""
@@ -161,6 +165,7 @@ class PsychoPyBackend:
         # PsychoPy, pyglet and the driver raise what they like here
         except Exception as error:
             raise ScreenError(_why_not(screen, where, error)) from error
+        self._awake = Awake(idle_reset(self._window.winHandle))
         width_px, height_px = (int(value) for value in self._window.size)
         geometry = ScreenGeometry(width_px, height_px, screen.width_cm, screen.distance_cm)
         self._grating = _make_grating(psychopy, self._window, geometry, self._stimulus)

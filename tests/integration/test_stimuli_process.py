@@ -13,8 +13,10 @@ from measure_grating import angle_between, drift, orientation_deg
 from picture_screen import grating_command, screenshot
 from stimulus_process import Control, StimulusProcess, session_settings
 from waiting import lives, until
+from x_idle import XIdle
 
 from bci.core.stimulus_types import FlipKind, MissedFlips, ScreenKind
+from stimuli.xvfb import Xvfb
 
 DRIFT_HZ = 0.25
 """So slow that pictures seconds apart tell it from any other speed."""
@@ -220,6 +222,22 @@ def test_ended_stimulus_leaves_neither_x_server_nor_files(tmp_path: Path) -> Non
         assert stimulus.stop() == 0
         assert not lives(server)
     assert [path for path in tmp_path.rglob("*") if path not in folders.values()] == []
+
+
+def test_screen_is_not_switched_off_for_want_of_a_key_press(control: Control) -> None:
+    server = Xvfb(800, 600)
+    try:
+        idle = XIdle(server.display)
+        started_s = idle.last_input_s()
+        settings = session_settings("psychopy", display=server.display)
+        with StimulusProcess(settings) as stimulus:
+            stimulus.meet(control.peers)
+            control.await_hello()
+            # nobody touched a key: what the server counted as one came from the window
+            assert idle.last_input_s() > started_s + 0.1
+        idle.close()
+    finally:
+        server.stop()
 
 
 def test_window_that_is_gone_ends_the_process_with_a_clear_message(control: Control) -> None:
