@@ -308,9 +308,9 @@ class SubjectFolder:
     def _files(self, kind: str) -> list[Path]:
         try:
             files = list(self.path.iterdir())
-        except FileNotFoundError:
-            return []
         except OSError as error:
+            if not self.path.exists():
+                return []
             raise SubjectDamaged(
                 f"{self.path}: cannot be read ({error.strerror}). Allow it to be read: without it "
                 "nobody knows what was stored."

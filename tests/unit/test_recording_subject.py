@@ -123,3 +123,5 @@ def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> Non
     folder.path.write_text("no folder", "utf-8")
     with pytest.raises(SubjectDamaged, match="subject: cannot be read"):
         folder.ensembles()
+    # what is wrong with the folder of all subjects is told where that is chosen
+    assert SubjectFolder(folder.path, "mouse").ensembles() is None
