@@ -1,18 +1,20 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from PyQt6.QtCore import Qt, QUrl
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtTest import QTest
 from pytestqt.qtbot import QtBot
+from waiting import WAIT_S
 
 from bci.gui.day import Day, Phase
 from bci.gui.steps.end import EndStep
 from bci.gui.theme import Light
 from bci.recording.manifest import finish_manifest, read_manifest
-from bci.recording.subject import SubjectFolder
+from bci.recording.subject import DayNote, SubjectFolder
 
 
 @pytest.fixture
@@ -68,17 +70,41 @@ def test_weight_and_notes_go_to_the_subject(qtbot: QtBot, step: EndStep, folder:
     QTest.keyClicks(step.weight, "21.5")
     step.notes.setPlainText("drank well <3")
     QTest.keyClick(step.weight, Qt.Key.Key_Return)
-    subject = SubjectFolder(folder.parent.parent, "demo")
-    qtbot.waitUntil(lambda: bool(subject.notes()))
-    qtbot.waitUntil(lambda: step.save_button.isEnabled())
-    (note,) = subject.notes()
+    assert not step.save_button.isEnabled()
+    qtbot.waitUntil(step.save_button.isEnabled)
+    (note,) = SubjectFolder(folder.parent.parent, "demo").notes()
     assert (note.weight_g, note.text) == (21.5, "drank well <3")
     assert step.weight.text() == ""
-    assert "21.5 g" in step.written.text()
     # the day of the note is that of the session where the test does not run at midnight
     if note.at[:10] == read_manifest(folder).started[:10]:
+        qtbot.waitUntil(lambda: "21.5 g" in step.written.text())
         step.day.attach(folder)
+        assert step.status().light is Light.WARN
         qtbot.waitUntil(lambda: step.status().light is Light.OK)
+
+
+def test_notes_that_were_read_before_one_was_written_do_not_hide_it(
+    qtbot: QtBot, step: EndStep, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, released = SubjectFolder.notes, Event()
+    readings: list[int] = []
+
+    def first_one_late(subject: SubjectFolder) -> list[DayNote]:
+        readings.append(len(readings))
+        is_first, found = len(readings) == 1, read(subject)
+        assert not is_first or released.wait(WAIT_S)
+        return found
+
+    monkeypatch.setattr(SubjectFolder, "notes", first_one_late)
+    step.day.attach(folder)
+    qtbot.waitUntil(lambda: bool(readings))
+    step.notes.setPlainText("drank well")
+    step.write_down()
+    qtbot.waitUntil(lambda: bool(step.noted))
+    released.set()
+    with qtbot.waitSignals([step.day.ticked] * 2):
+        pass
+    assert [note.text for note in step.noted] == ["drank well"]
 
 
 def test_a_failure_is_told_in_its_own_words(step: EndStep, folder: Path) -> None:

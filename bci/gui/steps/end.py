@@ -38,6 +38,8 @@ class EndStep(Step):
     def __init__(self, day: Day) -> None:
         super().__init__(day)
         self.noted: list[DayNote] = []
+        self._of: Manifest | None = None
+        self._readings = 0
         self.head = QLabel()
         self.head.setObjectName("title")
         self.head.setWordWrap(True)
@@ -82,14 +84,17 @@ class EndStep(Step):
         """Show what there is of the session, and what was written down after it."""
         manifest = self._manifest()
         over = manifest is not None
+        if manifest is not self._of:
+            # what was written down after another session is not this animal's
+            self._of, self.noted = manifest, []
+            self.written.clear()
         for widget in (self.weight, self.notes, self.save_button, self.folder_button):
             widget.setEnabled(over)
         self.again_button.setEnabled(self.day.phase is Phase.ENDED)
         self.report_button.setEnabled("report" in self._files())
         if manifest is None:
-            self.noted = []
             self.head.setText("The session is not over")
-            for label in (self.figures, self.files, self.written):
+            for label in (self.figures, self.files):
                 label.clear()
             return
         ok = manifest.outcome.get("ok") is True
@@ -124,8 +129,7 @@ class EndStep(Step):
                 return
             self.weight.clear()
             self.notes.clear()
-            self.noted.append(note)
-            self._show_notes()
+            self._read_notes(manifest)
 
         self.day.work(lambda: subject.add(note), done)
 
@@ -141,9 +145,12 @@ class EndStep(Step):
         if folder is None:
             return
         subject = SubjectFolder(folder.parent.parent, manifest.subject)
+        self._readings += 1
+        reading = self._readings
 
         def done(notes: list[DayNote] | None, error: Exception | None) -> None:
-            if self._manifest() is not manifest:
+            # one that was asked for earlier may come later, and knows less
+            if self._manifest() is not manifest or reading != self._readings:
                 return
             if notes is None:
                 self.written.setText(f"✕ {escaped(str(error))}")
