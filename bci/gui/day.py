@@ -121,6 +121,7 @@ class Day(QObject):
         self._client: SessionClient | None = None
         self._threads = ThreadPoolExecutor(2, "work")
         self._working: list[tuple[Future[Any], Callable[[Any, Exception | None], None]]] = []
+        self._is_closed = False
         self._look_at_s = 0.0
         self._timer = QTimer(self)
         self._timer.setInterval(FRAME_MS)
@@ -166,6 +167,12 @@ class Day(QObject):
     def is_supervised(self) -> bool:
         """Whether the session's supervisor answers."""
         return self._client is None or self._client.supervised
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether the session has ended without its supervisor, which tells nobody how."""
+        manifest = self.manifest
+        return self.phase is Phase.ENDED and manifest is not None and not manifest.outcome
 
     def start_session(self, arguments: Sequence[str] = ()) -> None:
         """Start the session in processes of its own, which this window only watches.
@@ -237,7 +244,12 @@ class Day(QObject):
     def work(
         self, function: Callable[[], T], then: Callable[[T | None, Exception | None], None]
     ) -> None:
-        """Do something slow in a thread; `then` gets its result, or its error, in the window's."""
+        """Do something slow in a thread; `then` gets its result, or its error, in the window's.
+
+        Nothing is begun any more once the day is closed: a timer or a key may come after it.
+        """
+        if self._is_closed:
+            return
         self._working.append((self._threads.submit(function), then))
 
     # -- thirty times a second ---------------------------------------------------------------
@@ -289,11 +301,11 @@ class Day(QObject):
             except NoManifest as error:
                 log.info("manifest: %s", error)
                 return
-            if self.manifest.outcome or self._is_orphaned():
+            if self.manifest.outcome or self._has_lost_supervisor():
                 self.phase = Phase.ENDED
                 self.session_changed.emit()
 
-    def _is_orphaned(self) -> bool:
+    def _has_lost_supervisor(self) -> bool:
         """Whether the journal was closed and nobody is left to write how it ended."""
         client = self._client
         return client is not None and not client.supervised and self.model.end is not None
@@ -305,6 +317,7 @@ class Day(QObject):
 
     def close(self) -> None:
         """Let go of everything; the session, where one runs, goes on."""
+        self._is_closed = True
         self.closing.emit()
         self._timer.stop()
         self._leave()

@@ -116,14 +116,17 @@ class OperatorWindow(QMainWindow):
     def _look_around(self) -> None:
         """Bring what is always visible up to date."""
         day = self.day
-        shining = lamps(day.model, live=day.is_live, supervised=day.is_supervised)
-        self.light_bar.show_lamps(shining)
-        if day.is_live:
-            self.alarms.update(day.model, shining)
+        self._raise_alarms(live=day.is_live)
         self.alarm_strip.refresh(day.model.start)
         self.header.refresh()
         self.controls.refresh()
         self._follow()
+
+    def _raise_alarms(self, *, live: bool) -> None:
+        shining = lamps(self.day.model, live=live, supervised=self.day.is_supervised)
+        self.light_bar.show_lamps(shining)
+        if live:
+            self.alarms.update(self.day.model, shining)
 
     def _follow(self) -> None:
         """Go on with the day where the page shown is that of the moment that is over.
@@ -141,6 +144,9 @@ class OperatorWindow(QMainWindow):
     def _session_changed(self) -> None:
         if self.alarms.model is not self.day.model:
             self.alarms.begin(self.day.model)
+        elif self.day.is_orphaned:
+            # found out by the same look that ends the day: told before it is over
+            self._raise_alarms(live=True)
         self.controls.session_changed()
         for page in self.pages:
             page.session_changed()

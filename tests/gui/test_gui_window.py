@@ -1,5 +1,7 @@
 """The window: its pages, its size, its closing."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,11 @@ from running_session import DEMO
 from bci.core.ledger import entry
 from bci.core.loop_types import LedgerKind, TaskState
 from bci.gui.day import Day, Phase
+from bci.gui.pace import Pace
 from bci.gui.pages import make_window
 from bci.gui.theme import scale_of
 from bci.gui.window import OperatorWindow
+from bci.recording.folder import MANIFEST
 from bci.recording.history import DECISION_COLUMNS, HistoryChunk
 
 
@@ -86,3 +90,27 @@ def test_window_stays_where_the_operator_looks(window: OperatorWindow, qtbot: Qt
     with qtbot.waitSignals([window.day.ticked] * 20):
         pass
     assert window.page.title == "Ensembles"
+
+
+def test_a_session_that_lost_its_supervisor_does_not_end_without_an_alarm(
+    window: OperatorWindow,
+    qtbot: QtBot,
+    finished_session: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = shutil.copytree(finished_session, tmp_path / "demo" / finished_session.name)
+    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    (folder / MANIFEST).write_text(json.dumps({**manifest, "outcome": {}}), "utf-8")
+    # whatever is always visible is drawn too late
+    monkeypatch.setattr(Pace, "due", lambda _: False)
+    window.day.attach(folder)
+    qtbot.waitUntil(lambda: window.day.phase is Phase.ENDED)
+    assert [alarm.key for alarm in window.alarms.alarms] == ["supervisor"]
+
+
+def test_what_comes_after_the_end_of_the_day_begins_nothing(window: OperatorWindow) -> None:
+    window.close()
+    begun = []
+    window.day.work(lambda: begun.append(1), lambda _, __: None)
+    assert not begun
