@@ -54,8 +54,8 @@ class PreflightRun:
 
     @property
     def complete(self) -> bool:
-        """True once every check was made."""
-        return len(self.found) == len(self.names)
+        """True once every check was made, and none is being tried any more."""
+        return not self.current and len(self.found) == len(self.names)
 
     @property
     def worst(self) -> Status:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,8 @@ NULL = ("rig.screen.backend=null",)
 
 
 @pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = Day(DEMO, NULL, root=tmp_path)
-    yield day
-    day.close()
-
-
-@pytest.fixture
 def step(qtbot: QtBot, day: Day) -> RigStep:
+    day.load(DEMO, NULL)
     step = RigStep(day)
     qtbot.addWidget(step)
     day.session_changed.connect(step.session_changed)
@@ -39,7 +32,8 @@ def test_quick_checks_are_made_at_once_and_all_of_them_when_asked(
     qtbot.waitUntil(lambda: step.run.complete)
     assert step.status().light in (Light.WARN, Light.FAIL)
     assert "stream" not in step.run.found
-    qtbot.waitUntil(step.try_button.isEnabled)
+    # as it is drawn now, and not before the quick checks had begun
+    step.refresh()
     step.try_button.click()
     qtbot.waitUntil(lambda: bool(day.preflight))
     found = {check.name: check for check in day.preflight}
@@ -74,6 +68,15 @@ def test_a_check_that_breaks_takes_no_other_with_it() -> None:
     assert run.worst is Status.FAIL
     assert "no such thing" in run.found["broken"].message
     assert run.found["well"] is well
+
+
+def test_a_pre_flight_is_complete_once_nothing_is_being_tried() -> None:
+    well = Check("well", Status.OK, "fine")
+    run = PreflightRun([Trial("well", lambda: well)])
+    run.found["well"], run.current = well, "well"
+    assert not run.complete
+    run.run()
+    assert run.complete
 
 
 def test_what_was_tried_is_stored_with_the_session_and_shown_again(
