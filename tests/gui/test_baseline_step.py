@@ -55,7 +55,11 @@ def test_while_it_is_recorded_it_cannot_be_scored(
 ) -> None:
     day, player = step.day, Player(finished_session)
     player.index.read()
-    player.go_to(0.8)
+    player.go_to(player.length_s)
+    rows = player.model.decisions.rows
+    recorded = rows[rows["state"] == TaskState.BASELINE]
+    middle_ns = recorded["t_ns"][len(recorded) // 2]
+    player.go_to(1e-9 * (middle_ns - player.index.start_ns))
     assert player.model.state is TaskState.BASELINE
     day.phase, day.folder, day.model = Phase.RUNNING, finished_session, player.model
     player.model.take_telemetry(Telemetry(0, "BASELINE", progress=0.5))
