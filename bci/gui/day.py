@@ -15,6 +15,7 @@ from bci.config.session import Session
 from bci.gui.client import SessionClient, Then
 from bci.gui.launch import Launch
 from bci.gui.model import SessionModel
+from bci.gui.scoring import Scoring
 from bci.recording.manifest import Manifest, NoManifest, read_manifest
 from bci.session.check import Check
 from bci.session.day import DayOptions, load_day
@@ -76,6 +77,8 @@ class Day(QObject):
         Where the day stands.
     preflight
         Of the newest complete one; stored with the session that is started next.
+    scoring
+        Scores of the session's baseline.
 
     Signals
     -------
@@ -118,6 +121,7 @@ class Day(QObject):
         self.phase = Phase.SETTING_UP
         self.preflight: list[Check] = []
         self.launch: Launch | None = None
+        self.scoring = Scoring(self)
         self._client: SessionClient | None = None
         self._threads = ThreadPoolExecutor(2, "work")
         self._working: list[tuple[Future[Any], Callable[[Any, Exception | None], None]]] = []
@@ -321,6 +325,7 @@ class Day(QObject):
         self.closing.emit()
         self._timer.stop()
         self._leave()
+        self.scoring.close()
         self._threads.shutdown(cancel_futures=True)
         if self.launch is not None:
             self.launch.forget()

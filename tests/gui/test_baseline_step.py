@@ -31,7 +31,7 @@ def test_before_the_session_there_is_nothing_to_score(qtbot: QtBot, step: Baseli
         pass
     assert step.status() == (Light.IDLE, NOT_BEGUN)
     step.score()
-    assert not step.busy
+    assert not step.day.scoring.busy
 
 
 def test_the_baseline_of_a_session_is_told_and_scored(
@@ -44,10 +44,10 @@ def test_the_baseline_of_a_session_is_told_and_scored(
     assert "frames lost" in step.about.text()
     assert not step.again_button.isEnabled()
     step.score_button.click()
-    qtbot.waitUntil(lambda: step.scored is not None)
+    qtbot.waitUntil(lambda: step.day.scoring.scored is not None)
     # the ROIs of the decoded plane
     assert step.table.n_rows == 20
-    assert not step.busy
+    assert not step.day.scoring.busy
 
 
 def test_while_it_is_recorded_it_cannot_be_scored(

@@ -102,10 +102,12 @@ def candidates(scores: Scores, settings: EnsembleChoice) -> list[RoiScore]:
     sound.sort(key=lambda roi: (-min(roi.snr, ample), -roi.event_rate_hz, roi.label))
     place = {label: i for i, label in enumerate(scores.labels)}
     chosen: list[RoiScore] = []
+    places: list[int] = []
     for roi in sound:
         r = scores.correlation[place[roi.label]]
-        if all(r[place[other.label]] <= settings.max_correlation for other in chosen):
+        if (r[places] <= settings.max_correlation).all():
             chosen.append(roi)
+            places.append(place[roi.label])
     return chosen
 
 

@@ -16,7 +16,6 @@ from PyQt6.QtWidgets import (
 
 from bci.core.counted import counted
 from bci.core.loop_types import BlockBegun, BlockKind, TaskState
-from bci.gui.baseline_work import Scored, score_folder
 from bci.gui.day import Day, Phase
 from bci.gui.model import SessionModel
 from bci.gui.pace import Pace
@@ -33,6 +32,7 @@ LEFT_SHARE = 0.42
 NO_BLOCK = "the session has no baseline block"
 NOT_BEGUN = "it comes with the session"
 RECORDED = "recorded"
+SCORING = "scoring the ROIs …"
 STATES_BEFORE = (None, TaskState.WAITING)
 
 
@@ -43,9 +43,6 @@ class BaselineStep(Step):
 
     def __init__(self, day: Day) -> None:
         super().__init__(day)
-        self.scored: Scored | None = None
-        self.busy = ""
-        self._trouble = ""
         self._progress = 0.0
         self._is_recorded = False
         self._pace = Pace(DRAW_S)
@@ -63,6 +60,7 @@ class BaselineStep(Step):
         self.score_button = QPushButton("Score the ROIs  F5")
         self.score_button.setShortcut("F5")
         self.score_button.clicked.connect(self.score)
+        day.scoring.changed.connect(self._scored)
         self.again_button = QPushButton("Repeat the baseline")
         self.again_button.clicked.connect(self.repeat)
         self.table = ScoreTable()
@@ -72,8 +70,8 @@ class BaselineStep(Step):
     def status(self) -> StepStatus:
         """Amber while it is recorded, green after it."""
         day = self.day
-        if self._trouble:
-            return StepStatus(Light.FAIL, self._trouble)
+        if day.scoring.trouble:
+            return StepStatus(Light.FAIL, day.scoring.trouble)
         why = self._missing()
         if why:
             return StepStatus(Light.IDLE, why)
@@ -94,7 +92,7 @@ class BaselineStep(Step):
         self.heat_map.draw(model, self.activity)
         self.traces.draw(model, self.activity)
         cannot_score = self._missing() or (
-            "it is being recorded" if model.state is TaskState.BASELINE else self.busy
+            "it is being recorded" if model.state is TaskState.BASELINE else self._busy
         )
         self.score_button.setEnabled(not cannot_score)
         self.score_button.setToolTip(cannot_score)
@@ -104,33 +102,13 @@ class BaselineStep(Step):
 
     def session_changed(self) -> None:
         """Another session has another baseline."""
-        self.scored, self.busy, self._trouble = None, "", ""
         self._progress, self._is_recorded = 0.0, False
-        session = self.day.session
-        if session is not None:
-            self.table.scores.show_scores(None, session.experiment.ensembles)
-        self._pace.hurry()
+        self._scored()
 
     def score(self) -> None:
-        """Run the baseline through the loop, all ROIs at once, in a thread."""
-        folder, root = self.day.folder, self.day.root
-        if folder is None or self._missing() or self.busy:
-            return
-        self.busy, self._trouble = "scoring the ROIs …", ""
-
-        def done(scored: Scored | None, error: Exception | None) -> None:
-            if self.day.folder != folder:
-                return
-            self.busy = ""
-            if scored is None:
-                self._trouble = str(error)
-                return
-            self.scored = scored
-            settings = scored.baseline.session.experiment.ensembles
-            self.table.scores.show_scores(scored.scores, settings)
-            self.table.resizeColumnsToContents()
-
-        self.day.work(lambda: score_folder(folder, root), done)
+        """Run the baseline through the loop, all ROIs at once."""
+        if not self._missing():
+            self.day.scoring.score()
 
     def repeat(self) -> None:
         """Record another baseline, between two blocks."""
@@ -145,6 +123,21 @@ class BaselineStep(Step):
         scale = scale_of(size.width(), size.height())
         for plot in (self.heat_map, self.traces):
             plot.scale_text(round(11 * scale), round(44 * scale))
+
+    @property
+    def _busy(self) -> str:
+        return SCORING if self.day.scoring.busy else ""
+
+    def _scored(self) -> None:
+        """Show the scores that there are."""
+        scored, session = self.day.scoring.scored, self.day.session
+        self._pace.hurry()
+        if scored is not None:
+            settings = scored.baseline.session.experiment.ensembles
+            self.table.scores.show_scores(scored.scores, settings)
+            self.table.resizeColumnsToContents()
+        elif session is not None:
+            self.table.scores.show_scores(None, session.experiment.ensembles)
 
     def _missing(self) -> str:
         """Why there is no baseline, not even a part of one; empty: there is."""
@@ -173,7 +166,7 @@ class BaselineStep(Step):
         why = self._missing()
         if block is None or why:
             self.head.setText("Baseline")
-            self.about.setText(self._trouble or why)
+            self.about.setText(self.day.scoring.trouble or why)
             self.progress.setFormat("")
             return
         gone, whole = clock(self._progress * block.duration_s), clock(block.duration_s)
@@ -185,13 +178,13 @@ class BaselineStep(Step):
             f"the animal sees {block.stimulus}",
             f"median F {level:.0f} counts" if isfinite(level) else "",
             f"{counted(model.lost_frames, 'frame')} lost",
-            self.busy,
+            self._busy,
         ]
         if model.calibration is not None:
             found = model.calibration
             told.append(f"T {found.t:.3f}, lo {found.lo:.3f}; chance {found.chance_words}")
             told += found.warnings
-        self.about.setText(self._trouble or " · ".join(part for part in told if part))
+        self.about.setText(self.day.scoring.trouble or " · ".join(part for part in told if part))
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()

@@ -13,10 +13,9 @@ from PyQt6.QtWidgets import (
 )
 
 from bci.analysis.baseline.calibration import Calibrated
-from bci.analysis.baseline.keeping import subject_folder
 from bci.core.ensembles import FEWEST
 from bci.core.loop_types import EnsemblesSet, TaskState
-from bci.gui.baseline_work import Scored, calibration_of, keeping_of, score_folder
+from bci.gui.baseline_work import Scored
 from bci.gui.choice import NEXT, ChoiceBook, Sides
 from bci.gui.day import Day, Phase
 from bci.gui.rich_text import escaped
@@ -29,13 +28,15 @@ from bci.stream.operator import Reply
 
 NO_BASELINE = "no baseline yet: it comes with the session"
 SCORE_FIRST = "score the ROIs first"
+SCORING = "scoring the ROIs …"
 HELP = "click in the map, or + − and Delete in the table"
 
 
 class EnsemblesStep(Step):
     """Scores of every ROI, the choice, and what T and chance come of it.
 
-    Whatever takes time is done in threads; a choice that changes meanwhile is calibrated again.
+    Whatever takes time is done beside the window; a choice that changes meanwhile is calibrated
+    again.
     """
 
     title = "Ensembles"
@@ -68,6 +69,7 @@ class EnsemblesStep(Step):
         self.note.setObjectName("dim")
         self._lay_out()
         self.score_button.clicked.connect(self.score)
+        day.scoring.changed.connect(self._scored)
         self.propose_button.clicked.connect(self.propose)
         self.split_button.clicked.connect(self.split)
         self.undo_button.clicked.connect(self.undo)
@@ -115,7 +117,9 @@ class EnsemblesStep(Step):
         self.head.setText(self.busy or self.trouble.partition("\n")[0] or "P+ and P−")
 
     def session_changed(self) -> None:
-        """Another session has another baseline."""
+        """Another session has another baseline; one that has ended has its own still."""
+        if self.scored is not None and self.scored is self.day.scoring.scored:
+            return
         self.scored, self.found, self.trouble, self.busy = None, None, "", ""
         self._calibrated, self._is_sure, self._seed = None, False, None
         self.book.clear()
@@ -130,31 +134,9 @@ class EnsemblesStep(Step):
 
     def score(self) -> None:
         """Run the baseline of the session through the loop, all ROIs at once."""
-        folder, root = self.day.folder, self.day.root
-        if folder is None or self._no_baseline() or self.busy:
-            return
-        self.busy, self.trouble = "scoring the ROIs …", ""
-
-        def done(scored: Scored | None, error: Exception | None) -> None:
-            if self.day.folder != folder:
-                return
-            self.busy = ""
-            if scored is None:
-                self._fail(error)
-                return
-            self.scored = scored
-            settings = scored.baseline.session.experiment.ensembles
-            self.table.scores.show_scores(scored.scores, settings)
-            self.map.show_rois(scored.baseline.info.plane_rois(scored.scores.plane))
-            self.table.resizeColumnsToContents()
-            self.book.clear()
-            self.book.set(scored.first_choice())
-            if not self.book.sides.labels:
-                self.propose()
-            self._chosen()
-
-        self.day.work(lambda: score_folder(folder, root), done)
-        self.refresh()
+        if not self._no_baseline() and not self.busy:
+            self.trouble = ""
+            self.day.scoring.score()
 
     def propose(self) -> None:
         """Take the best candidates, split by the seed."""
@@ -200,15 +182,34 @@ class EnsemblesStep(Step):
             how = "by hand" if self._seed is None else f"split with seed {self._seed}"
             self.day.ask(EnsemblesSet(sides.plus, sides.minus, f"operator, {how}"), self._answered)
             return
-        choice = scored.chosen(sides, self._seed)
-        if scored.stored is not None and choice.stored is None and not self._is_sure:
+        if scored.stored is not None and not scored.is_stored(sides) and not self._is_sure:
             self._is_sure = True
             self.use_button.setText(f"Really choose anew for {found.session.subject}")
             return
-        subject = subject_folder(self.day.root, scored.baseline.session)
-        self.day.work(keeping_of(scored, choice, found, subject), self._kept)
+        self.day.scoring.keep(sides, self._seed, self._kept)
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _scored(self) -> None:
+        """Take scores that are new, whichever page asked for them."""
+        scoring = self.day.scoring
+        self.busy = SCORING if scoring.busy else "" if self.busy == SCORING else self.busy
+        if scoring.trouble:
+            self._fail(RuntimeError(scoring.trouble))
+        scored = scoring.scored
+        if scored is None or scored is self.scored:
+            self.refresh()
+            return
+        self.scored = scored
+        settings = scored.baseline.session.experiment.ensembles
+        self.table.scores.show_scores(scored.scores, settings)
+        self.map.show_rois(scored.baseline.info.plane_rois(scored.scores.plane))
+        self.table.resizeColumnsToContents()
+        self.book.clear()
+        self.book.set(scored.first_choice())
+        if not self.book.sides.labels:
+            self.propose()
+        self._chosen()
 
     def _kept(self, files: dict[str, str] | None, error: Exception | None) -> None:
         self.use_button.setText("Use these")
@@ -246,10 +247,8 @@ class EnsemblesStep(Step):
         self.busy = "finding T …"
 
         def done(found: Calibrated | None, error: Exception | None) -> None:
-            if self.scored is not scored:
-                return
-            self.busy = ""
-            if self.book.sides != sides:
+            self.busy = SCORING if self.day.scoring.busy else ""
+            if self.scored is not scored or self.book.sides != sides:
                 self._calibrate()
                 return
             self.found, self._calibrated = found, sides
@@ -257,7 +256,7 @@ class EnsemblesStep(Step):
                 self._fail(error)
             self._draw()
 
-        self.day.work(calibration_of(scored, scored.chosen(sides, self._seed)), done)
+        self.day.scoring.calibrate(sides, self._seed, done)
 
     def _fail(self, error: Exception | None) -> None:
         self.trouble = str(error)

@@ -18,6 +18,7 @@ from bci.gui.views.outlines import Outlines
 # of spots; the sign within an outline is small
 SPOT_PX, CHOSEN_PX, SIGN_PX = 11, 17, 8
 LOOKS = {PLUS: (theme.P_PLUS, "o"), MINUS: (theme.P_MINUS, "s")}
+EDGES = (theme.P_PLUS, theme.P_MINUS, theme.DIM, theme.LINE, theme.TEXT)
 UNKNOWN = "positions are not told: ROIs in the order of the table"
 SPACING_PX = 40.0
 # names stay legible on a bright cell
@@ -106,6 +107,9 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
             Label of the one that is marked.
         """
         spots, named, edges = [], [], []
+        # one object a look: each other one is painted anew, thousands of ROIs or not
+        pens = {colour: pg.mkPen(colour, width=2) for colour in EDGES}
+        brushes = {colour: pg.mkBrush(colour) for colour, _ in LOOKS.values()}
         chosen_px = SIGN_PX if self.outlines.are_known else CHOSEN_PX
         for roi, at in zip(self._rois, self._at, strict=True):
             side = side_of(roi.label)
@@ -120,9 +124,9 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
                     "pos": at,
                     "size": chosen_px if side or roi.label == current else SPOT_PX,
                     "symbol": symbol,
-                    "brush": None if hollow else pg.mkBrush(colour),
+                    "brush": None if hollow else brushes[colour],
                     # a spot that is not seen can still be clicked
-                    "pen": None if is_told_by_outline else pg.mkPen(faint, width=2),
+                    "pen": None if is_told_by_outline else pens[faint],
                     "data": roi.label,
                 }
             )

@@ -36,6 +36,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[RoiScore], Any], str], ...] = (
 SIDE, SNR, WHY_NOT = 1, 2, 8
 COLOURS = {PLUS: theme.P_PLUS, MINUS: theme.P_MINUS}
 NARROWEST_PX = 34
+ROWS_MEASURED = 50
 KEYS = {
     Qt.Key.Key_Plus: PLUS,
     Qt.Key.Key_Minus: MINUS,
@@ -146,6 +147,8 @@ class ScoreTable(QTableView):
             down.hide()
             across.setStretchLastSection(True)
             across.setMinimumSectionSize(NARROWEST_PX)
+            # of thousands of rows some tell how wide a column must be
+            across.setResizeContentsPrecision(ROWS_MEASURED)
         selection = self.selectionModel()
         assert selection is not None
         selection.currentRowChanged.connect(lambda *_: self.marked.emit(self.current))

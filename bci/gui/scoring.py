@@ -1,0 +1,97 @@
+"""The baseline of the session, scored once for every page that shows scores."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from bci.analysis.baseline.calibration import Calibrated
+from bci.gui.baseline_work import BaselineWork, Scored
+from bci.gui.choice import Sides
+from bci.gui.work_process import WorkProcess
+
+if TYPE_CHECKING:
+    from bci.gui.day import Day
+
+
+class Scoring(QObject):
+    """Scores, calibrates and keeps, in a process beside the window.
+
+    Parameters
+    ----------
+    day
+        Whose session it is.
+
+    Attributes
+    ----------
+    scored
+        The newest; None: none of this session.
+    busy
+        Whether the ROIs are being scored.
+    trouble
+        Why the last attempt came to nothing.
+
+    Signals
+    -------
+    changed
+        One of these is another.
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(self, day: "Day") -> None:
+        super().__init__(day)
+        self._day = day
+        self._folder: Path | None = None
+        self._process = WorkProcess(BaselineWork.__module__, BaselineWork.__name__)
+        self.scored: Scored | None = None
+        self.busy = False
+        self.trouble = ""
+        day.session_changed.connect(self._session_changed)
+
+    def score(self) -> None:
+        """Run the baseline through the loop, all ROIs at once."""
+        folder, root = self._day.folder, self._day.root
+        if folder is None or self.busy:
+            return
+        self._folder, self.busy, self.trouble = folder, True, ""
+
+        def done(scored: Scored | None, error: Exception | None) -> None:
+            if self._folder != folder:
+                return
+            self.busy = False
+            self.scored = scored or self.scored
+            self.trouble = "" if error is None else str(error)
+            self.changed.emit()
+
+        self._day.work(lambda: self._process.call("score", folder, root), done)
+        self.changed.emit()
+
+    def calibrate(
+        self,
+        sides: Sides,
+        seed: int | None,
+        then: Callable[[Calibrated | None, Exception | None], None],
+    ) -> None:
+        """Find T, lo and chance of a choice from the baseline that was scored last."""
+        self._day.work(lambda: self._process.call("calibrate", sides, seed), then)
+
+    def keep(
+        self,
+        sides: Sides,
+        seed: int | None,
+        then: Callable[[dict[str, str] | None, Exception | None], None],
+    ) -> None:
+        """Keep a choice and its calibration for the animal."""
+        root = self._day.root
+        self._day.work(lambda: self._process.call("keep", sides, seed, root), then)
+
+    def close(self) -> None:
+        """End what is being worked out."""
+        self._process.close()
+
+    def _session_changed(self) -> None:
+        if self._day.folder != self._folder:
+            self._folder, self.scored, self.busy, self.trouble = None, None, False, ""
+            self.changed.emit()
