@@ -1,8 +1,10 @@
 from pathlib import Path
+from threading import Event
 
 import pytest
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
+from waiting import WAIT_S
 from window_session import TRIED
 
 from bci.gui.day import Day
@@ -32,8 +34,7 @@ def test_quick_checks_are_made_at_once_and_all_of_them_when_asked(
     qtbot.waitUntil(lambda: step.run.complete)
     assert step.status().light in (Light.WARN, Light.FAIL)
     assert "stream" not in step.run.found
-    # as it is drawn now, and not before the quick checks had begun
-    step.refresh()
+    qtbot.waitUntil(step.try_button.isEnabled)
     step.try_button.click()
     qtbot.waitUntil(lambda: bool(day.preflight))
     found = {check.name: check for check in day.preflight}
@@ -44,6 +45,23 @@ def test_quick_checks_are_made_at_once_and_all_of_them_when_asked(
     assert "ROI hash" in shown["stream"]
     assert "weigh drops" in shown["valve"]
     assert step.status().reason != QUICK_ALONE
+
+
+def test_checks_that_wait_for_a_thread_are_being_made(qtbot: QtBot, day: Day) -> None:
+    free = Event()
+    for _ in range(2):
+        day.work(lambda: free.wait(WAIT_S), lambda _, __: None)
+    day.load(DEMO, NULL)
+    step = RigStep(day)
+    qtbot.addWidget(step)
+    day.ticked.connect(step.refresh)
+    first = step.run
+    assert not step.try_button.isEnabled()
+    step.try_everything()
+    assert step.run is first
+    free.set()
+    qtbot.waitUntil(step.try_button.isEnabled)
+    assert first.complete
 
 
 def test_faults_of_the_settings_are_told_and_nothing_is_tried(day: Day, step: RigStep) -> None:

@@ -33,6 +33,7 @@ class RigStep(Step):
         self.run = PreflightRun([])
         self._of: Session | None = None
         self._is_whole = False
+        self._is_trying = False
         self._monitors = NOT_SHOWN
         self.head = QLabel()
         self.head.setObjectName("title")
@@ -85,7 +86,7 @@ class RigStep(Step):
         run, day = self.run, self.day
         self._look_at_monitors()
         self.checks.show_run(run)
-        busy = bool(run.current)
+        busy = self._is_trying
         allowed = day.session is not None and not busy and not day.is_live
         self.try_button.setEnabled(allowed)
         self.try_button.setToolTip(self._why_not(busy))
@@ -112,7 +113,7 @@ class RigStep(Step):
     def try_everything(self) -> None:
         """Really use stream, board, screen and disk."""
         session = self.day.session
-        if session is None or self.run.current or self.day.is_live:
+        if session is None or self._is_trying or self.day.is_live:
             return
         trials = [*all_trials(session, self.day.root), self._monitors_trial()]
         self._begin(PreflightRun(trials), session, whole=True)
@@ -123,13 +124,17 @@ class RigStep(Step):
         self.run.stop()
         self.day.preflight = []
         self.run, self._of, self._is_whole = run, session, whole
+        # from now on, and not only once a thread is free for it
+        self._is_trying = start
         if start:
             self.day.work(run.run, lambda _, __: self._done(run))
         self.refresh()
 
     def _done(self, run: PreflightRun) -> None:
-        if run is self.run and run.complete and self._is_whole:
-            self.day.preflight = run.checks
+        if run is self.run:
+            self._is_trying = False
+            if run.complete and self._is_whole:
+                self.day.preflight = run.checks
         self.refresh()
 
     def _monitors_trial(self) -> Trial:
