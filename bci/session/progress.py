@@ -10,6 +10,7 @@ from bci.stream.telemetry import Telemetry
 
 EVERY_S = 5.0
 BETWEEN = "  │  "
+INDENT = " " * 9
 TO_DO = {
     "ensembles": "waiting for ensembles: bci tell FOLDER ensembles --plus ROIS --minus ROIS",
     "operator": "waiting for the operator: bci tell FOLDER baseline | closed_loop | finish",
@@ -40,6 +41,18 @@ def status_lines(telemetry: Telemetry) -> tuple[str, str, str]:
         BETWEEN.join(performance_words(t)),
         BETWEEN.join([lost, *computer, *lights_not_ok(t)]),
     )
+
+
+def folded(row: str, width: int) -> Iterator[str]:
+    """Lines of a row that is wider than the terminal: broken between figures, never in one."""
+    line = ""
+    for figure in row.split(BETWEEN):
+        longer = f"{line}{BETWEEN}{figure}" if line.strip() else f"{line}{figure}"
+        if line.strip() and len(longer) > width:
+            yield line
+            longer = f"{INDENT}{figure}"
+        line = longer
+    yield line
 
 
 def performance_words(telemetry: Telemetry) -> list[str]:
@@ -104,7 +117,7 @@ def news(before: Telemetry, now: Telemetry) -> Iterator[str]:
 
 
 class TerminalProgress:
-    """One line that is kept up to date, and one line that stays for every trial.
+    """A few lines that are kept up to date, and one line that stays for every trial.
 
     Where output is no terminal the line is printed every 5 s, and when something is lost or back.
 
@@ -145,9 +158,11 @@ class TerminalProgress:
             self._say(f"{telemetry.session_s:6.1f} s  {told}")
         lines = status_lines(telemetry)
         if self._live is not None:
-            below = "\n         "
-            text = Text(below.join(filter(None, lines)), no_wrap=True, overflow="ellipsis")
-            self._live.update(text)
+            width = self._console.width
+            task, *below = filter(None, lines)
+            rows = [task, *(f"{INDENT}{row}" for row in below)]
+            told = "\n".join(line for row in rows for line in folded(row, width))
+            self._live.update(Text(told, no_wrap=True, overflow="ellipsis"))
         elif telemetry.session_s >= self._next_s or lights_not_ok(telemetry) != lights_not_ok(seen):
             self._next_s = telemetry.session_s + EVERY_S
             self._say(BETWEEN.join(filter(None, lines)))

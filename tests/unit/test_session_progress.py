@@ -4,7 +4,15 @@ import pytest
 from rich.console import Console
 
 from bci.core.performance import Performance
-from bci.session.progress import TerminalProgress, news, status_lines, trials_ended
+from bci.session.progress import (
+    BETWEEN,
+    INDENT,
+    TerminalProgress,
+    folded,
+    news,
+    status_lines,
+    trials_ended,
+)
 from bci.stream.telemetry import Telemetry
 
 
@@ -52,6 +60,15 @@ def test_chance_of_another_t_than_the_present_one_says_so() -> None:
     assert status_lines(telemetry)[1] == "chance 45 % (27–62 %) at T 0.3"
     unknown = Telemetry(0, "RUN", t=0.35, chance_t=0.3, chance_words="unknown, too short")
     assert status_lines(unknown)[1] == "chance unknown, too short"
+
+
+def test_narrow_terminal_shows_every_figure_whole() -> None:
+    row = status_lines(Telemetry(0, "RUN", n_trials=1, trial=12, hits=3, misses=5))[0]
+    assert list(folded(row, 200)) == [row]
+    lines = list(folded(row, 40))
+    assert max(map(len, lines)) <= 40
+    assert all(line.startswith(INDENT) for line in lines[1:])
+    assert BETWEEN.join(line.strip() for line in lines) == row.strip()
 
 
 def test_nothing_is_told_of_an_animal_before_its_first_trial() -> None:
