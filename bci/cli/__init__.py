@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -67,6 +68,9 @@ def _tell_version() -> None:
 
 def main() -> None:
     """Run the command line; what is wrong ends in words that say what to do, and an exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # a file on Windows, or a terminal in the C locale, has no │: nothing ends for want of it
+        sys.stdout.reconfigure(errors="replace")
     try:
         app()
     except SettingsError as error:

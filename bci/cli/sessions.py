@@ -206,7 +206,6 @@ def _run(
 
     console = told()
     result = run_session(session, out, console, duration, announce, preflight)
-    write_json(json_file, result)
     summary = result.summary
     if summary:
         cut_off = summary["trials"] - summary["hits"] - summary["misses"]
@@ -219,11 +218,13 @@ def _run(
             f"{counted(summary['lost_frames'], 'frame')} lost",
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )
     for kind, path in result.files.items():
         console.print(f"{kind:8s} {path}", markup=False, highlight=False, soft_wrap=True)
     ending = "ended" if result.ok else "FAILED"
     console.print(f"{ending}: {result.reason}", markup=False, highlight=False, soft_wrap=True)
+    write_json(json_file, result)
     if not result.ok:
         raise typer.Exit(FAULT)
 

@@ -91,8 +91,9 @@ def bind(socket: zmq.Socket[bytes], host: str, port: int, *, exposed: bool = Fal
     except zmq.ZMQError as error:
         socket.close(0)
         raise StreamError(
-            f"cannot bind tcp://{host}:{port or '*'}: {error.strerror}. "
-            "Set another port (0: any free one), or end the program that holds it."
+            f"cannot bind tcp://{host}:{port or '*'}: {zmq.strerror(error.errno or 0)}. "
+            "Set another port in rig.stream or rig.source (0: any free one), or end the program "
+            "that holds it."
         ) from error
     except StreamError:
         socket.close(0)

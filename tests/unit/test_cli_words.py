@@ -1,6 +1,8 @@
 """What is typed wrongly ends in one sentence that says what to do, and in its exit code."""
 
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -228,3 +230,16 @@ def test_version_is_told(bci: Bci) -> None:
     said = bci("--version")
     assert said.code == 0
     assert said.out.startswith("two-photon-bci ")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_output_that_knows_no_such_letters_ends_nothing(encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bci.cli", "--help"],
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"verify" in done.stdout
