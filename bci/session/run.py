@@ -1,5 +1,6 @@
 """A whole session: checked, run, exported, told."""
 
+from contextlib import ExitStack
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -18,6 +19,7 @@ from bci.recording.integrity import check_journal
 from bci.recording.manifest import finish_manifest, make_manifest, write_manifest
 from bci.recording.nwb import export_nwb
 from bci.recording.playback import playback_faults
+from bci.recording.reward_ledger import REHEARSALS
 from bci.recording.scan import JournalBytes
 from bci.recording.settled_rewards import settle_rewards
 from bci.session.check import Check, Status, read_checks
@@ -27,6 +29,7 @@ from bci.session.keep_day import keep_day, not_writable
 from bci.session.logs import LogBook
 from bci.session.preflight import cap_faults, quick_checks
 from bci.session.progress import TerminalProgress
+from bci.session.sole_session import sole_session
 from bci.session.supervisor import Ending, Supervisor
 from bci.session.terminal import LastingTerminal
 from hardware.board.kinds import port_faults
@@ -116,34 +119,42 @@ def run_session(
     checks = quick_checks(session, root)
     made = {check.name for check in checks}
     checks += [check for check in earlier if check.name not in made]
-    try:
-        folder, name = _begin_folder(session, root, now, checks)
-        book = LogBook(folder / LOG, console)
-        if announce is not None:
-            replace_file(announce, msgspec.json.encode({"folder": str(folder)}))
-    except OSError as error:
-        why = f"cannot be written to: {error.strerror or error}"
-        todo = "make room there or allow it, or write elsewhere with --out"
-        raise SettingsError([Fault("--out", str(root), why, todo)]) from error
-    resumed = session.day.resumed
-    progress = TerminalProgress(console, resumed.trials if resumed else 0)
-    supervisor = Supervisor(session, folder, name, book, duration_s, progress.show)
-    try:
-        real = session.rig.board.kind == "serial"
-        for check in checks:
-            stale_valve = real and check.name == "valve" and check.status is Status.WARN
-            if check.status is Status.FAIL or stale_valve:
-                book.tell("WARNING", f"{check.name}: {check.message}. {check.solution}")
-        told = f"session {name} ({conditions_in_words(session.experiment)}) in {folder}"
-        for line in (told, *day_words(session)):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    with ExitStack() as held:
+        try:
+            if session.rig.board.kind not in REHEARSALS:
+                held.enter_context(sole_session(root, session.subject))
+            folder, name = _begin_folder(session, root, now, checks)
+            book = LogBook(folder / LOG, console)
+            held.callback(book.close)
+            if announce is not None:
+                replace_file(announce, msgspec.json.encode({"folder": str(folder)}))
+        except OSError as error:
+            why = f"cannot be written to: {error.strerror or error}"
+            todo = "make room there or allow it, or write elsewhere with --out"
+            raise SettingsError([Fault("--out", str(root), why, todo)]) from error
+        _tell_beginning(session, folder, name, checks, book, console)
+        resumed = session.day.resumed
+        progress = TerminalProgress(console, resumed.trials if resumed else 0)
+        supervisor = Supervisor(session, folder, name, book, duration_s, progress.show)
         # whatever comes between the steps below must not end us without a last line
         with on_interrupt(supervisor.ask_to_stop):
             with progress:
                 ending = supervisor.run()
             return _finish(folder, ending, book, console)
-    finally:
-        book.close()
+
+
+def _tell_beginning(
+    session: Session, folder: Path, name: str, checks: list[Check], book: LogBook, console: Console
+) -> None:
+    """What is amiss, which session this is, and what it brings along."""
+    real = session.rig.board.kind not in REHEARSALS
+    for check in checks:
+        stale_valve = real and check.name == "valve" and check.status is Status.WARN
+        if check.status is Status.FAIL or stale_valve:
+            book.tell("WARNING", f"{check.name}: {check.message}. {check.solution}")
+    told = f"session {name} ({conditions_in_words(session.experiment)}) in {folder}"
+    for line in (told, *day_words(session)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _root_faults(root: Path, subject: str) -> list[Fault]:

@@ -9,16 +9,17 @@ from recorded_session import record_session
 from rich.console import Console
 from running_session import DEMO
 
-from bci.config import SettingsError, load_session
+from bci.config import Override, SettingsError, load_session
 from bci.recording.manifest import read_manifest
 from bci.session import run
 from bci.session.run import run_session
+from bci.session.sole_session import sole_session
 from bci.session.supervisor import Ending
 
 
-def refused(root: Path) -> str:
+def refused(root: Path, *overrides: Override) -> str:
     with pytest.raises(SettingsError) as error:
-        run_session(load_session(DEMO), root, Console(file=io.StringIO()))
+        run_session(load_session(DEMO, overrides), root, Console(file=io.StringIO()))
     (fault,) = error.value.faults
     return str(fault)
 
@@ -79,3 +80,19 @@ def test_day_that_could_not_be_kept_is_a_fault_of_the_session(
     assert not result.ok
     assert "the subject's folder does not hold this session" in result.reason
     assert read_manifest(Path(result.folder)).outcome["reason"] == result.reason
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks keep nobody out there")
+def test_animal_that_is_in_a_session_is_in_no_other_one(tmp_path: Path) -> None:
+    arduino = (
+        Override("rig.board.kind", "arduino"),
+        Override("rig.board.port", "socket://127.0.0.1:9"),
+    )
+    with sole_session(tmp_path, "demo"):
+        told = refused(tmp_path, *arduino)
+        assert f"is in a session of process {os.getpid()}" in told
+        assert not [path for path in (tmp_path / "demo").iterdir() if path.is_dir()]
+        with sole_session(tmp_path, "another"):
+            pass
+    with sole_session(tmp_path, "demo"):
+        pass
