@@ -16,6 +16,9 @@ MOST_WAITING = 64
 WHOLE = 0.25
 """How near to a whole number of periods an edge lies that is not late."""
 PULL, FOLLOW = 0.2, 0.01
+"""Parts of what an edge is off by that phase and period take from it."""
+ENOUGH = 20
+"""Edges from which on the period is the slope of a line through all of them."""
 RESTART_US = 1_000_000
 
 
@@ -35,6 +38,34 @@ class Ttl(msgspec.Struct, frozen=True, gc=False):
     number: int
     t_us: int
     t_host_s: float
+
+
+class _Slope:
+    """Period of all edges so far, least squares.
+
+    An edge may be late by some ms, and a gap of seconds may follow of which it must be known how
+    many edges it has swallowed: the more edges tell of the period, the longer it may be.
+    """
+
+    def __init__(self, near_us: float) -> None:
+        self._near_us = near_us
+        self._first: tuple[int, int] | None = None
+        self._n = 0
+        self._sums = [0.0] * 4
+
+    def add(self, number: int, t_us: int) -> float | None:
+        """Take an edge; the period, us, once enough edges tell of it."""
+        if self._first is None:
+            self._first = (number, t_us)
+        x = number - self._first[0]
+        y = t_us - self._first[1] - x * self._near_us
+        self._n += 1
+        self._sums = [a + b for a, b in zip(self._sums, (x, y, x * x, x * y), strict=True)]
+        if self._n < ENOUGH:
+            return None
+        sum_x, sum_y, sum_xx, sum_xy = self._sums
+        n = self._n
+        return self._near_us + (n * sum_xy - sum_x * sum_y) / (n * sum_xx - sum_x * sum_x)
 
 
 class TtlNumbers:
@@ -65,6 +96,7 @@ class TtlNumbers:
         self._at = 0
         self._begun = False
         self._last: tuple[int, float] = (0, 0.0)
+        self._slope = _Slope(self._period_us)
         self._waiting: list[tuple[int, int, float]] = []
         self.strays: list[int] = []
         self.newest = -1
@@ -87,6 +119,7 @@ class TtlNumbers:
             passed = (t_host_s - self._last[1]) * 1e6 / self._period_us
             self._at = self.newest + max(1, round(passed))
             self._phase_us, self._shift = float(t_us), self._at - count
+            self._slope = _Slope(self._period_us)
         self._last = (t_us, t_host_s)
         self._waiting.append((count, t_us, t_host_s))
         if not self._begun:
@@ -158,13 +191,21 @@ class TtlNumbers:
         for edge in self._waiting:
             number, off = edge[0] + self._shift, self._off(edge)
             if abs(off) < WHOLE:
-                self._period_us *= 1 + FOLLOW * off / max(number - self._at, 1)
-                self._phase_us = edge[1] - (1 - PULL) * off * self._period_us
-                self._at = number
+                self._follow(number, edge[1], off)
             self.newest = number
             known.append(Ttl(number, edge[1], edge[2]))
         self._waiting = []
         return known
+
+    def _follow(self, number: int, t_us: int, off: float) -> None:
+        """An edge that is on time: phase, and in the end period, are what it says."""
+        period_us = self._slope.add(number, t_us)
+        if period_us is None:
+            self._period_us *= 1 + FOLLOW * off / max(number - self._at, 1)
+        else:
+            self._period_us = period_us
+        self._phase_us = t_us - (1 - PULL) * off * self._period_us
+        self._at = number
 
 
 def numbered_ttls(

@@ -23,6 +23,7 @@ from bci.recording.history import (
 from bci.recording.session_record import SessionRecord
 from bci.recording.tail import JournalTail
 from bci.session.history import HistoryClient, HistoryServer
+from bci.stream.errors import StreamError
 
 
 def read_all(path: Path, since_ns: int = 0) -> list[HistoryChunk]:
@@ -129,6 +130,8 @@ def test_history_is_served_whatever_else_is_asked(finished: Path) -> None:
         stranger.send(b"\xff not a request")
         client = HistoryClient(server.endpoint)
         try:
+            with pytest.raises(StreamError, match="no history"):
+                client.ask(HistoryRequest(-5), timeout_s=0.2)
             chunk = client.ask(HistoryRequest())
             # NaN is equal to nothing
             assert repr(chunk) == repr(read_all(finished / JOURNAL)[0])
