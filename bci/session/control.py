@@ -138,7 +138,7 @@ class _Control:
         self._ended = ""
         self._at_cap = False
         self._open = ExitStack()
-        for part in (self._screen, self._operator, self._telemetry, line):
+        for part in (self._screen, self._operator, self._telemetry):
             self._open.callback(part.close)
         self.failure: str | None = None
 
@@ -146,7 +146,9 @@ class _Control:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        # valve and light first: the prediction that the runner waits for may take its time
+        with self._open:
+            self._line.close()
 
     def run(self, duration_s: float | None) -> str:
         """Start everything, loop, settle; returns why the session ended."""

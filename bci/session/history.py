@@ -77,7 +77,13 @@ class HistoryServer:
             except msgspec.MsgspecError as error:
                 log.warning("history: not a request: %s", error)
                 continue
-            self._socket.send_multipart([line, self._encoder.encode(self._answer(request))])
+            try:
+                answer = self._answer(request)
+            except (OSError, ValueError) as error:
+                # one who asks for what is not there, or a disk that is gone, silences nobody else
+                log.warning("history from byte %d: %s", request.position, error)
+                continue
+            self._socket.send_multipart([line, self._encoder.encode(answer)])
 
     def _answer(self, request: HistoryRequest) -> HistoryChunk:
         if self._reader is None:
