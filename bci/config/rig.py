@@ -192,10 +192,10 @@ class Faults(Settings):
     """Every n-th frame sent by the board is sent twice; 0: none."""
     both_ways: bool = False
     """Bytes sent to the board are lost and flipped as well."""
-    unplug_after_s: PositiveFloat | None = None
-    """The line closes once, this long after it was first opened."""
-    reset_after_s: PositiveFloat | None = None
-    """The board restarts once, this long after the line was first opened."""
+    unplug_in_reward: int = Field(default=0, ge=0)
+    """The line closes once, as the valve opens for the n-th reward; 0: never."""
+    reset_in_reward: int = Field(default=0, ge=0)
+    """The board restarts once, as the valve opens for the n-th reward; 0: never."""
     clock_drift_ppm: float = Field(default=0.0, ge=-1000, le=1000)
     """The board's clock runs this much too fast."""
 

@@ -6,13 +6,30 @@ that is a process of ours has the other end. Loopback alone, and never waited fo
 
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Pin = Literal["frame_ttl", "photodiode"]
 WIRED = ("chip", "simulated")
 """Kinds of board whose inputs a simulated rig pulls."""
-_MOST_BYTES = 32
+_MOST_BYTES = 64
+
+
+class Level(NamedTuple):
+    """What somebody at the other end did.
+
+    Parameters
+    ----------
+    pin, level
+        Its name, and what it is from now on.
+    t_ns
+        `time.perf_counter_ns` at which it was driven: a current takes no time, a datagram does.
+    """
+
+    pin: str
+    level: int
+    t_ns: int
 
 
 class WireEnd:
@@ -34,13 +51,13 @@ class WireEnd:
         """For a selector."""
         return self._socket.fileno()
 
-    def receive(self) -> list[tuple[str, int]]:
-        """Pins and their new levels since the last call, in order; never waits."""
+    def receive(self) -> list[Level]:
+        """New levels since the last call, in order; never waits."""
         found = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                name, _, level = self._socket.recv(_MOST_BYTES).decode("ascii").partition(" ")
-                found.append((name, int(level)))
+                pin, level, t_ns = self._socket.recv(_MOST_BYTES).decode("ascii").split(" ")
+                found.append(Level(pin, int(level), int(t_ns)))
         return found
 
     def close(self) -> None:
@@ -72,7 +89,8 @@ class Wire:
         if not host:
             return
         with contextlib.suppress(OSError):
-            self._socket.sendto(f"{self._pin} {level}".encode(), (host, int(port)))
+            told = f"{self._pin} {level} {time.perf_counter_ns()}".encode()
+            self._socket.sendto(told, (host, int(port)))
 
     def close(self) -> None:
         """Give the socket back."""

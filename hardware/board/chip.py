@@ -15,21 +15,23 @@ from bci.config.fault import Fault
 from bci.config.rig import Board as BoardSettings
 from bci.config.rig import Faults
 from bci.core.process import ProcessLink
-from bci.stream.wires import WireEnd
+from bci.stream.wires import Level, WireEnd
 from hardware.board.interface import BoardError
 
 _LOG = logging.getLogger("bci.board")
 _HERE = Path(__file__).parent
 FIRMWARE = _HERE / "firmware"
 CHIP_BENCH = _HERE / "chip_bench"
+STOOD = "board-stood.jsonl"
 TOOLS = ("make", "avr-gcc", "gcc")
 _POLL_S = 0.05
 _START_S = 10.0
 _END_S = 2.0
 _LOCK = threading.Lock()
-_PINS: dict[str, Callable[[int], tuple[str, ...]]] = {
-    "frame_ttl": lambda _: ("+0 frame_ttl 1", "+1000 frame_ttl 0"),
-    "photodiode": lambda level: (f"+0 photodiode {4000 if level else 500}",),
+_TTL_NS = 1_000_000
+_PINS: dict[str, Callable[[Level], tuple[str, ...]]] = {
+    "frame_ttl": lambda new: (f"@{new.t_ns} frame_ttl 1", f"@{new.t_ns + _TTL_NS} frame_ttl 0"),
+    "photodiode": lambda new: (f"@{new.t_ns} photodiode {4000 if new.level else 500}",),
 }
 """Lines of the chip bench's script for a new level at the other end of a wire."""
 
@@ -102,7 +104,8 @@ def run_chip_board(
         To the supervisor; the endpoint `board` is announced on it.
     edges_path
         Every output edge is written here at once, one JSON object a line: the fields of the
-        simulated board's, and `cycle`, the chip's since power-on. The EEPROM is kept beside it.
+        simulated board's, and `cycle`, the chip's since power-on. Beside it the EEPROM is kept,
+        and in `board-stood.jsonl` each time is told that the computer was too slow for the chip.
     port
         To listen on, so that a board that is started again is found again; 0: any free one.
 
@@ -118,6 +121,7 @@ def run_chip_board(
             f"--elf={firmware}",
             f"--edges={edges_path}",
             f"--eeprom={edges_path.with_name('board-eeprom.bin')}",
+            f"--stood={edges_path.with_name(STOOD)}",
             f"--port={port}",
             *_fault_options(board.faults),
         ],
@@ -141,7 +145,7 @@ def run_chip_board(
 
 def _pull(bench: "subprocess.Popen[str]", wires: WireEnd) -> None:
     """What came over the wires is done to the pins."""
-    lines = [line for pin, level in wires.receive() for line in _PINS[pin](level)]
+    lines = [line for new in wires.receive() for line in _PINS[new.pin](new)]
     if lines:
         assert bench.stdin is not None
         # a bench that has ended is told of at the next turn

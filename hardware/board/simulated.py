@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 import selectors
 import socket
 import time
@@ -12,7 +11,7 @@ from typing import IO
 from bci.config.rig import Board as BoardSettings
 from bci.core.process import ProcessLink
 from bci.stream.wires import WireEnd
-from hardware.board.codes import InputKind
+from hardware.board.codes import InputKind, Pin
 from hardware.board.device import Device
 from hardware.board.line_faults import LineFaults
 from hardware.board.memory import Memory
@@ -20,6 +19,8 @@ from hardware.board.memory import Memory
 _LOG = logging.getLogger("bci.board")
 _POLL_S = 0.02
 _PINS = {"frame_ttl": InputKind.FRAME_TTL, "photodiode": InputKind.PHOTODIODE}
+RESET_US = 500
+"""After the opening in which `rig.board.faults.reset_in_reward` resets."""
 _SPIN_S = 0.0005
 """Sleeping ends late by less than this; the rest is waited for awake."""
 
@@ -37,7 +38,7 @@ def run_simulated_board(
         To the supervisor; the endpoint `board` is announced on it.
     edges_path
         Every output edge is written here at once, one JSON object a line: t_wall_ns, t_perf_ns
-        (`time.perf_counter_ns` when it was done), t_device_us (when it was due, since the process
+        (`time.perf_counter_ns` at which it was due), t_device_us (the same, since the process
         started, whatever resets the device met), pin, level, request_id.
         What the board remembers through a restart is kept beside it.
     port
@@ -89,8 +90,9 @@ class SimulatedBoard:
         self._client: socket.socket | None = None
         self._t_zero_ns = time.perf_counter_ns()
         self._us_per_ns = 1e-3 * (1 + board.faults.clock_drift_ppm * 1e-6)
-        self._t_first_ns: int | None = None
-        self._unplugged = self._was_reset = False
+        self._openings = 0
+        self._t_reset_us: int | None = None
+        self._unplugged = False
         image = memory_path.read_bytes() if memory_path.exists() else None
         memory = Memory() if image is None else Memory.from_bytes(image)
         self._memory = memory_path.open("r+b" if image is not None else "w+b", buffering=0)
@@ -111,14 +113,14 @@ class SimulatedBoard:
             while due_us is not None and self._now_us() < due_us:
                 pass
             ready = self._selector.select(0)
+        # what was driven while this process slept has its own time, before that of now
+        self._sense()
         self._device.advance(self._now_us())
         self._put_out()
         for key, _ in ready:
-            if key.fileobj is self.wires:
-                self._sense()
-            elif key.fileobj is self._server:
+            if key.fileobj is self._server:
                 self._accept()
-            else:
+            elif key.fileobj is self._client:
                 self._read()
         self._misbehave()
 
@@ -132,7 +134,10 @@ class SimulatedBoard:
         self._memory.close()
 
     def _now_us(self) -> int:
-        return int((time.perf_counter_ns() - self._t_zero_ns) * self._us_per_ns)
+        return self._us_at(time.perf_counter_ns())
+
+    def _us_at(self, t_ns: int) -> int:
+        return int((t_ns - self._t_zero_ns) * self._us_per_ns)
 
     def _accept(self) -> None:
         client, _ = self._server.accept()
@@ -143,15 +148,11 @@ class SimulatedBoard:
         self._client = client
         self._selector.register(client, selectors.EVENT_READ)
         self._device.take_output()
-        if self._t_first_ns is None:
-            self._t_first_ns = time.perf_counter_ns()
         _LOG.info("line opened")
 
     def _sense(self) -> None:
-        t_us = self._now_us()
-        for pin, level in self.wires.receive():
-            self._device.input(_PINS[pin], level, t_us)
-        self._put_out()
+        for new in self.wires.receive():
+            self._device.input(_PINS[new.pin], new.level, self._us_at(new.t_ns))
 
     def _read(self) -> None:
         if self._client is None:
@@ -170,10 +171,16 @@ class SimulatedBoard:
 
     def _put_out(self) -> None:
         """Edges on file before the bytes that tell of them are on the line."""
-        t_perf_ns, t_wall_ns = time.perf_counter_ns(), time.time_ns()
+        wall_ns = time.time_ns() - time.perf_counter_ns()
         for edge in self._device.take_edges():
+            # the device keeps its times; it is this process that may be late to tell of them
+            t_perf_ns = self._t_zero_ns + round(edge.t_us / self._us_per_ns)
+            if edge.pin is Pin.VALVE and edge.level:
+                self._openings += 1
+                if self._openings == self._faults.settings.reset_in_reward:
+                    self._t_reset_us = edge.t_us + RESET_US
             record = {
-                "t_wall_ns": t_wall_ns,
+                "t_wall_ns": wall_ns + t_perf_ns,
                 "t_perf_ns": t_perf_ns,
                 "t_device_us": edge.t_us,
                 "pin": edge.pin.name.lower(),
@@ -201,16 +208,13 @@ class SimulatedBoard:
             _LOG.info("line closed")
 
     def _misbehave(self) -> None:
-        if self._t_first_ns is None:
-            return
-        served_s = (time.perf_counter_ns() - self._t_first_ns) / 1e9
-        faults = self._faults.settings
-        if not self._was_reset and served_s > (faults.reset_after_s or math.inf):
-            self._was_reset = True
+        if self._t_reset_us is not None:
+            t_us, self._t_reset_us = self._t_reset_us, None
             _LOG.warning("reset, as told by rig.board.faults")
-            self._device.reset(self._now_us())
+            self._device.reset(t_us)
             self._put_out()
-        if not self._unplugged and served_s > (faults.unplug_after_s or math.inf):
+        unplug_in = self._faults.settings.unplug_in_reward
+        if not self._unplugged and 0 < unplug_in <= self._openings:
             self._unplugged = True
             _LOG.warning("unplugged, as told by rig.board.faults")
             self._hang_up()

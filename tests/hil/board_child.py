@@ -49,10 +49,10 @@ def board(folder: Path) -> None:
 
 
 def host(folder: Path) -> None:
-    """Ask for one long reward and go on turning until killed."""
+    """Ask for the longest reward and go on turning until killed."""
     settings = Board.model_validate_json((folder / "board.json").read_bytes())
-    opened = open_board(settings, FileLink(folder).peers)
-    opened.reward(RewardRequest(1, 40.0, trial=1))
+    opened = open_board(settings, FileLink(folder).peers, timeout_s=20.0)
+    opened.reward(RewardRequest(1, 95.0, trial=1))
     while True:
         opened.turn()
         time.sleep(0.01)

@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from whole_lines import whole_lines
+
 
 class Bench:
     """A chip bench at the pace of real time."""
@@ -30,14 +32,12 @@ class Bench:
         self.process.stdin.flush()
 
     def edges(self) -> list[dict[str, Any]]:
-        if not self.edges_path.exists():
-            return []
-        return [json.loads(line) for line in self.edges_path.read_text().splitlines()]
+        return whole_lines(self.edges_path)
 
     def close(self) -> int:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        code = self.process.wait(5.0)
+        code = self.process.wait(20.0)
         self.process.stdout.close()
         return code

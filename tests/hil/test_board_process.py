@@ -1,6 +1,5 @@
 """What the line promises, with a real board process: simulated, or the firmware in simavr."""
 
-import json
 import subprocess
 import sys
 import threading
@@ -9,7 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from whole_lines import whole_lines
+from waiting import until
 
 from bci.config.rig import Board, Faults
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
@@ -21,13 +23,14 @@ from hardware.board.link import SerialLink
 CHILD = Path(__file__).with_name("board_child.py")
 WIDTH_US = 40_000
 WITHIN_US = 20
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    t_end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < t_end, "waited in vain"
-        time.sleep(0.005)
+CALM = {"watchdog_ms": 20_000.0, "keep_alive_ms": 500.0, "pay_within_s": 60.0}
+"""Unless a test is about silence, a computer that stands still for a while is none."""
+LONG_UL = 95.0
+LONG_VALVE = {"max_open_ms": 1000.0, "max_duty": 1.0}
+"""A pulse as long as the board allows: what a test does in it comes before its end."""
+LONG_US = 950_000
+PACE_S = 0.1
+"""By so much a chip may be behind real time."""
 
 
 class Bench:
@@ -55,24 +58,23 @@ class Bench:
 
     def peers(self) -> dict[str, str]:
         path = self.folder / "endpoints.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        return msgspec.json.decode(path.read_bytes()) if path.exists() else {}
 
     def open(self) -> SerialLink:
-        board = open_board(self.settings, self.peers)
+        board = open_board(self.settings, self.peers, timeout_s=20.0)
         assert isinstance(board, SerialLink)
         self.boards.append(board)
         return board
 
     def edges(self, pin: str = "valve") -> list[dict[str, Any]]:
-        text = (self.folder / "board-edges.jsonl").read_text()
-        lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+        lines = whole_lines(self.folder / "board-edges.jsonl")
         return [edge for edge in lines if edge["pin"] == pin]
 
     def openings(self) -> list[int]:
         return [edge["request_id"] for edge in self.edges() if edge["level"]]
 
     def turn_until(
-        self, board: SerialLink, condition: Callable[[], bool], timeout_s: float = 10.0
+        self, board: SerialLink, condition: Callable[[], bool], timeout_s: float = 20.0
     ) -> None:
         def turned() -> bool:
             board.turn()
@@ -90,7 +92,7 @@ class Bench:
         (self.folder / "stop").touch()
         for child in self.children:
             try:
-                child.wait(5.0)
+                child.wait(20.0)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait(5.0)
@@ -106,7 +108,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         request.getfixturevalue("chip")
 
     def begin(**settings: Any) -> Bench:
-        bench = Bench(tmp_path, Board(kind=request.param, **settings))
+        bench = Bench(tmp_path, Board.model_validate({"kind": request.param, **CALM, **settings}))
         benches.append(bench)
         return bench
 
@@ -114,7 +116,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     yield begin
     for bench in benches:
         bench.close()
-    until(lambda: set(threading.enumerate()) <= threads, 2.0)
+    until(lambda: set(threading.enumerate()) <= threads)
 
 
 def give(bench: Bench, board: SerialLink, ids: range, volume_ul: float = 4.0) -> None:
@@ -172,7 +174,7 @@ def test_reward_and_events_return_at_once_even_with_no_board_behind_them(start: 
     ids=["lost", "corrupt", "repeated", "lost-answers", "no-ack"],
 )
 def test_bad_line_pays_each_reward_exactly_once(start: Start, faults: Faults) -> None:
-    bench = start(faults=faults, ack_timeout_ms=60.0, pay_within_s=20.0, watchdog_ms=600.0)
+    bench = start(faults=faults, ack_timeout_ms=60.0)
     board = bench.open()
     give(bench, board, range(1, 11))
     assert bench.openings() == list(range(1, 11))
@@ -180,7 +182,7 @@ def test_bad_line_pays_each_reward_exactly_once(start: Start, faults: Faults) ->
 
 
 def test_unplugged_in_a_pulse_reconnects_and_is_settled_from_the_ring(start: Start) -> None:
-    bench = start(faults=Faults(unplug_after_s=0.3), reconnect_s=0.1, watchdog_ms=2000.0)
+    bench = start(faults=Faults(unplug_in_reward=1), reconnect_s=0.1)
     board = bench.open()
     board.reward(RewardRequest(1, 40.0, trial=1))
     bench.turn_until(board, lambda: BoardEventKind.LOST in bench.kinds())
@@ -192,7 +194,7 @@ def test_unplugged_in_a_pulse_reconnects_and_is_settled_from_the_ring(start: Sta
 
 
 def test_reset_in_a_pulse_is_unknown_and_never_repeated(start: Start) -> None:
-    bench = start(faults=Faults(reset_after_s=0.3))
+    bench = start(faults=Faults(reset_in_reward=1))
     board = bench.open()
     board.reward(RewardRequest(1, 40.0, trial=1))
     bench.turn_until(board, lambda: not board.pending())
@@ -204,9 +206,10 @@ def test_reset_in_a_pulse_is_unknown_and_never_repeated(start: Start) -> None:
 
 
 def test_board_process_killed_in_a_pulse_and_started_again_leaves_it_unknown(start: Start) -> None:
-    bench = start()
+    # where this test stands still in the pulse, the watchdog ends it: it is never done
+    bench = start(valve=LONG_VALVE, watchdog_ms=300.0, keep_alive_ms=100.0)
     board = bench.open()
-    board.reward(RewardRequest(1, 40.0, trial=1))
+    board.reward(RewardRequest(1, LONG_UL, trial=1))
     bench.turn_until(board, lambda: BoardEventKind.REWARD_ACKNOWLEDGED in bench.kinds(1))
     bench.process.kill()
     bench.process.wait(5.0)
@@ -217,18 +220,17 @@ def test_board_process_killed_in_a_pulse_and_started_again_leaves_it_unknown(sta
 
 
 def test_killed_host_leaves_the_valve_shut_within_half_a_second(start: Start) -> None:
-    bench = start()
+    bench = start(valve=LONG_VALVE, watchdog_ms=100.0, keep_alive_ms=40.0)
     host = bench.start("host")
     until(lambda: bool(bench.openings()))
     t_kill_ns = time.perf_counter_ns()
     host.kill()
     host.wait(5.0)
     until(lambda: len(bench.edges()) == 2)
-    shut = bench.edges()[-1]
+    opened, shut = bench.edges()
     assert shut["level"] == 0
     assert shut["t_perf_ns"] - t_kill_ns < 0.5e9
-    # the pulse was cut, or had come to its own end just before
-    assert shut["t_device_us"] - bench.edges()[0]["t_device_us"] <= 400_000
+    assert shut["t_device_us"] - opened["t_device_us"] < LONG_US - 100_000
     # the line is free again for the next host
     board = bench.open()
     assert board.connected
@@ -237,12 +239,12 @@ def test_killed_host_leaves_the_valve_shut_within_half_a_second(start: Start) ->
 def test_loop_that_stops_turning_shuts_the_valve_and_one_that_turns_again_is_served(
     start: Start,
 ) -> None:
-    bench = start()
+    bench = start(valve=LONG_VALVE, watchdog_ms=300.0, keep_alive_ms=100.0)
     board = bench.open()
-    board.reward(RewardRequest(1, 45.0, trial=1))
+    board.reward(RewardRequest(1, LONG_UL, trial=1))
     until(lambda: len(bench.edges()) == 2)  # without a turn
     up, down = bench.edges()
-    assert down["t_device_us"] - up["t_device_us"] < 450_000
+    assert down["t_device_us"] - up["t_device_us"] < LONG_US - 100_000
     bench.turn_until(board, lambda: not board.pending() and BoardEventKind.SAFE in bench.kinds())
     assert bench.kinds(1)[-1] is BoardEventKind.REWARD_UNKNOWN
     board.reward(RewardRequest(2, 4.0, trial=2))
@@ -263,25 +265,25 @@ def test_close_lets_a_reward_end_and_leaves_the_board_safe(start: Start) -> None
 
 
 def test_close_at_once_cuts_the_pulse(start: Start) -> None:
-    bench = start()
+    bench = start(valve=LONG_VALVE)
     board = bench.open()
-    board.reward(RewardRequest(1, 45.0, trial=1))
+    board.reward(RewardRequest(1, LONG_UL, trial=1))
     bench.turn_until(board, lambda: bool(bench.openings()))
-    t_ns = time.perf_counter_ns()
     board.close(settle_s=0.0)
     until(lambda: len(bench.edges()) == 2)
-    assert bench.edges()[-1]["t_perf_ns"] - t_ns < 0.4e9
+    up, down = bench.edges()
+    assert down["t_device_us"] - up["t_device_us"] < LONG_US  # long before the watchdog
     bench.events += board.events()
     assert bench.kinds(1)[-1] is BoardEventKind.REWARD_UNKNOWN
 
 
 def test_stopped_board_process_has_shut_the_valve_on_file(start: Start) -> None:
-    bench = start()
+    bench = start(valve=LONG_VALVE)
     board = bench.open()
-    board.reward(RewardRequest(1, 45.0, trial=1))
+    board.reward(RewardRequest(1, LONG_UL, trial=1))
     bench.turn_until(board, lambda: bool(bench.openings()))
     (bench.folder / "stop").touch()
-    assert bench.process.wait(5.0) == 0
+    assert bench.process.wait(20.0) == 0
     assert [edge["level"] for edge in bench.edges()] == [1, 0]
 
 
@@ -292,7 +294,7 @@ def test_callback_wakes_the_loop_after_events(start: Start) -> None:
     bench.boards.append(board)
     woken.clear()
     board.reward(RewardRequest(1, 4.0, trial=1))
-    assert woken.wait(5.0)
+    assert woken.wait(20.0)
     assert board.events()
 
 
@@ -305,8 +307,8 @@ def test_settings_that_the_board_refuses_end_the_opening_with_the_limit(start: S
 def test_second_host_gets_no_answer_while_the_first_is_there(start: Start) -> None:
     bench = start()
     board = bench.open()
-    with pytest.raises(BoardError, match=r"no board answered within 0\.5 s"):
-        open_board(bench.settings, bench.peers, timeout_s=0.5)
+    with pytest.raises(BoardError, match=r"no board answered within 1 s"):
+        open_board(bench.settings, bench.peers, timeout_s=1.0)
     bench.turn_until(board, lambda: board.connected)
     give(bench, board, range(1, 2))
     assert bench.openings() == [1]
@@ -315,8 +317,8 @@ def test_second_host_gets_no_answer_while_the_first_is_there(start: Start) -> No
 def test_after_unplugging_and_a_reset_amid_rewards_the_ledger_agrees_with_the_edges(
     start: Start,
 ) -> None:
-    faults = Faults(unplug_after_s=0.35, reset_after_s=1.1)
-    bench = start(faults=faults, reconnect_s=0.1, pay_within_s=20.0, watchdog_ms=2000.0)
+    faults = Faults(unplug_in_reward=3, reset_in_reward=8)
+    bench = start(faults=faults, reconnect_s=0.1)
     board = bench.open()
     give(bench, board, range(1, 13), 10.0)
     ends = {
@@ -324,13 +326,9 @@ def test_after_unplugging_and_a_reset_amid_rewards_the_ledger_agrees_with_the_ed
         for event in bench.events
         if event.kind in (BoardEventKind.REWARD_DONE, BoardEventKind.REWARD_UNKNOWN)
     }
-    openings = bench.openings()
-    assert sorted(ends) == list(range(1, 13))
-    # what is unknown had begun, or had not; what is done was given, once, at its full width
+    assert bench.openings() == sorted(ends) == list(range(1, 13))
     done = [i for i, event in ends.items() if event.kind is BoardEventKind.REWARD_DONE]
-    assert len(openings) == len(set(openings))
-    assert set(done) <= set(openings) <= set(ends)
-    assert len(done) >= 11
+    assert set(ends) - set(done) == {8}
     edges = bench.edges()
     widths = {
         up["request_id"]: down["t_device_us"] - up["t_device_us"]
@@ -353,5 +351,5 @@ def test_times_of_the_board_are_known_within_the_stated_error(start: Start) -> N
     assert segment.line.error_s < 0.1
     done = [i for i, e in enumerate(bench.events) if e.kind is BoardEventKind.REWARD_DONE]
     opened_s = [edge["t_perf_ns"] / 1e9 for edge in bench.edges() if edge["level"]]
-    # the edges are written by the board's process, a little after they happen
-    assert clock.times_s[done] == pytest.approx(opened_s, abs=segment.line.error_s + 5e-3)
+    late_s = PACE_S if bench.settings.kind == "chip" else 0.0
+    assert clock.times_s[done] == pytest.approx(opened_s, abs=segment.line.error_s + late_s)

@@ -53,6 +53,7 @@ static avr_cycle_count_t reached;
 static uint32_t request_id_address;
 static uint8_t *kept; /* the EEPROM file */
 static bool jam;
+static unsigned openings;
 static uint8_t driven_b, driven_d;
 static void (*take_byte)(uint8_t byte);
 
@@ -79,6 +80,7 @@ static void put_edge(struct output *output, int level) {
         return;
     }
     output->level = level;
+    openings += output == outputs && level;
     uint64_t cycle = chip_cycle();
     fprintf(edges,
             "{\"t_wall_ns\": %lld, \"t_perf_ns\": %lld, \"t_device_us\": %llu, \"pin\": \"%s\", "
@@ -219,6 +221,8 @@ static void jam_if_told(void) {
 }
 
 void chip_jam(void) { jam = true; }
+
+unsigned chip_openings(void) { return openings; }
 
 bool chip_run(uint64_t cycles) {
     uint64_t end = chip_cycle() + cycles;

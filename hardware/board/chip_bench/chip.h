@@ -21,6 +21,9 @@ bool chip_run(uint64_t cycles);
 /* The reset line: outputs float, memory stays. */
 void chip_reset(void);
 
+/* How often the valve has opened. */
+unsigned chip_openings(void);
+
 /* From now on the main loop hangs where it is; interrupts go on. */
 void chip_jam(void);
 

@@ -9,7 +9,7 @@
 struct faults {
     unsigned lose_byte_every, corrupt_byte_every, duplicate_frame_every; /* 0: none */
     bool no_ack, both_ways;
-    double unplug_after_s, reset_after_s; /* after a client first came; 0: never */
+    unsigned unplug_in_reward, reset_in_reward; /* as the valve opens for the nth time; 0: never */
     double clock_drift_ppm; /* the chip's clock is this much too fast */
 };
 

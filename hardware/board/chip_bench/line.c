@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "chip.h"
@@ -25,14 +24,7 @@ static size_t in_from, in_to;
 static uint64_t free_at; /* cycle at which the line to the chip is free */
 static uint8_t out[BUFFER];
 static size_t out_n;
-static double t_first_s;
 static FILE *log_file;
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void die(const char *what) {
     perror(what);
@@ -115,9 +107,6 @@ static void greet(void) {
     setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     out_n = 0;
     in_from = in_to = 0;
-    if (t_first_s == 0) {
-        t_first_s = now_s();
-    }
 }
 
 void line_serve(void) {
@@ -163,8 +152,6 @@ uint64_t line_feed(void) {
     }
     return free_at - now;
 }
-
-double line_served_s(void) { return t_first_s == 0 ? 0 : now_s() - t_first_s; }
 
 void line_log(const char *path) {
     log_file = fopen(path, "w");

@@ -23,8 +23,6 @@ void line_put(const uint8_t *bytes, size_t n);
 /* Hand the chip the byte that is due, if any. Returns cycles until the next, or UINT64_MAX. */
 uint64_t line_feed(void);
 
-/* Seconds since a client first came, on the clock of the host; 0: none yet. */
-double line_served_s(void);
 void line_hang_up(void);
 
 /* Write every byte that the chip sends to this file as well: t_device_us and value, a line each. */

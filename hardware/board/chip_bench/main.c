@@ -21,11 +21,11 @@
 #include "chip.h"
 #include "faults.h"
 #include "line.h"
+#include "pace.h"
 #include "script.h"
 
 #define STRIDE_CYCLES (200 * CYCLES_PER_US) /* between two looks at the line */
 #define WAIT_NS 150000
-#define BEHIND_NS 100000000 /* a host this slow is not caught up with: the chip's clock stands */
 #define KEEP_CYCLES (1000 * CYCLES_PER_US)
 
 static volatile sig_atomic_t ending;
@@ -34,12 +34,6 @@ static struct faults faults;
 static void end(int number) {
     (void)number;
     ending = 1;
-}
-
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /* Run to a cycle, doing on the way what is due on the line and in the script. */
@@ -65,14 +59,14 @@ static void keep(void) {
     }
 }
 
+/* Once each, as the valve has opened for that reward: a time would depend on the computer. */
 static void misbehave(void) {
     static bool was_reset, unplugged;
-    double served_s = line_served_s();
-    if (faults.reset_after_s > 0 && served_s > faults.reset_after_s && !was_reset) {
+    if (faults.reset_in_reward && chip_openings() >= faults.reset_in_reward && !was_reset) {
         was_reset = true;
         chip_reset();
     }
-    if (faults.unplug_after_s > 0 && served_s > faults.unplug_after_s && !unplugged) {
+    if (faults.unplug_in_reward && chip_openings() >= faults.unplug_in_reward && !unplugged) {
         unplugged = true;
         line_hang_up();
     }
@@ -107,20 +101,12 @@ static void wait_ns(long ns) {
     }
 }
 
-/* Time of the host on the chip's clock, which may be a little fast. */
-static int64_t chip_ns(void) { return (int64_t)(now_ns() * (1 + faults.clock_drift_ppm * 1e-6)); }
-
 static bool run_paced(void) {
-    int64_t t_zero = chip_ns() - (int64_t)(chip_cycle() * 1000 / CYCLES_PER_US);
     while (!ending) {
         line_serve();
         misbehave();
         keep();
-        int64_t passed = chip_ns() - t_zero;
-        int64_t behind = passed - (int64_t)(chip_cycle() * 1000 / CYCLES_PER_US);
-        if (behind > BEHIND_NS) {
-            t_zero += behind;
-        }
+        int64_t behind = pace_behind_ns();
         /* in lumps: a chip that runs at every microsecond takes a whole core for itself */
         wait_ns(behind < WAIT_NS ? WAIT_NS - behind : 0);
         if (behind >= WAIT_NS) {
@@ -149,17 +135,18 @@ static unsigned number(const char *text) { return (unsigned)strtoul(text, NULL, 
 int main(int n_words, char **words) {
     enum { ELF = 1, EDGES, EEPROM, PORT, FAST, UNTIL, SCRIPT, LOG, LOSE, CORRUPT, TWICE, NO_ACK,
            BOTH, UNPLUG, RESET,
-           DRIFT };
+           DRIFT, STOOD };
     static const struct option options[] = {
         {"elf", 1, 0, ELF}, {"edges", 1, 0, EDGES}, {"eeprom", 1, 0, EEPROM},
         {"port", 1, 0, PORT}, {"fast", 0, 0, FAST}, {"until-us", 1, 0, UNTIL},
         {"script", 1, 0, SCRIPT}, {"uart-log", 1, 0, LOG}, {"lose-byte-every", 1, 0, LOSE},
         {"corrupt-byte-every", 1, 0, CORRUPT}, {"duplicate-frame-every", 1, 0, TWICE},
-        {"no-ack", 0, 0, NO_ACK}, {"both-ways", 0, 0, BOTH}, {"unplug-after-s", 1, 0, UNPLUG},
-        {"reset-after-s", 1, 0, RESET},
-        {"clock-drift-ppm", 1, 0, DRIFT}, {0, 0, 0, 0},
+        {"no-ack", 0, 0, NO_ACK}, {"both-ways", 0, 0, BOTH}, {"unplug-in-reward", 1, 0, UNPLUG},
+        {"reset-in-reward", 1, 0, RESET}, {"clock-drift-ppm", 1, 0, DRIFT},
+        {"stood", 1, 0, STOOD}, {0, 0, 0, 0},
     };
     const char *elf = NULL, *edges = NULL, *eeprom = NULL, *script = NULL, *log = NULL;
+    const char *stood = NULL;
     int port = 0, option;
     bool fast = false;
     uint64_t until_us = 0;
@@ -178,8 +165,9 @@ int main(int n_words, char **words) {
         case TWICE: faults.duplicate_frame_every = number(optarg); break;
         case NO_ACK: faults.no_ack = true; break;
         case BOTH: faults.both_ways = true; break;
-        case UNPLUG: faults.unplug_after_s = atof(optarg); break;
-        case RESET: faults.reset_after_s = atof(optarg); break;
+        case UNPLUG: faults.unplug_in_reward = number(optarg); break;
+        case RESET: faults.reset_in_reward = number(optarg); break;
+        case STOOD: stood = optarg; break;
         case DRIFT: faults.clock_drift_ppm = atof(optarg); break;
         default: return 2;
         }
@@ -194,6 +182,7 @@ int main(int n_words, char **words) {
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     chip_start(elf, edges, eeprom);
+    pace_start(faults.clock_drift_ppm, stood);
     const char *pty;
     port = line_start(port, &pty, &faults);
     if (log) {

@@ -6,6 +6,9 @@
 
 #include "chip.h"
 #include "line.h"
+#include "pace.h"
+
+#define APART_CYCLES (500 * CYCLES_PER_US)
 
 struct act { uint64_t cycle; char *what; char *value; };
 
@@ -15,6 +18,20 @@ static size_t n_acts, room, played;
 static void fault(const char *line) {
     fprintf(stderr, "chip bench: not a line of a script: %s\n", line);
     exit(2);
+}
+
+/* A pin that is driven by the computer's clock: changes told of late must not fall into one. */
+static uint64_t seen_apart(const char *what, uint64_t cycle) {
+    static struct { char what[32]; uint64_t cycle; } last[8];
+    size_t i = 0;
+    while (i < sizeof last / sizeof *last - 1 && last[i].what[0] && strcmp(last[i].what, what)) {
+        i++;
+    }
+    strcpy(last[i].what, what);
+    uint64_t soonest = last[i].cycle ? last[i].cycle + APART_CYCLES : 0;
+    cycle = cycle > chip_cycle() ? cycle : chip_cycle();
+    last[i].cycle = cycle > soonest ? cycle : soonest;
+    return last[i].cycle;
 }
 
 void script_add(const char *line) {
@@ -27,6 +44,8 @@ void script_add(const char *line) {
     uint64_t cycle = strtoull(time, NULL, 10) * CYCLES_PER_US;
     if (time[0] == '+') {
         cycle += chip_cycle();
+    } else if (time[0] == '@') {
+        cycle = seen_apart(what, pace_cycle_at(strtoll(time + 1, NULL, 10)));
     }
     if (n_acts == room) {
         room = room ? 2 * room : 64;

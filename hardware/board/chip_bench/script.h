@@ -7,7 +7,9 @@
  *     T_US jam              the main loop hangs; interrupts go on
  *     T_US poke NAME=VALUE  a byte of memory is overwritten; @ADDRESS=VALUE as well
  *
- * T_US counts from power-on, in order; `+T_US` counts from when the line is read.
+ * T_US counts from power-on, in order; `+T_US` counts from when the line is read; `@T_NS` is a time
+ * of the computer (CLOCK_MONOTONIC). What is told of too late for its time is done at once, each
+ * change of a pin long enough after the one before to be seen.
  */
 #ifndef SCRIPT_H
 #define SCRIPT_H
