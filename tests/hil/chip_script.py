@@ -96,7 +96,7 @@ class Script:
         self._lines.append((t_us, "jam"))
 
     def poke(self, t_us: float, name: str, value: int) -> None:
-        """A byte of memory is overwritten: a variable by its name, or `@` and its address."""
+        """A byte of memory: a variable by its name (and `+` offset), or `@` and its address."""
         self._lines.append((t_us, f"poke {name}={value}"))
 
     def text(self) -> str:

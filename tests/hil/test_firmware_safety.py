@@ -1,14 +1,18 @@
 """The compiled firmware shuts everything when it must; its light is never up without the gate."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from chip_script import GREETING, READY_US, Live, Lived, Script
+from test_firmware_valve import RULES as VALVE_RULES
 
+from hardware.board.chip import FIRMWARE
 from hardware.board.codes import DeviceFault, DeviceState, InputKind, Reason, RingState, SetKey
 from hardware.board.protocol import (
     Ack,
+    Clock,
     Cut,
     Done,
     Gate,
@@ -29,7 +33,9 @@ from hardware.board.protocol import (
 WITHIN_US = 20.0
 START_US = 200_000
 PERIOD_US = 32_342
-TIMSK1 = 0x6F
+TIMSK1, UCSR0B = 0x6F, 0xC1
+SENDS_NO_MORE, ON_SENT = 0x98, 0xD8
+"""Of UCSR0B: the interrupt that sends, off; the one of all sent, which has no program, on."""
 
 
 def levels_agree(lived: Lived) -> bool:
@@ -134,7 +140,81 @@ def stack_in_the_variables_ends_all(live: Live, firmware: Path | None = None) ->
     assert lived.heard(Health)[0].faults == DeviceFault.STACK
 
 
+def nothing_but_keep_alives_feeds_the_watchdog(live: Live, firmware: Path | None = None) -> None:
+    script = Script()
+    script.tell(START_US, Reward(1, 450_000, 1, 0))
+    for t_us in range(START_US + 20_000, 700_000, 40_000):
+        script.tell(t_us, Clock())  # a thread that lives on when the host's loop hangs
+    [(_, down_us)] = live(script, 800_000, firmware).pulses()
+    assert down_us - READY_US == pytest.approx(300_000, abs=4_000)
+
+
+def safe_board_gives_nothing(live: Live, firmware: Path | None = None) -> None:
+    script = Script()
+    script.tell(500_000, Reward(1, 10_000, 1, 0))
+    lived = live(script, 700_000, firmware)
+    assert lived.pulses() == []
+    assert [nack.reason for nack in lived.heard(Nack)] == [Reason.SAFE_STATE]
+
+
+def keep_alives_after_silence_leave_the_board_safe(
+    live: Live, firmware: Path | None = None
+) -> None:
+    script = Script()
+    script.keep_alive(520_000, 800_000)
+    script.tell(650_000, Reward(1, 10_000, 1, 0))
+    assert live(script, 800_000, firmware).pulses() == []
+
+
+def another_session_cuts_what_runs(live: Live, firmware: Path | None = None) -> None:
+    script = Script()
+    script.tell(START_US, Reward(1, 400_000, 1, 0))
+    script.tell(START_US + 100_000, Hello(1, 10, 500_000, 1000, 300))
+    script.keep_alive(150_000, 600_000)
+    lived = live(script, 700_000, firmware)
+    assert lived.widths() == pytest.approx([100_000], abs=5_000)
+    assert [cut.reason for cut in lived.heard(Cut)] == [Reason.NEW_SESSION]
+
+
+def light_and_gate_fall_at_once(live: Live, firmware: Path | None = None) -> None:
+    script = lit(Script())
+    script.square("frame_ttl", START_US, START_US + PERIOD_US, PERIOD_US)
+    script.tell(START_US + 2_000, Safe())  # amid both
+    lived = live(script, 300_000, firmware)
+    assert {edge["pin"]: edge["level"] for edge in lived.edges} == {"gate": 0, "light": 0}
+    assert lived.edges[-1]["cycle"] / 16 < START_US + 4_000
+
+
+def reset_in_a_pulse_is_never_given_again(live: Live, firmware: Path | None = None) -> None:
+    script = Script()
+    script.tell(START_US, Reward(1, 400_000, 1, 0))
+    script.reset(300_000)
+    script.tell(400_000, GREETING)
+    script.tell(420_000, Reward(1, 400_000, 1, 0))
+    script.keep_alive(430_000, 900_000)
+    assert len(live(script, 1_000_000, firmware).pulses()) == 1
+
+
+def interrupt_that_nobody_asked_for_ends_all(live: Live, firmware: Path | None = None) -> None:
+    script = Script()
+    script.tell(START_US, Reward(1, 400_000, 1, 0))
+    script.poke(START_US + 49_000, f"@{UCSR0B}", ON_SENT)
+    script.keep_alive(150_000, 600_000)
+    script.tell(700_000, GREETING)
+    lived = live(script, 800_000, firmware)
+    assert lived.widths() == pytest.approx([49_000], abs=3_000)
+    before, after = lived.heard(Identity)
+    assert after.boot == before.boot + 1
+
+
 RULES = {
+    "FEED": nothing_but_keep_alives_feeds_the_watchdog,
+    "SAFE_STATE": safe_board_gives_nothing,
+    "HELLO_ALONE": keep_alives_after_silence_leave_the_board_safe,
+    "NEW_SESSION": another_session_cuts_what_runs,
+    "FALL": light_and_gate_fall_at_once,
+    "MARK": reset_in_a_pulse_is_never_given_again,
+    "STRAY": interrupt_that_nobody_asked_for_ends_all,
     "WATCHDOG": silence_shuts_the_valve,
     "LIGHT_GUARD": light_only_within_the_gate,
     "FASTEST": fast_frames_are_not_obeyed,
@@ -156,6 +236,57 @@ def test_firmware_without_the_rule_breaks_the_promise(
 ) -> None:
     with pytest.raises(AssertionError):
         RULES[rule](live, firmware_without(rule))
+
+
+def test_every_rule_of_the_firmware_is_shown_to_matter_and_stands_on_the_page() -> None:
+    code = "".join(path.read_text("utf-8") for path in FIRMWARE.glob("*.c"))
+    written = set(re.findall(r"\bRULE\((\w+)\)", code))
+    assert written == RULES.keys() | VALVE_RULES.keys()
+    page = (FIRMWARE.parents[2] / "docs" / "firmware.md").read_text("utf-8")
+    table = page.split("| rule | without it |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == written
+
+
+@pytest.mark.parametrize("wraps", [0xFFF0, 0x1FFF0], ids=["36 min", "72 min"])
+def test_nothing_is_noticed_when_the_clock_turns_over(live: Live, wraps: int) -> None:
+    script = lit(Script())
+    for i in range(4):  # turns of timer 1: 32 bits of ticks are full after 0x10000, of us later
+        script.poke(140_000, f"wraps+{i}", wraps >> 8 * i & 0xFF)
+    n_frames = script.square("frame_ttl", START_US, 1_200_000, PERIOD_US)
+    n_licks = script.square("lick", START_US + 7_000, 1_200_000, 50_000)
+    for i in range(1, 10):
+        script.tell(START_US + i * 100_000, Reward(i, 40_000, 1, 0))
+    script.keep_alive(150_000, 1_300_000)
+    lived = live(script, 1_300_000)
+    turn_us = (wraps + 0x10) << 15
+    done = lived.heard(Done)
+    assert done[0].t_open_us < turn_us < done[-1].t_open_us
+    ahead_us = done[0].t_open_us - lived.pulses()[0][0]
+    assert lived.widths() == pytest.approx([40_000] * 9, abs=WITHIN_US)
+    for i, name in enumerate(("t_open_us", "t_close_us")):
+        told = [getattr(one, name) - ahead_us for one in done]
+        assert told == pytest.approx([pulse[i] for pulse in lived.pulses()], abs=WITHIN_US)
+    for kind, edges_us in [
+        (InputKind.LICK, [START_US + 7_000 + i * 25_000 for i in range(2 * n_licks)]),
+        (InputKind.FRAME_TTL, [START_US + i * PERIOD_US for i in range(n_frames)]),
+    ]:
+        told = [event.t_us - ahead_us for event in lived.told(kind)]
+        assert told == pytest.approx(edges_us, abs=40)
+    assert len(lived.pulses("gate")) == len(lived.pulses("light")) == n_frames
+    assert levels_agree(lived)
+    assert len([one for one in lived.heard(Status) if one.state == DeviceState.SAFE]) == 1
+
+
+def test_line_that_carries_nothing_any_more_ends_in_a_reset(live: Live) -> None:
+    patient = Hello(1, session=9, max_open_us=500_000, duty_permille=1000, watchdog_ms=60_000)
+    script = lit(Script(patient))
+    for t_us in range(START_US, START_US + 150_000, 1_000):
+        script.tell(t_us, Ring(0, 0))  # more answers than the line carries
+    for i in range(10):  # until it meets the firmware waiting for room
+        script.poke(START_US + 130_000 + i * 1_300, f"@{UCSR0B}", SENDS_NO_MORE)
+    script.tell(700_000, patient)
+    before, after = live(script, 800_000).heard(Identity)
+    assert after.boot == before.boot + 1
 
 
 def test_only_hello_ends_safe_and_everything_else_is_refused(live: Live) -> None:

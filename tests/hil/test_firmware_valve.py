@@ -141,7 +141,36 @@ def damaged_frame_does_nothing(live: Live, firmware: Path | None = None) -> None
     assert lived.pulses() == []
 
 
+def no_host_raises_the_limit_that_is_compiled_in(live: Live, firmware: Path | None = None) -> None:
+    script = Script(Hello(1, 9, 3 * HARD_MAX_OPEN_US, 1000, 300))
+    script.tell(START_US, Reward(1, 2 * HARD_MAX_OPEN_US, 1, 0))
+    script.keep_alive(150_000, 2_600_000)
+    lived = live(script, 2_600_000, firmware)
+    assert all(width <= HARD_MAX_OPEN_US + WITHIN_US for width in lived.widths())
+    assert reason(lived.heard(Nack)[0]) is Reason.OUT_OF_RANGE
+
+
+def shorter_than_the_timer_can_is_refused(live: Live, firmware: Path | None = None) -> None:
+    script = Script()
+    script.tell(START_US, Reward(1, 50, 1, 0))
+    script.keep_alive(150_000, 400_000)
+    assert live(script, 400_000, firmware).pulses() == []
+
+
+def second_reward_during_a_pulse_is_refused(live: Live, firmware: Path | None = None) -> None:
+    script = Script()
+    script.tell(START_US, Reward(1, 40_000, 1, 0))
+    script.tell(START_US + 10_000, Reward(2, 40_000, 1, 0))
+    script.keep_alive(150_000, 400_000)
+    lived = live(script, 400_000, firmware)
+    assert [reason(nack) for nack in lived.heard(Nack)] == [Reason.BUSY]
+    assert lived.widths() == pytest.approx([40_000], abs=WITHIN_US)
+
+
 RULES = {
+    "HARD_LIMIT": no_host_raises_the_limit_that_is_compiled_in,
+    "MIN_OPEN": shorter_than_the_timer_can_is_refused,
+    "BUSY": second_reward_during_a_pulse_is_refused,
     "ONCE": given_once,
     "MAX_OPEN": never_longer_than_the_host_allowed,
     "DUTY": never_more_than_its_share,
@@ -184,16 +213,6 @@ def test_senseless_reward_is_refused_and_nothing_moves(
         (refused, request_.request_id)
     ]
     assert lived.edges == []
-
-
-def test_second_reward_during_a_pulse_is_refused_as_busy(live: Live) -> None:
-    script = Script()
-    script.tell(START_US, Reward(1, 40_000, 1, 0))
-    script.tell(START_US + 10_000, Reward(2, 40_000, 1, 0))
-    script.keep_alive(150_000, 400_000)
-    lived = live(script, 400_000)
-    assert [reason(nack) for nack in lived.heard(Nack)] == [Reason.BUSY]
-    assert lived.widths() == pytest.approx([40_000], abs=WITHIN_US)
 
 
 @few

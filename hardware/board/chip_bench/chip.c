@@ -267,12 +267,13 @@ bool chip_input(const char *name, int value) {
 
 void chip_poke(const char *what) {
     char name[32];
-    unsigned address, value;
+    unsigned address, value, offset = 0;
     if (sscanf(what, "@%u=%u", &address, &value) != 2) {
-        if (sscanf(what, "%31[^=]=%u", name, &value) != 2) {
-            fail("poke NAME=VALUE or poke @ADDRESS=VALUE, not", what);
+        if (sscanf(what, "%31[^=+]+%u=%u", name, &offset, &value) != 3 &&
+            sscanf(what, "%31[^=+]=%u", name, &value) != 2) {
+            fail("poke NAME=VALUE, NAME+OFFSET=VALUE or @ADDRESS=VALUE, not", what);
         }
-        address = symbol_address(elf, name);
+        address = symbol_address(elf, name) + offset;
     }
     avr->data[(uint16_t)address] = (uint8_t)value;
 }

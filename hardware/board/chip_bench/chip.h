@@ -27,7 +27,7 @@ unsigned chip_openings(void);
 /* From now on the main loop hangs where it is; interrupts go on. */
 void chip_jam(void);
 
-/* Overwrite a byte of memory, `NAME=VALUE` for a variable or `@ADDRESS=VALUE`: what a fault would do. */
+/* Overwrite a byte of memory, `NAME=VALUE` or `NAME+OFFSET=VALUE` for a variable, or `@ADDRESS=VALUE`: what a fault would do. */
 void chip_poke(const char *what);
 
 /* Drive an input by its name: a level, or millivolts where it is measured. False: no such input. */

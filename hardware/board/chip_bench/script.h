@@ -5,7 +5,7 @@
  *     T_US uart HEX         bytes for the chip, as fast as the line carries them
  *     T_US reset            the reset line
  *     T_US jam              the main loop hangs; interrupts go on
- *     T_US poke NAME=VALUE  a byte of memory is overwritten; @ADDRESS=VALUE as well
+ *     T_US poke NAME=VALUE  a byte of memory is overwritten; NAME+OFFSET and @ADDRESS as well
  *
  * T_US counts from power-on, in order; `+T_US` counts from when the line is read; `@T_NS` is a time
  * of the computer (CLOCK_MONOTONIC). What is told of too late for its time is done at once, each

@@ -45,6 +45,9 @@ void outputs_low(void) {
 
 /* An interrupt that nobody asked for: the program is not to be trusted any more. */
 ISR(BADISR_vect) {
+    if (!RULE(STRAY)) {
+        return;
+    }
     PORTB = 0;
     PORTD = 0;
     for (;;) {

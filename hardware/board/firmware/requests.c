@@ -41,7 +41,8 @@ static enum reason greeting_fault(const struct hello *hello, uint32_t *limit) {
         return REASON_SELF_TEST;
     }
     *limit = HARD_MAX_OPEN_US;
-    if (hello->max_open_us < MIN_OPEN_US || hello->max_open_us > HARD_MAX_OPEN_US) {
+    if (hello->max_open_us < MIN_OPEN_US ||
+        (hello->max_open_us > HARD_MAX_OPEN_US && RULE(HARD_LIMIT))) {
         return REASON_OUT_OF_RANGE;
     }
     *limit = MAX_DUTY_PERMILLE;
@@ -74,7 +75,7 @@ static void obey_hello(uint8_t sequence, const struct hello *hello) {
         return;
     }
     safety_feed(); /* so that silence cannot end between here and READY */
-    if (hello->session != session) {
+    if (hello->session != session && RULE(NEW_SESSION)) {
         /* whoever spoke before is gone, and what it asked for goes with it */
         ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { safety_fall(REASON_NEW_SESSION); }
     }
@@ -89,10 +90,10 @@ static enum reason why_not(const struct reward *reward) {
         (reward->pulses > 1 && reward->gap_us < MIN_GAP_US)) {
         return REASON_OUT_OF_RANGE;
     }
-    if (valve_state() != VALVE_IDLE) {
+    if (valve_state() != VALVE_IDLE && RULE(BUSY)) {
         return REASON_BUSY;
     }
-    if (reward->width_us < MIN_OPEN_US ||
+    if ((reward->width_us < MIN_OPEN_US && RULE(MIN_OPEN)) ||
         (reward->width_us > safety_greeting.max_open_us && RULE(MAX_OPEN))) {
         return REASON_WIDTH;
     }
@@ -105,7 +106,7 @@ static enum reason why_not(const struct reward *reward) {
 
 static void obey_reward(uint8_t sequence, const struct reward *reward) {
     uint32_t id = reward->request_id;
-    if (!safety_ready()) {
+    if (!safety_ready() && RULE(SAFE_STATE)) {
         tell_nack(sequence, REWARD, REASON_SAFE_STATE, id);
         return;
     }
@@ -118,9 +119,11 @@ static void obey_reward(uint8_t sequence, const struct reward *reward) {
         tell_nack(sequence, REWARD, reason, id);
         return;
     }
-    ring_begin(session, id);
+    if (RULE(MARK)) {
+        ring_begin(session, id);
+    }
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE) {
-        if (safety_ready()) {
+        if (safety_ready() || !RULE(SAFE_STATE)) {
             valve_begin(id, reward->width_us, reward->pulses, reward->gap_us);
         } else {
             valve_begin_cut(id);
@@ -201,11 +204,17 @@ void requests_obey(const uint8_t *payload, uint8_t n, uint32_t stamp) {
         return;
     }
     safety_settle();
+    if (!RULE(FEED)) {
+        safety_feed();
+    }
     switch (type) {
     case HELLO: obey_hello(sequence, (const struct hello *)body); break;
     case KEEP_ALIVE:
         safety_feed();
         safety_settle();
+        if (!RULE(HELLO_ALONE)) {
+            safety_leave(&safety_greeting);
+        }
         safety_tell_status(sequence);
         break;
     case REWARD: obey_reward(sequence, (const struct reward *)body); break;

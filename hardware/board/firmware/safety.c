@@ -45,7 +45,9 @@ void safety_leave(const struct hello *greeting) {
 
 void safety_fall(enum reason why) {
     valve_cut();
-    gate_off();
+    if (RULE(FALL)) {
+        gate_off();
+    }
     lower_d(SCOPE);
     lower_d(SYNC);
     if (ready) {
@@ -97,8 +99,9 @@ static void look_at_stack(void) {
 
 void safety_settle(void) {
     look_at_stack();
+    bool to_tell = fell; /* looked at first: what it cut is told before it */
     settle_reward();
-    if (fell) {
+    if (to_tell) {
         fell = false;
         safety_tell_status(0);
     }
