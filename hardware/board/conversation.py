@@ -45,6 +45,9 @@ from hardware.board.values import ValueRequests
 
 UNANSWERED_LIMIT = 5
 """Questions in a row without any answer after which the line counts as dead."""
+GREETINGS_LIMIT = 15
+"""The same before a board has said anything on this line: an Arduino that restarts as its port
+opens listens after two seconds, and would restart for ever were it opened again before that."""
 _U32_MAX = 0xFFFF_FFFF
 
 _INPUTS = {
@@ -204,7 +207,8 @@ class Conversation:
     @property
     def dead(self) -> bool:
         """Nothing was heard for so long that the line should be opened anew."""
-        return self._outbox.unanswered > UNANSWERED_LIMIT
+        limit = UNANSWERED_LIMIT if self._last_payload else GREETINGS_LIMIT
+        return self._outbox.unanswered > limit
 
     def take_output(self) -> bytes:
         """Bytes for the board since the last call."""

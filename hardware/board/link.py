@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from bci.config.rig import Board as BoardSettings
@@ -177,6 +178,16 @@ class SerialLink:
     # ------------------------------------------------------------------ the line's thread
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            # however the thread ends, nobody takes its board for one that answers
+            self._disconnect("closed")
+            self._drain()
+            self._talk.finish(time.perf_counter_ns())
+            self._after_events()
+
+    def _serve(self) -> None:
         t_part_ns: int | None = None
         while True:
             if self._closing.is_set():
@@ -188,10 +199,6 @@ class SerialLink:
             elif self._port is None:
                 self._connect()
             self._turn_line()
-        self._disconnect("closed")
-        self._drain()
-        self._talk.finish(time.perf_counter_ns())
-        self._after_events()
 
     def _turn_line(self) -> None:
         now_ns = time.perf_counter_ns()
@@ -209,12 +216,9 @@ class SerialLink:
         self._drain()
 
     def _drain(self) -> None:
-        while True:
-            try:
-                item = self._inbox.get_nowait()
-            except Empty:
-                return
-            self._take(item)
+        # what comes meanwhile has its turn after what is due: a flood must not hold that up
+        for _ in range(self._inbox.qsize()):
+            self._take(self._inbox.get_nowait())
 
     def _take(self, item: "Callable[[], None] | _Received") -> None:
         if not isinstance(item, _Received):
@@ -298,7 +302,9 @@ class _Port:
         """Let the reader end, then close."""
         self._ending.set()
         self._thread.join()
-        self._serial.close()
+        # a device that was pulled out may refuse even this
+        with suppress(OSError):
+            self._serial.close()
         if isinstance(self._socket, socket.socket):
             self._socket.close()
 
@@ -315,7 +321,8 @@ class _Port:
         data = b""
         try:
             data = self._serial.read(1)
-            while data and (waiting := self._serial.in_waiting):
+            # once: a device that never stops sending must not keep what it sent
+            if data and (waiting := self._serial.in_waiting):
                 data += self._serial.read(waiting)
         except OSError as fault:
             return data, str(fault) or "the line closed"

@@ -91,7 +91,7 @@ def test_board_among_other_devices_is_found_and_gives_a_reward(
     assert isinstance(board, SerialLink)
     try:
         board.reward(RewardRequest(1, 4.0, trial=1))
-        until(lambda: board.turn() or not board.pending(), 10.0)
+        until(lambda: board.turn() or not board.pending())
         assert [edge["request_id"] for edge in bench.edges() if edge["level"]] == [1]
         # the line is ours alone: another program is told so
         with pytest.raises(OSError, match="lock"):
@@ -106,7 +106,7 @@ def test_board_of_another_name_is_not_used(bench: Bench, usb: Callable[..., None
         find_board(Board(kind="serial", name="rig-2"))
     fixed = Board(kind="serial", port=bench.told["pty"], name="rig-2")
     with pytest.raises(BoardError, match=f"it is '{NAME}', rig.board.name is 'rig-2'"):
-        open_board(fixed, dict, timeout_s=10.0)
+        open_board(fixed, dict, timeout_s=20.0)
 
 
 def test_no_port_on_usb_is_a_fault_before_anything_starts(usb: Callable[..., None]) -> None:

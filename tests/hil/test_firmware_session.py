@@ -13,7 +13,10 @@ from bci.core.loop_types import Outcome
 
 WITHIN_US = 50
 CHIP = (*SHORT, "rig.board.kind=chip", "rig.screen.backend=null")
-LONG_DROP = ("rig.board.valve.ms_per_ul=100", "rig.board.valve.max_open_ms=500")
+LONG_DROP = ("rig.board.valve.ms_per_ul=240", "rig.board.valve.max_open_ms=1000")
+"""Nearly the longest pulse that there is: what is done in it comes before its end."""
+PATIENT = ("rig.board.watchdog_ms=5000",)
+"""A computer that stands still for a moment is no silent host."""
 SOME_HITS = ("experiment.task.session_s=22", "experiment.task.trial_s=4")
 
 
@@ -21,7 +24,7 @@ SOME_HITS = ("experiment.task.session_s=22", "experiment.task.trial_s=4")
 def test_rewards_in_journal_and_nwb_equal_the_edges_of_the_chip_one_for_one(
     tmp_path: Path,
 ) -> None:
-    with RunningSession("run", DEMO, *sets((*CHIP, *SOME_HITS)), out=tmp_path) as session:
+    with RunningSession("run", DEMO, *sets((*CHIP, *PATIENT, *SOME_HITS)), out=tmp_path) as session:
         code, output = session.end()
         assert code == 0, output
         assert not session.left_running()
@@ -47,11 +50,11 @@ def test_rewards_in_journal_and_nwb_equal_the_edges_of_the_chip_one_for_one(
 
 @pytest.mark.usefixtures("chip")
 def test_killed_board_comes_back_with_its_eeprom_and_repeats_no_reward(tmp_path: Path) -> None:
-    overrides = (*CHIP, *LONG_DROP, *SOME_HITS)
+    overrides = (*CHIP, *PATIENT, *LONG_DROP, *SOME_HITS)
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
+        board = session.pid_of("board")
         session.wait_for_state("HIT")
         until(lambda: any(edge["level"] for edge in session.valve_edges()))
-        board = session.pid_of("board")
         session.kill(board)
         session.pid_of("board", other_than=board)
         code, output = session.end()
@@ -73,9 +76,10 @@ def test_killed_board_comes_back_with_its_eeprom_and_repeats_no_reward(tmp_path:
 def test_killed_control_leaves_the_chip_with_a_shut_valve(tmp_path: Path) -> None:
     with RunningSession("run", DEMO, *sets((*CHIP, *LONG_DROP)), out=tmp_path) as session:
         session.wait_for_state("HIT")
+        control = session.pid_of("control")
         until(lambda: any(edge["level"] for edge in session.valve_edges()))
         t_killed_ns = time.perf_counter_ns()
-        session.kill(session.pid_of("control"))
+        session.kill(control)
         code, output = session.end()
         assert code == 1, output
         assert until(lambda: not session.left_running(), 3.0)

@@ -14,10 +14,12 @@ from waiting import until
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from hardware.board.harp import HarpDialect
 from hardware.board.interface import Board as OpenBoard
 from hardware.board.interface import BoardError
 from hardware.board.kinds import open_board
 
+LONG_VALVE = {"max_open_ms": 5_000.0, "max_duty": 1.0}
 Opened = tuple[OpenBoard, list[BoardEvent]]
 PEERS: dict[str, Callable[[], Peer]] = {
     "harp": HarpPeer,
@@ -31,9 +33,8 @@ def begin() -> Iterator[Callable[..., Opened]]:
     boards: list[OpenBoard] = []
 
     def start(kind: str, peer: Peer, **settings: Any) -> Opened:
-        board = open_board(
-            Board.model_validate({"kind": kind, "port": peer.port, **settings}), dict
-        )
+        told = {"kind": kind, "port": peer.port, "watchdog_ms": 20_000, "pay_within_s": 60}
+        board = open_board(Board.model_validate({**told, **settings}), dict, timeout_s=20.0)
         boards.append(board)
         return board, []
 
@@ -51,7 +52,7 @@ def turn_until(opened: Opened, condition: Callable[[], bool], *, turning: bool =
         events.extend(board.events())
         return condition()
 
-    until(turned, 10.0)
+    until(turned, 30.0)
 
 
 def kinds(events: list[BoardEvent], request_id: int = 0) -> list[BoardEventKind]:
@@ -134,8 +135,8 @@ def test_loop_that_stands_still_or_closes_leaves_the_valve_shut(
     begin: Callable[..., Opened], kind: str
 ) -> None:
     with PEERS[kind]() as device:
-        patient = {"valve": {"max_open_ms": 5_000.0, "max_duty": 1.0}}
-        board, events = opened = begin(kind, device, **patient)
+        # a test that stands still for a moment is no loop that stands still
+        board, events = opened = begin(kind, device, valve=LONG_VALVE, watchdog_ms=1000)
         board.reward(RewardRequest(1, 400.0, trial=1))
         turn_until(opened, lambda: device.level == 1)
         turn_until(opened, lambda: device.level == 0, turning=False)
@@ -167,13 +168,31 @@ def test_pulled_cable_in_a_pulse_is_unknown_and_never_repeated(
     begin: Callable[..., Opened], kind: str
 ) -> None:
     with PEERS[kind]() as device:
-        board, events = opened = begin(kind, device, arduino={"open_ms": 400.0})
-        board.reward(RewardRequest(1, 40.0, trial=1))
+        board, events = opened = begin(kind, device, arduino={"open_ms": 4_000.0}, valve=LONG_VALVE)
+        board.reward(RewardRequest(1, 400.0, trial=1))
         turn_until(opened, lambda: device.level == 1)
         device.vanish()
         turn_until(opened, lambda: BoardEventKind.LOST in kinds(events))
         assert kinds(events, 1)[-1] is BoardEventKind.REWARD_UNKNOWN
         assert not board.pending()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_line_whose_thread_breaks_is_no_board_any_more_and_leaves_no_reward_open(
+    begin: Callable[..., Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HarpPeer() as device:
+        board, _ = opened = begin("harp", device, valve=LONG_VALVE)
+        board.reward(RewardRequest(1, 400.0, trial=1))
+        turn_until(opened, lambda: device.level == 1)
+
+        def broken(*_: object) -> bytes:
+            raise ZeroDivisionError("a fault of this program")
+
+        monkeypatch.setattr(HarpDialect, "ask_shut", broken)
+        monkeypatch.setattr(HarpDialect, "received", broken)
+        turn_until(opened, lambda: not board.connected and not board.pending())
+        assert kinds(opened[1], 1)[-1] is BoardEventKind.REWARD_UNKNOWN
 
 
 def test_limits_that_the_device_lacks_are_held_by_the_host(begin: Callable[..., Opened]) -> None:

@@ -38,7 +38,7 @@ def rig_file(folder: Path, port: str) -> Path:
     path = folder / "rig.toml"
     path.write_text(
         'name = "upstairs"\n[source]\nkind = "simulated"\nn_planes = 2\n'
-        f'[board]\nkind = "serial"\nport = "{port}"\n'
+        f'[board]\nkind = "serial"\nport = "{port}"\nwatchdog_ms = 5000\n'
     )
     return path
 
@@ -65,7 +65,8 @@ class Scale:
         self._slave = slave
         self._bench = bench
         self._unstable = True
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
         try:
@@ -88,6 +89,7 @@ class Scale:
 
     def close(self) -> None:
         os.close(self._slave)
+        self._thread.join(20.0)
         os.close(self.master)
 
 

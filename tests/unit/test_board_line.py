@@ -462,6 +462,26 @@ def test_reasons_read_as_words() -> None:
     assert reason_in_words(200) == "reason 200"
 
 
+class RestartingLine(Line):
+    """A board without a capacitor: it restarts as its port opens, and hears nothing for 2.2 s."""
+
+    t_open_us = 0
+
+    def plug(self) -> None:
+        self.t_open_us = self.t_us
+        super().plug()
+
+    def spoil(self, data: bytes) -> bytes:
+        return data if self.t_us - self.t_open_us > 2_200_000 else b""
+
+
+def test_board_that_restarts_as_its_port_opens_is_waited_for() -> None:
+    line = RestartingLine(Board(kind="simulated"))
+    line.run(4_000_000)
+    assert line.host.state is LineState.READY
+    assert line.t_open_us == 0  # its port was never opened anew
+
+
 @pytest.mark.parametrize("t_us", [0, 10, 39_999])
 def test_dead_line_at_any_moment_of_a_pulse_shuts_within_the_watchdog(t_us: int) -> None:
     valve = SETTINGS.valve.model_copy(update={"ms_per_ul": 120.0})
