@@ -29,7 +29,7 @@ class Peer:
         self.port = os.ttyname(self._slave)
         self.edges: list[tuple[int, float]] = []
         self.heard = bytearray()
-        self._t_zero = time.monotonic()
+        self._t_zero = self._t_act = time.monotonic()
         self._due: list[tuple[float, Callable[[], None]]] = []
         self._buffer = bytearray()
         self._ending = threading.Event()
@@ -67,12 +67,16 @@ class Peer:
         times = [t for _, t in self.edges]
         return [(b - a) * 1000 for a, b in zip(times[::2], times[1::2], strict=False)]
 
+    def us_at(self, t_s: float) -> int:
+        return round((t_s - self._t_zero) * 1e6)
+
     def now_us(self) -> int:
-        return round((time.monotonic() - self._t_zero) * 1e6)
+        """Time of what the device does now: an edge and what is told of it are at one time."""
+        return self.us_at(self._t_act)
 
     def set_valve(self, level: int) -> None:
         if level != self.level:
-            self.edges.append((level, time.monotonic()))
+            self.edges.append((level, self._t_act))
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
         self._due.append((time.monotonic() + seconds, act))
@@ -94,8 +98,10 @@ class Peer:
                 data = os.read(self._master, 4096)
                 self.heard += data
                 self._buffer += data
+                self._t_act = time.monotonic()
                 self.hear()
             while self._due and self._due[0][0] <= time.monotonic():
+                self._t_act = time.monotonic()
                 self._due.pop(0)[1]()
 
 
@@ -116,7 +122,9 @@ class HarpPeer(Peer):
             37: ("H", [0]),
             45: ("H", [0]),
             49: ("H", [15]),
+            44: ("hhh", [0, 0, 0]),
             77: ("B", [0]),
+            82: ("B", [0]),
         }
         self.broken_checksum = False
         self.stuck = False
@@ -128,13 +136,18 @@ class HarpPeer(Peer):
         if self.registers[10][1][0] & 3 == 1 and self.registers[77][1][0] & 1:
             self.reply(3, 32)
 
+    def turn_wheel(self, counter: int) -> None:
+        """Analog inputs and the encoder of port 2 are told together, where that is enabled."""
+        self.registers[44] = ("hhh", [100, counter if self.registers[82][1][0] & 4 else 0, 200])
+        if self.registers[10][1][0] & 3 == 1 and self.registers[77][1][0] & 4:
+            self.reply(3, 44)
+
     def reply(self, kind: int, address: int) -> None:
         form, values = self.registers[address]
-        size = struct.calcsize(form)
+        size = struct.calcsize(form[0])
         seconds, micros = divmod(self.now_us(), 1_000_000)
-        payload = struct.pack("<IH", seconds, micros // 32) + struct.pack(
-            f"<{len(values)}{form}", *values
-        )
+        told = struct.pack(f"<{len(values)}{form[0]}", *values)
+        payload = struct.pack("<IH", seconds, micros // 32) + told
         message = bytes([kind, 4 + len(payload), address, 255, 0x10 | size]) + payload
         checksum = sum(message) % 256
         self.say(message + bytes([checksum ^ self.broken_checksum]))
@@ -241,7 +254,7 @@ class BpodPeer(Peer):
         assert [described.pop(0) for _ in range(2)] == [0, 0]  # 5 global timers: a byte each
         cycles = int.from_bytes(bytes(described.pop(0) for _ in range(4)), "little")
         assert described == ([0] if self.firmware >= 23 else [])
-        self.t_run = time.monotonic()
+        self.t_run = self._t_act
         self.say(bytes([1]) + struct.pack("<Q", self.now_us()))
         for channel, value in outputs:
             assert self.outputs[channel : channel + 1] in (b"S", b"V")
@@ -251,7 +264,7 @@ class BpodPeer(Peer):
         self.after(cycles * self.CYCLE_US / 1e6, self.elapsed)
 
     def elapsed(self) -> None:
-        if self.running_until is not None and time.monotonic() >= self.running_until:
+        if self.running_until is not None and self._t_act >= self.running_until:
             self.leave()
 
     def leave(self) -> None:
@@ -259,7 +272,7 @@ class BpodPeer(Peer):
             return
         self.running_until = None
         self.set_valve(0)
-        cycles = round((time.monotonic() - self.t_run) * 1e6 / self.CYCLE_US)
+        cycles = round((self._t_act - self.t_run) * 1e6 / self.CYCLE_US)
         codes = bytes([1, 2, 40, 255])
         times = struct.pack("<I", cycles) if self.live else b""
         end = struct.pack("<IQ", cycles, self.now_us())
@@ -270,11 +283,12 @@ class BpodPeer(Peer):
 class ArduinoPeer(Peer):
     """A sketch that reads a character and sends its count of licks every 5 ms."""
 
-    def __init__(self, open_s: float = 0.04, *, silent: bool = False) -> None:
+    def __init__(self, open_s: float = 0.04, *, silent: bool = False, waits: bool = False) -> None:
         super().__init__()
         self.licks = 250
         self._open_s = open_s
-        if not silent:
+        self._waits = waits
+        if not silent and not waits:
             self.after(0.0, self.tell)
 
     def tell(self) -> None:
@@ -283,7 +297,10 @@ class ArduinoPeer(Peer):
 
     def hear(self) -> None:
         for character in self._buffer:
-            if character == ord("b"):
+            if character == ord("a") and self._waits:
+                self._waits = False
+                self.tell()
+            if character == ord("b") and not self._waits:
                 self.set_valve(1)
                 self.after(self._open_s, lambda: self.set_valve(0))
         self._buffer.clear()

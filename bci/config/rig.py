@@ -254,6 +254,8 @@ class HarpBoard(Settings):
     """Output that the valve is at; supply_port0 to 2 are the 12 V lines of the poke ports."""
     lick_input: int | None = Field(default=None, ge=0, le=3)
     """Digital input that the lick sensor is at, 0 to 3; none: no licks."""
+    wheel: bool = False
+    """A quadrature encoder is at port 2."""
 
 
 class BpodBoard(Settings):
@@ -268,6 +270,8 @@ class ArduinoBoard(Settings):
 
     reward: str = Field(default="b", pattern="^[!-~]$")
     """Character that opens the valve."""
+    start: str | None = Field(default=None, pattern="^[!-~]$")
+    """Character that the sketch waits for before it does anything; none: it waits for nothing."""
     open_ms: PositiveFloat = 40.0
     """How long the sketch opens it: no host can change that."""
     tells_licks: bool = True

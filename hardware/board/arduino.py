@@ -1,7 +1,11 @@
 """A plain Arduino with commands of one character, as CLOOSE drives one at 9600 baud.
 
 The sketch opens the valve for a time of its own when it reads its character, and sends one byte
-again and again, which goes up with each lick.
+again and again, which changes with each lick. It answers to nothing.
+
+References
+----------
+github.com/harnett/CLOOSE, Run_GUI.m: what is written to and read from the Arduino.
 """
 
 from typing import ClassVar
@@ -35,6 +39,7 @@ class ArduinoDialect:
 
     def __init__(self, settings: ArduinoBoard) -> None:
         self._reward = settings.reward.encode("ascii")
+        self._start = (settings.start or "").encode("ascii")
         self._open_us = round(settings.open_ms * 1000)
         self._tells_licks = settings.tells_licks
         self._licks: int | None = None
@@ -52,9 +57,9 @@ class ArduinoDialect:
         return None if self._tells_licks else self._present
 
     def greet(self) -> bytes:
-        """Nothing: any character might be a command."""
+        """What the sketch waits for and nothing else: any character might be a command."""
         self._licks = None
-        return b""
+        return self._start
 
     def set_up(self) -> bytes:
         """Nothing: the sketch needs none."""

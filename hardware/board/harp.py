@@ -1,4 +1,4 @@
-"""A Harp Behavior board: its binary protocol, and the registers that a valve and a lick need.
+"""A Harp Behavior board: its binary protocol, and the registers of valve, licks and wheel.
 
 References
 ----------
@@ -32,9 +32,11 @@ BEHAVIOR = 1216
 
 WHO_AM_I, FIRMWARE_HIGH, FIRMWARE_LOW, SECONDS, OPERATION = 0, 6, 7, 8, 10
 INPUTS, OUTPUT_SET, OUTPUT_CLEAR, OUTPUT_STATE, PULSE_ENABLE, FIRST_PULSE = 32, 34, 35, 37, 45, 46
-EVENT_ENABLE = 77
+ANALOG, EVENT_ENABLE, ENCODERS = 44, 77, 82
 ACTIVE_WITH_LEDS = 0x61
-PORT_INPUT_EVENTS = 0x01
+PORT_INPUT_EVENTS, ANALOG_EVENTS = 0x01, 0x04
+ENCODER_OF_PORT_2 = 0x04
+WHEEL_INTERVAL_US = 10_000
 
 OUTPUTS = (
     *("do_port0", "do_port1", "do_port2", "supply_port0", "supply_port1", "supply_port2"),
@@ -79,7 +81,7 @@ class HarpDialect:
         "a watchdog on a silent host (a pulse that has begun runs to its end)",
         "a limit of its own on opening and duty (held by the host)",
         "a memory of rewards over a reset",
-        "light with PMT gate, frame clock, wheel, photodiode",
+        "light with PMT gate, frame clock, photodiode",
         "pulses finer than 1 ms",
     )
     confirms = True
@@ -91,7 +93,11 @@ class HarpDialect:
         self._mask = 1 << bit
         self._pulse = FIRST_PULSE + bit
         self._lick = None if settings.lick_input is None else 1 << settings.lick_input
+        self._wheel = settings.wheel
         self._touched: bool | None = None
+        self._encoder: int | None = None
+        self._position = 0
+        self._t_wheel_us = -WHEEL_INTERVAL_US
         self._buffer = bytearray()
         self._told: dict[int, int] = {}
         self._pulse_us = 0
@@ -108,11 +114,15 @@ class HarpDialect:
 
     def set_up(self) -> bytes:
         """Valve shut, its pulses timed by the board, inputs told; replies not muted."""
-        self._touched = None
+        self._touched = self._encoder = None
+        self._t_wheel_us = -WHEEL_INTERVAL_US  # its clock may have begun anew
+        events = PORT_INPUT_EVENTS if self._lick else 0
+        events |= ANALOG_EVENTS if self._wheel else 0
         return (
             message(WRITE, OUTPUT_CLEAR, U16, self._mask)
             + message(WRITE, PULSE_ENABLE, U16, self._mask)
-            + message(WRITE, EVENT_ENABLE, U8, PORT_INPUT_EVENTS if self._lick else 0)
+            + message(WRITE, ENCODERS, U8, ENCODER_OF_PORT_2 if self._wheel else 0)
+            + message(WRITE, EVENT_ENABLE, U8, events)
             + message(WRITE, OPERATION, U8, ACTIVE_WITH_LEDS)
             + message(READ, INPUTS, U8)
         )
@@ -174,6 +184,8 @@ class HarpDialect:
                 return [Damaged(f"a message of register {address} is too short")]
             seconds, ticks = struct.unpack_from("<IH", payload)
             t_us, payload = seconds * 1_000_000 + ticks * 32, payload[6:]
+        if kind == EVENT and address == ANALOG:
+            return self._turned(payload, t_us)
         value = int.from_bytes(payload[: form & 0x0F or 1], "little")
         return self._told_of(kind, address, value, t_us)
 
@@ -198,6 +210,7 @@ class HarpDialect:
         if not told.keys() >= {WHO_AM_I, FIRMWARE_HIGH, FIRMWARE_LOW}:
             return []
         capabilities = Capability.VALVE | (Capability.LICK if self._lick else 0)
+        capabilities |= Capability.WHEEL if self._wheel else 0
         firmware = told[FIRMWARE_HIGH] << 8 | told[FIRMWARE_LOW]
         name = "harp 1216"
         return [Present(identity_of(name, firmware, capabilities, LONGEST_MS * 1000))]
@@ -210,3 +223,24 @@ class HarpDialect:
         if before is None or touched == before:
             return []
         return [Changed(BoardEventKind.LICK, t_us, float(touched))]
+
+    def _turned(self, analog: bytes, t_us: int | None) -> list[Heard]:
+        """The encoder's counter has 16 bits and turns over.
+
+        It is told again and again, so a change that comes soon after one is told by the next.
+        """
+        if not self._wheel:
+            return []
+        if len(analog) < 4:
+            return [Damaged("a message of the analog inputs is too short")]
+        if t_us is not None:
+            if t_us - self._t_wheel_us < WHEEL_INTERVAL_US:
+                return []
+            self._t_wheel_us = t_us
+        (encoder,) = struct.unpack_from("<h", analog, 2)
+        before, self._encoder = self._encoder, encoder
+        moved = 0 if before is None else (encoder - before + 0x8000 & 0xFFFF) - 0x8000
+        if not moved:
+            return []
+        self._position += moved
+        return [Changed(BoardEventKind.WHEEL, t_us, float(self._position))]

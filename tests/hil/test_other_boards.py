@@ -1,6 +1,7 @@
 """Boards of other makers, each a peer that speaks as its maker says, on a real terminal."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from waiting import until
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from hardware.board.codes import Capability
 from hardware.board.harp import HarpDialect
 from hardware.board.interface import Board as OpenBoard
 from hardware.board.interface import BoardError
@@ -86,8 +88,8 @@ def test_rewards_are_given_one_for_one_and_told_at_the_devices_own_times(
         ]
         done = [event for event in events if event.kind is BoardEventKind.REWARD_DONE]
         told_us = [event.t_device_us or 0 for event in done]
-        edges_us = [(t - device._t_zero) * 1e6 for level, t in device.edges if level]
-        assert told_us == pytest.approx(edges_us, abs=50_000)
+        edges_us = [device.us_at(t) for level, t in device.edges if level]
+        assert told_us == pytest.approx(edges_us, abs=100)
         assert min(event.value for event in done) >= 40_000
         assert (board.totals.done, board.totals.volume_ul) == (3, 12.0)
         [connected] = [event for event in events if event.kind is BoardEventKind.CONNECTED]
@@ -117,6 +119,14 @@ def test_silent_arduino_is_taken_on_trust(begin: Callable[..., Opened]) -> None:
         turn_until(opened, lambda: device.openings == 1 and not opened[0].pending())
 
 
+def test_sketch_that_waits_for_a_character_is_sent_it(begin: Callable[..., Opened]) -> None:
+    with ArduinoPeer(waits=True) as device:
+        opened = begin("arduino", device, arduino={"start": "a"})
+        opened[0].reward(RewardRequest(1, 4.0, trial=1))
+        turn_until(opened, lambda: device.openings == 1 and not opened[0].pending())
+        assert device.heard.rstrip(b"b") == b"a" * device.heard.count(b"a")
+
+
 def test_harp_tells_licks_at_its_own_times(begin: Callable[..., Opened]) -> None:
     with HarpPeer() as device:
         _, events = opened = begin("harp", device, harp={"lick_input": 1})
@@ -127,7 +137,29 @@ def test_harp_tells_licks_at_its_own_times(begin: Callable[..., Opened]) -> None
         turn_until(opened, lambda: kinds(events).count(BoardEventKind.LICK) == 2)
         licks = [event for event in events if event.kind is BoardEventKind.LICK]
         assert [event.value for event in licks] == [1.0, 0.0]
-        assert all(0 < (event.t_device_us or 0) <= device.now_us() for event in licks)
+        assert all(
+            0 < (event.t_device_us or 0) <= device.us_at(time.monotonic()) for event in licks
+        )
+
+
+def test_harp_tells_where_the_wheel_is_though_its_counter_turns_over(
+    begin: Callable[..., Opened],
+) -> None:
+    with HarpPeer() as device:
+        board, events = opened = begin("harp", device, harp={"wheel": True})
+        turn_until(opened, lambda: device.registers[10][1][0] & 3 == 1)
+
+        def turn(counter: int, *later: int) -> None:
+            device.turn_wheel(counter)
+            if later:
+                device.after(0.02, lambda: turn(*later))
+
+        device.after(0.0, lambda: turn(32_000, 32_000, 32_767, -32_768, -32_000, 32_700))
+        turn_until(opened, lambda: kinds(events).count(BoardEventKind.WHEEL) == 4)
+        wheel = [event for event in events if event.kind is BoardEventKind.WHEEL]
+        assert [event.value for event in wheel] == [767, 768, 1_536, 700]
+        assert board.identity is not None
+        assert board.identity.capabilities & Capability.WHEEL
 
 
 @pytest.mark.parametrize("kind", ["harp", "bpod"])
