@@ -169,6 +169,23 @@ def test_late_edges_keep_the_number_that_they_were_counted_with(
     assert wrong == 0 or busy * mean_s * RATE_HZ > 0.2
 
 
+@given(
+    st.integers(0, 10_000),
+    st.integers(100, 600),
+    st.integers(9, 300),
+    st.floats(-0.004, 0.004),
+)
+def test_numbers_go_on_behind_a_gap_of_seconds_though_edges_come_some_ms_late(
+    seed: int, n_before: int, n_gap: int, off: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    frames = [*range(n_before), *range(n_before + n_gap, n_before + n_gap + 40)]
+    late_s = np.abs(rng.normal(0, 0.1, len(frames))) / RATE_HZ
+    edges = [(i / RATE_HZ + late, i) for i, late in zip(frames, late_s.tolist(), strict=True)]
+    found = numbered(edges, RATE_HZ * (1 + off))
+    assert found == {i: i for i in frames}
+
+
 def test_numbers_on_file_count_from_the_arming() -> None:
     def event(kind: BoardEventKind, t_us: int, value: float = 0.0) -> BoardEvent:
         return BoardEvent(0, kind, t_us, t_us * 1000, value)
