@@ -11,6 +11,7 @@ from bci.config.rig import Board, Screen
 from bci.core.loop_types import LedgerKind
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello
 from bci.recording.session_record import SessionRecord
+from hardware.board.chip import LOST_PACE
 
 N_ROIS = 64
 RATE_HZ = 30.0
@@ -87,6 +88,10 @@ def _rows(record: SessionRecord) -> list[Row]:
         return rows
     seen = [one for one in lit if one.command_id in sent_ns]
     unmatched = counts[LedgerKind.FLIP_WITHOUT_LIGHT] + counts[LedgerKind.LIGHT_WITHOUT_FLIP]
+    if record.session.rig.board.kind == "chip":
+        lost = record.folder / LOST_PACE
+        n_lost = len(lost.read_text("utf-8").splitlines()) if lost.exists() else 0
+        rows.append(Row.one("pace of the chip lost", "", n_lost, n=len(flips)))
     return [
         *rows,
         Row.of("flip to light", "ms", [(one.t_light_ns - one.t_flip_ns) * 1e-6 for one in lit]),

@@ -22,7 +22,7 @@ _LOG = logging.getLogger("bci.board")
 _HERE = Path(__file__).parent
 FIRMWARE = _HERE / "firmware"
 CHIP_BENCH = _HERE / "chip_bench"
-STOOD = "board-stood.jsonl"
+LOST_PACE = "board-lost-pace.jsonl"
 TOOLS = ("make", "avr-gcc", "gcc")
 _POLL_S = 0.05
 _START_S = 10.0
@@ -105,7 +105,7 @@ def run_chip_board(
     edges_path
         Every output edge is written here at once, one JSON object a line: the fields of the
         simulated board's, and `cycle`, the chip's since power-on. Beside it the EEPROM is kept,
-        and in `board-stood.jsonl` each time is told that the computer was too slow for the chip.
+        and in `board-lost-pace.jsonl` stands each time that the computer was too slow for it.
     port
         To listen on, so that a board that is started again is found again; 0: any free one.
 
@@ -121,7 +121,7 @@ def run_chip_board(
             f"--elf={firmware}",
             f"--edges={edges_path}",
             f"--eeprom={edges_path.with_name('board-eeprom.bin')}",
-            f"--stood={edges_path.with_name(STOOD)}",
+            f"--lost={edges_path.with_name(LOST_PACE)}",
             f"--port={port}",
             *_fault_options(board.faults),
         ],

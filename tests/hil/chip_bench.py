@@ -14,11 +14,13 @@ class Bench:
     def __init__(self, chip: tuple[Path, Path], folder: Path) -> None:
         program, firmware = chip
         self.edges_path = folder / "edges.jsonl"
+        self.lost_path = folder / "lost.jsonl"
         self.command = [
             str(program),
             f"--elf={firmware}",
             f"--edges={self.edges_path}",
             f"--eeprom={folder / 'eeprom.bin'}",
+            f"--lost={self.lost_path}",
         ]
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

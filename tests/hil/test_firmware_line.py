@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import serial
 from chip_bench import Bench
+from valve import whole_lines
 from waiting import until
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind
+from hardware.board.codes import InputKind
 from hardware.board.framing import FrameDecoder
 from hardware.board.kinds import open_board
 from hardware.board.protocol import (
@@ -28,6 +30,7 @@ from hardware.board.protocol import (
     next_sequence,
 )
 
+LIGHT = InputKind.PHOTODIODE
 PATIENT = Hello(1, session=9, max_open_us=500_000, duty_permille=1000, watchdog_ms=60_000)
 """A test that stands still for a while is no silent host."""
 PARENT = """
@@ -93,6 +96,33 @@ def test_edges_carry_the_time_of_the_computer_that_python_sees(bench: Bench, hos
     host.tell(Reward(1, 5_000, 1, 0))
     until(lambda: len(bench.edges()) == 2)
     assert before_ns < bench.edges()[0]["t_perf_ns"] < time.perf_counter_ns()
+
+
+def test_what_a_slow_computer_tells_too_late_is_sensed_all_the_same(
+    bench: Bench, host: Host
+) -> None:
+    t_ns = time.perf_counter_ns() - 50_000_000
+    for i in range(6):  # closer than the converter looks, and long ago
+        bench.script(f"@{t_ns + i} photodiode {500 if i % 2 else 4000}")
+
+    def seen() -> list[int]:
+        host.listen(Event)
+        return [one.value for one in host.heard if isinstance(one, Event) and one.kind == LIGHT]
+
+    until(lambda: len(seen()) == 6)
+    assert seen() == [1, 0] * 3
+    assert whole_lines(bench.lost_path)[0]["ms"] >= 20
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no SIGSTOP here")
+def test_time_in_which_the_chip_stood_still_is_told(bench: Bench, host: Host) -> None:
+    bench.process.send_signal(signal.SIGSTOP)
+    t_ns = time.perf_counter_ns()
+    until(lambda: time.perf_counter_ns() - t_ns > 200_000_000)
+    bench.process.send_signal(signal.SIGCONT)
+    until(lambda: any(one["ms"] >= 150 for one in whole_lines(bench.lost_path)))
+    host.heard.clear()
+    until(lambda: host.tell(PATIENT) is not None or host.listen(Identity))
 
 
 def test_values_of_the_settings_reach_the_chip_and_come_again_after_a_reset(bench: Bench) -> None:

@@ -23,8 +23,9 @@ def test_each_flip_of_a_window_is_light_at_the_photodiode_of_the_chip(tmp_path: 
     rows = {row["name"]: row for row in told["rows"]}
     flips = rows["draw and flip"]["n"]
     assert flips > 60
-    # a chip that stands still for a while misses some: told, and the others are not shifted
-    assert rows["flip to light"]["n"] >= 0.5 * flips
+    # where the computer was too slow for the chip some may be missing; else none
+    lost = rows["pace of the chip lost"]["p50"]
+    assert rows["flip to light"]["n"] >= (0.5 * flips if lost else flips - 2)
     assert rows["flip to light"]["n"] + rows["unmatched"]["p50"] >= flips - 2
     assert rows["sent_to_light"]["p50"] > rows["sent_to_flip"]["p50"]
 

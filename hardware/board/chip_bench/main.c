@@ -135,7 +135,7 @@ static unsigned number(const char *text) { return (unsigned)strtoul(text, NULL, 
 int main(int n_words, char **words) {
     enum { ELF = 1, EDGES, EEPROM, PORT, FAST, UNTIL, SCRIPT, LOG, LOSE, CORRUPT, TWICE, NO_ACK,
            BOTH, UNPLUG, RESET,
-           DRIFT, STOOD };
+           DRIFT, LOST };
     static const struct option options[] = {
         {"elf", 1, 0, ELF}, {"edges", 1, 0, EDGES}, {"eeprom", 1, 0, EEPROM},
         {"port", 1, 0, PORT}, {"fast", 0, 0, FAST}, {"until-us", 1, 0, UNTIL},
@@ -143,10 +143,10 @@ int main(int n_words, char **words) {
         {"corrupt-byte-every", 1, 0, CORRUPT}, {"duplicate-frame-every", 1, 0, TWICE},
         {"no-ack", 0, 0, NO_ACK}, {"both-ways", 0, 0, BOTH}, {"unplug-in-reward", 1, 0, UNPLUG},
         {"reset-in-reward", 1, 0, RESET}, {"clock-drift-ppm", 1, 0, DRIFT},
-        {"stood", 1, 0, STOOD}, {0, 0, 0, 0},
+        {"lost", 1, 0, LOST}, {0, 0, 0, 0},
     };
     const char *elf = NULL, *edges = NULL, *eeprom = NULL, *script = NULL, *log = NULL;
-    const char *stood = NULL;
+    const char *lost = NULL;
     int port = 0, option;
     bool fast = false;
     uint64_t until_us = 0;
@@ -167,7 +167,7 @@ int main(int n_words, char **words) {
         case BOTH: faults.both_ways = true; break;
         case UNPLUG: faults.unplug_in_reward = number(optarg); break;
         case RESET: faults.reset_in_reward = number(optarg); break;
-        case STOOD: stood = optarg; break;
+        case LOST: lost = optarg; break;
         case DRIFT: faults.clock_drift_ppm = atof(optarg); break;
         default: return 2;
         }
@@ -182,7 +182,7 @@ int main(int n_words, char **words) {
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     chip_start(elf, edges, eeprom);
-    pace_start(faults.clock_drift_ppm, stood);
+    pace_start(faults.clock_drift_ppm, lost);
     const char *pty;
     port = line_start(port, &pty, &faults);
     if (log) {

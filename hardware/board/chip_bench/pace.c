@@ -1,5 +1,6 @@
 #include "pace.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -7,10 +8,11 @@
 #include "chip.h"
 
 #define BEHIND_NS 100000000 /* more than this is not caught up with */
+#define TOLD_NS 20000000
 
 static double speed = 1.0;
 static int64_t t_zero; /* of cycle 0, on the chip's clock in ns */
-static FILE *stood_file;
+static FILE *lost_file;
 
 static int64_t now_ns(void) {
     struct timespec t;
@@ -22,27 +24,34 @@ static int64_t chip_ns(int64_t t_ns) { return (int64_t)((double)t_ns * speed); }
 
 static int64_t passed_ns(void) { return (int64_t)(chip_cycle() * 1000 / CYCLES_PER_US); }
 
-void pace_start(double drift_ppm, const char *stood) {
+void pace_start(double drift_ppm, const char *lost) {
     speed = 1 + drift_ppm * 1e-6;
     t_zero = chip_ns(now_ns()) - passed_ns();
-    if (stood && !(stood_file = fopen(stood, "a"))) {
-        perror(stood);
+    if (lost && !(lost_file = fopen(lost, "a"))) {
+        perror(lost);
         exit(2);
     }
 }
 
+void pace_late_ns(int64_t late_ns) {
+    if (lost_file && late_ns > TOLD_NS) {
+        fprintf(lost_file, "{\"t_perf_ns\": %lld, \"ms\": %.1f}\n", (long long)now_ns(),
+                (double)late_ns * 1e-6);
+        fflush(lost_file);
+    }
+}
+
 int64_t pace_behind_ns(void) {
-    int64_t t_ns = now_ns();
-    int64_t behind = chip_ns(t_ns) - t_zero - passed_ns();
+    static bool told; /* once, and not again while it catches up */
+    int64_t behind = chip_ns(now_ns()) - t_zero - passed_ns();
+    if (!told) {
+        pace_late_ns(behind);
+    }
+    told = behind > TOLD_NS && behind <= BEHIND_NS;
     if (behind <= BEHIND_NS) {
         return behind;
     }
     t_zero += behind;
-    if (stood_file) {
-        fprintf(stood_file, "{\"t_perf_ns\": %lld, \"ms\": %.1f}\n", (long long)t_ns,
-                (double)behind * 1e-6);
-        fflush(stood_file);
-    }
     return 0;
 }
 

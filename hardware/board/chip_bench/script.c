@@ -29,7 +29,11 @@ static uint64_t seen_apart(const char *what, uint64_t cycle) {
     }
     strcpy(last[i].what, what);
     uint64_t soonest = last[i].cycle ? last[i].cycle + APART_CYCLES : 0;
-    cycle = cycle > chip_cycle() ? cycle : chip_cycle();
+    uint64_t now = chip_cycle();
+    if (cycle < now) {
+        pace_late_ns((int64_t)((now - cycle) * 1000 / CYCLES_PER_US));
+        cycle = now;
+    }
     last[i].cycle = cycle > soonest ? cycle : soonest;
     return last[i].cycle;
 }
