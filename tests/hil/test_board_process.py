@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from whole_lines import whole_lines
 from waiting import until
+from whole_lines import whole_lines
 
 from bci.config.rig import Board, Faults
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest

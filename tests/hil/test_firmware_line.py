@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import serial
 from chip_bench import Bench
-from valve import whole_lines
 from waiting import until
+from whole_lines import whole_lines
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind
