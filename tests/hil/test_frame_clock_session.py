@@ -11,6 +11,7 @@ from test_firmware_line import Bench
 
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import LedgerKind
+from bci.recording.time_axis import TimeAxis
 
 WIRED = (
     *SHORT,
@@ -66,6 +67,31 @@ def test_frames_lie_at_their_ttls_on_a_clock_that_drifts(
     period_s = 1 / record.info.rate_hz
     # a simulated microscope on a busy computer is late now and then: most edges are not
     assert np.median(way_s) == pytest.approx(period_s, abs=0.4 * period_s)
+
+
+# the chip's clock stands where the computer is too slow to run it: for one that has time
+@pytest.mark.parametrize("kind", ["simulated", pytest.param("chip", marks=pytest.mark.long)])
+def test_frames_keep_their_ttls_when_acquisition_is_started_again(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if kind == "chip":
+        request.getfixturevalue("chip")
+    overrides = (*WIRED, f"rig.board.kind={kind}")
+    arguments = ("run", DEMO, *sets(overrides), "--duration=16")
+    with RunningSession(*arguments, out=tmp_path / "sessions") as session:
+        session.wait_for_state("RUN")
+        acquisition = session.pid_of("acquisition")
+        session.kill(acquisition)
+        session.pid_of("acquisition", other_than=acquisition)
+        _, output = session.end()
+        record = session.record()
+    frames = record.frames
+    assert set(frames["epoch"].tolist()) == {0, 1}, output
+    received_s = (frames["t_received_ns"] - record.start.t_perf_ns) / 1e9
+    periods = (received_s - TimeAxis(record).seconds(frames["frame_id"])) * record.info.rate_hz
+    # a frame comes a period after its TTL; one off by a TTL would come at once, or after two
+    for epoch in (0, 1):
+        assert np.median(periods[frames["epoch"] == epoch]) == pytest.approx(1.0, abs=0.4)
 
 
 def test_microscope_whose_ttls_do_not_come_ends_the_session_at_its_start(
