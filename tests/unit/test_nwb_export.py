@@ -342,6 +342,20 @@ def test_disk_that_would_become_full_is_refused_before_anything_is_written(
     assert not list(tmp_path.glob("*nwb"))
 
 
+def test_what_nwb_does_not_take_is_an_error_that_a_session_ends_in_order_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(tmp_path, 30)
+
+    def refuse(*_: object) -> None:
+        raise Exception("could not create dataset")
+
+    monkeypatch.setattr(NWBHDF5IO, "write", refuse)
+    with pytest.raises(RuntimeError, match=r"session\.nwb: could not create dataset"):
+        export_nwb(tmp_path)
+    assert not list(tmp_path.glob("*nwb"))
+
+
 def test_identifier_stays_when_exported_again(tmp_path: Path) -> None:
     played(tmp_path, 30)
     identifiers = []
@@ -372,6 +386,19 @@ def test_dates_are_those_of_the_session_wherever_it_is_exported(
             time.tzset()
     assert [str(one) for one in found[0]] == [str(one) for one in found[1]]
     assert found[0][0].date() == date(2025, 12, 1)
+
+
+def test_any_text_of_the_operator_is_stored(tmp_path: Path) -> None:
+    session = Played(tmp_path).start()
+    session.frames(0, 30)
+    # as pasted from a binary file, or the last line of a process that broke
+    session.note("licks\0 \N{SNOWMAN} a lot", session.time_s(20))
+    session.close()
+    with opened(tmp_path) as file:
+        told = "licks\N{REPLACEMENT CHARACTER} \N{SNOWMAN} a lot"
+        assert file.notes.endswith(told)
+        events = file.events["events"].to_dataframe()
+        assert events.annotation[events.kind == "note"].tolist() == [told]
 
 
 def test_threshold_is_told_in_the_unit_of_the_signal(tmp_path: Path) -> None:

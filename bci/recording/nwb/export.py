@@ -48,6 +48,8 @@ def export_nwb(folder: Path) -> Path:
         Where the journal is damaged, or the session ended before its stream began.
     OSError
         Where there is not enough room on the disk.
+    RuntimeError
+        Where the session holds what NWB does not take.
     """
     record = SessionRecord.read(folder)
     _require_room(folder)
@@ -69,6 +71,11 @@ def export_nwb(folder: Path) -> Path:
         with beside.open("rb+") as whole:
             os.fsync(whole.fileno())
         os.replace(beside, path)
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        # hdmf raises bare ones, which nobody could tell from a fault of the program
+        raise RuntimeError(f"{path}: {error}") from error
     finally:
         beside.unlink(missing_ok=True)
     sync_folder(folder)

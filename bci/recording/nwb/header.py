@@ -8,6 +8,7 @@ from pynwb.file import Subject
 
 from bci.config.metadata import UNKNOWN_AGE, Animal
 from bci.recording.manifest import DISTRIBUTION
+from bci.recording.nwb.series import storable
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
 
@@ -44,7 +45,7 @@ def new_file(record: SessionRecord, axis: TimeAxis) -> NWBFile:
         institution=lab.institution,
         keywords=KEYWORDS,
         protocol=experiment.name,
-        notes=notes or None,
+        notes=storable(notes) or None,
         subject=_subject(record.session.animal, manifest.subject, started.tzinfo),
         was_generated_by=[[DISTRIBUTION, manifest.program.version]],
     )

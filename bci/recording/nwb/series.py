@@ -1,4 +1,4 @@
-"""How values in time and large arrays are laid down."""
+"""How values in time, large arrays and text are laid down."""
 
 from collections.abc import Callable
 from typing import Any
@@ -60,6 +60,11 @@ def packed_blocks(
     """A matrix made block by block, compressed."""
     blocks = RowBlocks(make, shape)
     return H5DataIO(blocks, compression="gzip", compression_opts=GZIP, shuffle=True)
+
+
+def storable(text: str) -> str:
+    """The text as HDF5 takes it: a NUL, which it does not, shows as a replacement character."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def timing(axis: TimeAxis, frame_ids: NDArray[np.int64]) -> dict[str, Any]:

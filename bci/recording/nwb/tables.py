@@ -12,6 +12,7 @@ from bci.core.light import light_of_trial
 from bci.core.loop_types import TrialEnd
 from bci.recording.block_times import block_spans
 from bci.recording.happenings import Happening
+from bci.recording.nwb.series import storable
 from bci.recording.session_record import LARGEST_ID, SessionRecord
 from bci.recording.time_axis import TimeAxis
 from bci.recording.trial_times import trial_spans
@@ -126,7 +127,11 @@ def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> Non
             description="Reward it belongs to, from 1; -1: none.",
             data=np.array([one.request_id for one in found], dtype=np.int64),
         ),
-        VectorData(name="annotation", description="In words.", data=[one.text for one in found]),
+        VectorData(
+            name="annotation",
+            description="In words.",
+            data=[storable(one.text) for one in found],
+        ),
     ]
     file.add_events_table(
         EventsTable(
