@@ -12,7 +12,8 @@ from types import FrameType
 def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
     """Call `act` at every such signal, as long as the block lasts; in the main thread alone.
 
-    A SIGHUP that was ignored before, as `nohup` does, stays ignored.
+    A SIGHUP that was ignored before, as `nohup` does, stays ignored. Ctrl-Z does nothing meanwhile:
+    it would hold us, and our children end themselves where we are silent.
 
     Parameters
     ----------
@@ -30,6 +31,8 @@ def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, take) for number in numbers}
+    if sys.platform != "win32":
+        before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     try:
         yield
     finally:
