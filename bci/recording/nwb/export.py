@@ -85,9 +85,10 @@ def export_nwb(folder: Path) -> Path:
 def _require_room(folder: Path) -> None:
     """Refuse a disk that may become full: HDF5 then takes the whole process down with it."""
     most = (folder / JOURNAL).stat().st_size + OWN_BYTES
-    free = shutil.disk_usage(folder).free
-    if free < most:
+    disk = shutil.disk_usage(folder)
+    # some network drives tell neither size nor room
+    if disk.total and disk.free < most:
         raise OSError(
-            f"{folder / NWB} may take {most / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free. Make "
-            f"room on the disk, then run bci export {folder}"
+            f"{folder / NWB} may take {most / 1e6:.0f} MB, and {disk.free / 1e6:.0f} MB are free. "
+            f"Make room on the disk, then run bci export {folder}"
         )
