@@ -29,7 +29,7 @@ _FOOTER_BYTES = 29
 
 
 class Defect(NamedTuple):
-    """One thing wrong with a journal.
+    """One thing wrong with a session's files.
 
     Parameters
     ----------
@@ -38,7 +38,8 @@ class Defect(NamedTuple):
     detail
         What is wrong with it.
     offset
-        The wrong byte where one can be told, else the first byte of what is damaged.
+        The wrong byte where one can be told, else the first byte of what is damaged; None: a file
+        as a whole.
     record
         Number of the damaged or missing record; None: no message.
     topic
@@ -47,12 +48,13 @@ class Defect(NamedTuple):
 
     where: str
     detail: str
-    offset: int
+    offset: int | None
     record: int | None = None
     topic: Topic | None = None
 
     def __str__(self) -> str:
-        return f"{self.where}, byte {self.offset} of the file: {self.detail}"
+        place = "" if self.offset is None else f", byte {self.offset} of the file"
+        return f"{self.where}{place}: {self.detail}"
 
 
 class Integrity(NamedTuple):

@@ -153,7 +153,8 @@ class _Rebuild:
         self._next = 0
 
     def run(self) -> RecoveryReport:
-        details = {defect.offset: str(defect) for defect in self._integrity.defects}
+        defects = self._integrity.defects
+        details = {one.offset: str(one) for one in defects if one.offset is not None}
         before = self._write_prologue()
         first, last, last_frame = None, None, None
         for found in self._journal.scan():

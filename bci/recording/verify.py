@@ -261,7 +261,7 @@ def _check_manifest(folder: Path, manifest: Manifest, integrity: Integrity) -> t
         details.append(f"it is of session {manifest.session}, the journal of {start.session}")
     if start is not None and manifest.stored_hash != start.settings_hash:
         details.append("the settings in it are not those that the journal was recorded with")
-    return tuple(Defect(str(folder / MANIFEST), detail, 0) for detail in details)
+    return tuple(Defect(str(folder / MANIFEST), detail, None) for detail in details)
 
 
 def _calibration_differs(

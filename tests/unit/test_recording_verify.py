@@ -197,7 +197,8 @@ def test_manifest_that_was_changed_is_damage(folder):
     path.write_text(text.replace('"python": "3', '"python": "4'), "utf-8")
     verdict = verify(folder)
     assert verdict.kind is VerdictKind.DAMAGED
-    assert "its seal does not hold" in verdict.text
+    told = f"{path}: it was changed after it was written: its seal does not hold"
+    assert verdict.text == f"damaged: {told}"
 
 
 def test_manifest_of_another_session_is_damage(folder):
