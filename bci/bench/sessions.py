@@ -12,6 +12,7 @@ from bci.config.session import Session
 from bci.recording.folder import LOG
 from bci.recording.manifest import make_manifest, write_manifest
 from bci.recording.session_record import SessionRecord
+from bci.session.history import HistoryServer
 from bci.session.logs import LogBook
 from bci.session.supervisor import Supervisor
 
@@ -101,8 +102,11 @@ def recorded(
         write_manifest(folder, make_manifest("bench", session, now))
         book = LogBook(folder / LOG, None)
         try:
-            with beside(folder):
-                ending = Supervisor(session, folder, "bench", book, duration_s).run()
+            with HistoryServer(folder) as history, beside(folder):
+                supervisor = Supervisor(
+                    session, folder, "bench", book, history.endpoint, duration_s
+                )
+                ending = supervisor.run()
         finally:
             book.close()
         if not ending.ok:

@@ -299,19 +299,32 @@ class Day(QObject):
                 self.failure = self.launch.failure()
                 self.said.emit(f"not started: {' '.join(self.failure)}")
                 self.session_changed.emit()
-        elif self.phase is Phase.RUNNING and self.folder is not None:
-            try:
-                self.manifest = read_manifest(self.folder)
-            except NoManifest as error:
-                log.info("manifest: %s", error)
-                return
-            if self.manifest.outcome or self._has_lost_supervisor():
-                self.phase = Phase.ENDED
-                self.session_changed.emit()
+        elif self.phase is Phase.RUNNING or self._lacks_outcome():
+            self._look_whether_over()
+
+    def _look_whether_over(self) -> None:
+        assert self.folder is not None
+        try:
+            self.manifest = read_manifest(self.folder)
+        except NoManifest as error:
+            log.info("manifest: %s", error)
+            return
+        was = self.phase
+        if self.manifest.outcome or self._has_lost_supervisor():
+            self.phase = Phase.ENDED
+        if self.phase is not was or self.manifest.outcome:
+            self.session_changed.emit()
+
+    def _lacks_outcome(self) -> bool:
+        """Whether it was taken for over before anybody told how it ended."""
+        told = self.manifest is not None and self.manifest.outcome
+        return self.phase is Phase.ENDED and self.folder is not None and not told
 
     def _has_lost_supervisor(self) -> bool:
         """Whether the journal was closed and nobody is left to write how it ended."""
-        client = self._client
+        client, launch = self._client, self.launch
+        if launch is not None and launch.exit_code() is None:
+            return False
         return client is not None and not client.supervised and self.model.end is not None
 
     def _leave(self) -> None:

@@ -24,6 +24,7 @@ from bci.recording.scan import JournalBytes
 from bci.recording.settled_rewards import settle_rewards
 from bci.session.check import Check, Status, read_checks
 from bci.session.day_words import day_words
+from bci.session.history import HistoryServer
 from bci.session.interrupts import on_interrupt
 from bci.session.keep_day import keep_day, not_writable
 from bci.session.logs import LogBook
@@ -135,7 +136,14 @@ def run_session(
         _tell_beginning(session, folder, name, checks, book, console)
         resumed = session.day.resumed
         progress = TerminalProgress(console, resumed.trials if resumed else 0)
-        supervisor = Supervisor(session, folder, name, book, duration_s, progress.show)
+        stream = session.rig.stream
+        # whoever looks on hears of the session until its files are written
+        history = held.enter_context(
+            HistoryServer(folder, host=stream.host, exposed=stream.exposed)
+        )
+        supervisor = Supervisor(
+            session, folder, name, book, history.endpoint, duration_s, progress.show
+        )
         # whatever comes between the steps below must not end us without a last line
         with on_interrupt(supervisor.ask_to_stop):
             with progress:

@@ -14,7 +14,6 @@ from bci.config.session import Session
 from bci.core.process import ASKED_TO_STOP, ProcessEvent
 from bci.recording.folder import MANIFEST, write_endpoints
 from bci.session.children import Child
-from bci.session.history import HistoryServer
 from bci.session.interrupts import on_interrupt
 from bci.session.logs import LogBook
 from bci.stream.errors import StreamError
@@ -88,6 +87,9 @@ class Supervisor:
         Name of the session.
     book
         The session's log.
+    history
+        Where the session's `HistoryServer` answers; it outlives the supervisor, as long as
+        files are still written.
     duration_s
         Passed on to control.
     show
@@ -100,6 +102,7 @@ class Supervisor:
         folder: Path,
         name: str,
         book: LogBook,
+        history: str,
         duration_s: float | None = None,
         show: Callable[[Telemetry], None] = lambda _: None,
     ) -> None:
@@ -107,6 +110,7 @@ class Supervisor:
         self._folder = folder
         self._name = name
         self._book = book
+        self._history = history
         self._duration_s = duration_s
         self._show = show
         self._phase = Phase.STARTING
@@ -136,13 +140,9 @@ class Supervisor:
         """Run the session to its end; nothing of it is left running afterwards."""
         stream = self._session.rig.stream
         host, exposed = stream.host, stream.exposed
-        with (
-            on_interrupt(self.ask_to_stop),
-            SupervisorHub(host=host, exposed=exposed) as hub,
-            HistoryServer(self._folder, host=host, exposed=exposed) as history,
-        ):
+        with on_interrupt(self.ask_to_stop), SupervisorHub(host=host, exposed=exposed) as hub:
             self._hub = hub
-            hub.announce({"history": history.endpoint})
+            hub.announce({"history": self._history})
             try:
                 for name in self._names():
                     self._start(name)

@@ -29,7 +29,10 @@ from waiting import until
 from whole_lines import whole_lines
 
 from bci.core.loop_types import LedgerKind
+from bci.recording.folder import read_endpoints
+from bci.recording.history import HistoryRequest
 from bci.recording.manifest import read_manifest
+from bci.session.history import HistoryClient
 
 NULL_SCREEN = "rig.screen.backend=null"
 QUICK = (*SHORT, NULL_SCREEN)
@@ -53,6 +56,10 @@ def test_second_interrupt_leaves_nwb_unwritten_and_says_what_to_do(tmp_path: Pat
         session.wait_for_state("BASELINE")
         session.interrupt()
         until(lambda: "writing NWB and report" in {line["message"] for line in session.log()})
+        # a window that looks on does not take it for over yet
+        history = HistoryClient(read_endpoints(session.folder)["history"])
+        assert history.ask(HistoryRequest(0, 0), 30.0).position > 0
+        history.close()
         session.process.send_signal(signal.SIGTERM)
         code, output = session.end()
         assert code == 1, output
