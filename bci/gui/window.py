@@ -50,7 +50,7 @@ class OperatorWindow(QMainWindow):
         self._stack.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         for page in self.pages:
             self._stack.addWidget(page)
-        self.alarms = AlarmBook()
+        self.alarms = AlarmBook(model=day.model)
         self.header, self.controls = Header(day), Controls(day)
         self.alarm_strip, self.light_bar = AlarmStrip(self.alarms), LightBar()
         whole = QWidget()

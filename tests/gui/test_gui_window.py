@@ -109,6 +109,19 @@ def test_a_session_that_lost_its_supervisor_does_not_end_without_an_alarm(
     assert [alarm.key for alarm in window.alarms.alarms] == ["supervisor"]
 
 
+def test_alarms_of_a_session_that_was_there_before_the_window_outlast_its_end(
+    qtbot: QtBot, finished_session: Path, tmp_path: Path
+) -> None:
+    day = Day(root=tmp_path)
+    day.attach(finished_session)
+    window = make_window(day)
+    qtbot.addWidget(window)
+    day.model.take(HistoryChunk(1, True, ledger=((1, entry(1, LedgerKind.BOARD_LOST)),)))
+    window.alarms.update(day.model, [])
+    day.session_changed.emit()
+    assert [alarm.key for alarm in window.alarms.alarms] == ["board_lost"]
+
+
 def test_what_comes_after_the_end_of_the_day_begins_nothing(window: OperatorWindow) -> None:
     window.close()
     begun = []
