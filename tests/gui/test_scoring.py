@@ -67,12 +67,12 @@ def test_amid_a_call_it_ends_with_the_window(tmp_path: Path) -> None:
     try:
         assert window.stdout is not None
         pid = int(window.stdout.readline())
-        until(begun.exists, 20)
+        until(begun.exists)
         assert psutil.pid_exists(pid)
     finally:
         window.kill()
         window.communicate()
-    until(lambda: not psutil.pid_exists(pid) or _is_dead(pid), 10)
+    until(lambda: not psutil.pid_exists(pid) or _is_dead(pid))
 
 
 def _is_dead(pid: int) -> bool:
