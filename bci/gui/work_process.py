@@ -27,13 +27,18 @@ class WorkProcess:
     ----------
     module, name
         Where its class stands; made without arguments.
+
+    Attributes
+    ----------
+    is_closed
+        True once it is asked for nothing any more.
     """
 
     def __init__(self, module: str, name: str) -> None:
         self._of = (module, name)
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = Lock()
-        self._is_closed = False
+        self.is_closed = False
 
     @property
     def pid(self) -> int | None:
@@ -65,7 +70,7 @@ class WorkProcess:
 
     def close(self) -> None:
         """End it, whatever it is doing."""
-        self._is_closed = True
+        self.is_closed = True
         process = self._process
         if process is not None:
             # a call that waits for it is answered by its end
@@ -74,8 +79,6 @@ class WorkProcess:
             self._end()
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._is_closed:
-            raise WorkFailed("the window closes")
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, *self._of],
@@ -84,6 +87,10 @@ class WorkProcess:
                 # Ctrl-C is for the window, which then closes us
                 start_new_session=sys.platform != "win32",
             )
+        # asked once it is there: whoever closes us either ends it or is seen here
+        if self.is_closed:
+            self._end()
+            raise WorkFailed("the window closes")
         return self._process
 
     def _end(self) -> None:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import psutil
 import pytest
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
-from waiting import until
+from waiting import WAIT_S, until
 
 from bci.gui.day import Day, Phase
 from bci.gui.steps.baseline import BaselineStep
@@ -44,6 +46,23 @@ def test_a_process_that_was_killed_is_made_again(process: WorkProcess) -> None:
         process.call("count", 5)
     assert process.call("count", 5) == 5
     assert process.pid != pid
+
+
+def test_a_window_that_closes_while_it_is_made_waits_for_no_work(
+    process: WorkProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing, made = Thread(target=process.close), subprocess.Popen
+
+    def closed_before_it_is_there(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        closing.start()
+        until(lambda: process.is_closed)
+        return made(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", closed_before_it_is_there)
+    with pytest.raises(WorkFailed, match="closes"):
+        process.call("count", 1)
+    closing.join(WAIT_S)
+    assert process.pid is None
 
 
 def test_amid_a_call_it_ends_with_the_window(tmp_path: Path) -> None:
