@@ -20,5 +20,5 @@ for frame_id in range(n_frames):
     times = (t_scope_ns, time.perf_counter_ns(), 0)
     header = struct.pack("<4sHHQIHHQIIqqQ", b"BCIF", 1, 0, 0, 0, 0, 0, frame_id, N_ROIS, 0, *times)
     socket.send_multipart([b"frame", header, struct.pack(f"<{N_ROIS}f", *values)])
-socket.close()
+socket.close(linger=1000)  # or it would wait for ever for a session that is over
 zmq.Context.instance().term()

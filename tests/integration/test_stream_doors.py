@@ -68,6 +68,19 @@ def test_the_examples_are_short_and_need_nothing_of_ours(example):
     assert imports <= {"math", "socket", "struct", "sys", "time", "zmq"}
 
 
+def test_the_zmq_example_ends_though_nobody_is_there_any_more():
+    with socket.socket() as silent:
+        # bound, so that nobody else can answer there
+        silent.bind(("127.0.0.1", 0))
+        nobody = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        sender = subprocess.Popen([sys.executable, EXAMPLES / "send_frames_zmq.py", nobody, "2"])
+        try:
+            assert sender.wait(WAIT_S) == 0, "it waits for a session that is over"
+        finally:
+            sender.kill()
+            sender.wait()
+
+
 def test_programs_are_taken_in_turn(door):
     for repeat in range(3):
         with connect(door) as client:
