@@ -1,8 +1,10 @@
 """The subject's daily cap, over two sessions and an operator's reward."""
 
 import csv
+import time
 from pathlib import Path
 
+import pytest
 from microscope import endpoint_of
 from pynwb import NWBHDF5IO
 from running_session import DEMO, PATIENT_BOARD, SHORT, RunningSession, bci, sets
@@ -17,6 +19,12 @@ EASY = (
     "rig.screen.backend=null",
     "experiment.calibration.target_fraction=0.9",
 )
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the programs run it is noon: no day ends before the test does."""
+    monkeypatch.setenv("TZ", f"NOON{time.gmtime().tm_hour - 12:+d}")
 
 
 def begin(session: RunningSession, block: BlockKind) -> None:
