@@ -14,6 +14,7 @@ from bci.gui.day import Day, Phase
 from bci.gui.pages import make_window
 from bci.gui.theme import Light
 from bci.gui.window import OperatorWindow
+from bci.recording.manifest import finish_manifest
 
 SETTINGS = (
     *SHORT,
@@ -86,3 +87,6 @@ def test_blocks_begin_by_hand_and_what_dies_is_told(
     assert day.model.state is TaskState.DONE
     assert not controls.stop.isEnabled()
     assert controls.refused == 0
+    # its files are written by hand later on
+    finish_manifest(session.folder, {"ok": True, "reason": "recovered"})
+    wait(lambda: day.manifest is not None and bool(day.manifest.outcome))
