@@ -26,6 +26,9 @@ def recalibrate(
 ) -> Iterator[Recalibrated]:
     """Every value of a calibration: what the loop was told, and what stands on file.
 
+    Of its warnings the number: they are words for what the values say, and another version may
+    say it in others.
+
     Parameters
     ----------
     loop
@@ -75,7 +78,9 @@ def stored_calibrations(
 def _pairs(recorded: Any, computed: Any) -> Iterator[Recalibrated]:
     for name, value in msgspec.structs.asdict(recorded).items():
         other = getattr(computed, name)
-        if isinstance(value, GuardLevels) and isinstance(other, GuardLevels):
+        if name == "warnings":
+            yield Recalibrated(name, len(value), len(other))
+        elif isinstance(value, GuardLevels) and isinstance(other, GuardLevels):
             yield Recalibrated("guards.p_minus_max", value.p_minus_max, other.p_minus_max)
             ours, theirs = value.others_min, other.others_min
             for i in range(max(len(ours), len(theirs))):

@@ -14,7 +14,7 @@ from bci.core.loop_types import GuardLevels
 from bci.recording.records import Topic
 from bci.recording.verify import VerdictKind, verify
 
-EXPERIMENT = {
+EXPERIMENT: dict[str, Any] = {
     "threshold": None,
     "baseline": {"duration_s": 125.0},
     "decoder": {"p_plus": ["a", "c"], "p_minus": ["b", "d"], "f0_window_s": 1.0},
@@ -23,9 +23,13 @@ EXPERIMENT = {
 }
 
 
-def calibrated(folder: Path, change: Any = lambda plain, whole: (plain, whole)) -> Played:
+def calibrated(
+    folder: Path,
+    change: Any = lambda plain, whole: (plain, whole),
+    experiment: dict[str, Any] = EXPERIMENT,
+) -> Played:
     """A baseline, its calibration as control writes it down, and a few trials."""
-    session = Played(folder, made_session(experiment=EXPERIMENT)).start()
+    session = Played(folder, made_session(experiment=experiment)).start()
     frame_id = 0
     while not session.loop.needs_calibration:
         session.frame(frame_id)
@@ -46,6 +50,20 @@ def calibrated(folder: Path, change: Any = lambda plain, whole: (plain, whole)) 
 
 def test_calibration_as_it_was_is_identical(tmp_path: Path) -> None:
     verdict = verify(calibrated(tmp_path).folder)
+    assert verdict.kind is VerdictKind.IDENTICAL, verdict
+
+
+def test_warning_in_the_words_of_another_version_is_no_difference(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def reworded(plain: CalibrationResult, whole: CalibrationResult) -> Any:
+        said.extend(whole.warnings)
+        return plain, replace(whole, warnings=("as it was put before",) * len(said))
+
+    # too short to predict chance, which is warned of
+    short = EXPERIMENT | {"baseline": {"duration_s": 40.0}}
+    verdict = verify(calibrated(tmp_path, reworded, short).folder)
+    assert said
     assert verdict.kind is VerdictKind.IDENTICAL, verdict
 
 
