@@ -1,5 +1,6 @@
 """Boards found by who they say they are, not by the name that the system gave their port."""
 
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,14 @@ from bci.config.rig import Board as BoardSettings
 from hardware.board.framing import FrameDecoder
 from hardware.board.interface import BoardError
 from hardware.board.protocol import PROTOCOL_VERSION, Hello, Identity, NotAMessage, from_board
+
+if sys.platform == "win32":
+    _NOT_AN_OSERROR: tuple[type[Exception], ...] = ()
+else:
+    import termios
+
+    # what pyserial lets through of a device that is pulled out while it is opened
+    _NOT_AN_OSERROR = (termios.error,)
 
 AUTO = "auto"
 ASK_S = 2.5
@@ -78,6 +87,8 @@ def open_port(
                 f"{url} is locked by another program: end the session that uses it"
             ) from error
         raise
+    except _NOT_AN_OSERROR as error:
+        raise OSError(f"{url} went away as it was opened: {error}") from error
     return port
 
 

@@ -158,7 +158,8 @@ def test_reward_and_events_return_at_once_even_with_no_board_behind_them(start: 
         board.light(LightCommand(on=True))
         board.turn()
         board.events()
-    assert time.perf_counter_ns() - t_ns < 1e9
+    # waiting for an answer, each would have taken 0.2 s
+    assert time.perf_counter_ns() - t_ns < 5e9
     assert board.pending() == 100
 
 
@@ -256,7 +257,7 @@ def test_close_lets_a_reward_end_and_leaves_the_board_safe(start: Start) -> None
     bench = start()
     board = bench.open()
     board.reward(RewardRequest(1, 20.0, trial=1))
-    board.close(settle_s=2.0)
+    board.close(settle_s=20.0)
     bench.events += board.events()
     assert bench.kinds(1)[-1] is BoardEventKind.REWARD_DONE
     assert bench.kinds()[-2:] == [BoardEventKind.SAFE, BoardEventKind.LOST]

@@ -23,6 +23,7 @@ if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)
 
 import pty
+import termios
 import tty
 
 
@@ -141,6 +142,23 @@ def test_device_that_never_stops_sending_is_no_board_and_is_let_go(
         open_board(Board(kind="serial", port=str(device.port)), dict, timeout_s=0.2)
     left = {one.name for one in threading.enumerate()}
     assert not left & {"board-line", "board-reader"}
+
+
+def test_device_that_goes_away_as_it_is_opened_is_tried_again(
+    device: PtyBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, tries = serial.Serial._reset_input_buffer, []
+
+    def gone_at_first(port: serial.Serial) -> None:
+        tries.append(port)
+        if len(tries) == 1:
+            raise termios.error(5, "Input/output error")
+        really(port)
+
+    monkeypatch.setattr(serial.Serial, "_reset_input_buffer", gone_at_first)
+    settings = Board(kind="serial", port=str(device.port), reconnect_s=0.1)
+    open_board(settings, dict, timeout_s=20.0).close()
+    assert len(tries) >= 2
 
 
 def test_board_that_comes_back_under_another_name_is_found_again(

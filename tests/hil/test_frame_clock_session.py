@@ -40,7 +40,8 @@ def test_frames_lie_at_their_ttls_on_a_clock_that_drifts(
     unfit = (LedgerKind.FRAME_CLOCK, LedgerKind.LIGHT_WITHOUT_FLIP)
     assert not [entry.value for entry in record.ledger if entry.value.kind in unfit], output
     latency_ms = json.loads(result.read_text())["summary"]["latency_ms"]
-    assert latency_ms["sent_to_light"][0] > latency_ms["sent_to_flip"][0]
+    # the wire takes no time: they differ by what the clocks are tied to
+    assert latency_ms["sent_to_light"][0] == pytest.approx(latency_ms["sent_to_flip"][0], abs=30)
     ttls = [e for e in record.board if e.kind is BoardEventKind.FRAME_TTL]
     frames = record.frames["frame_id"].tolist()
     # TTL n is frame n; the newest TTL may be ahead of the frame that it begins

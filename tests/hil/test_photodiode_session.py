@@ -27,7 +27,8 @@ def test_each_flip_of_a_window_is_light_at_the_photodiode_of_the_chip(tmp_path: 
     lost = rows["pace of the chip lost"]["p50"]
     assert rows["flip to light"]["n"] >= (0.5 * flips if lost else flips - 2)
     assert rows["flip to light"]["n"] + rows["unmatched"]["p50"] >= flips - 2
-    assert rows["sent_to_light"]["p50"] > rows["sent_to_flip"]["p50"]
+    assert abs(rows["flip to light"]["p50"]) < (150 if lost else 30)
+    assert rows["sent_to_light"]["n"] > 0
 
 
 def test_screen_without_a_photodiode_is_measured_to_the_flip_and_said_to_be_none(
