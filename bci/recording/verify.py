@@ -333,8 +333,12 @@ def _compare(recorded: Decision, computed: Decision) -> _Compared:
 
 
 def _flat(decision: Decision) -> dict[str, Any]:
-    """Fields of a decision, those of the command by their own names."""
+    """Fields of a decision, those of the command by their own names.
+
+    Of the ledger what was met where: another version may put its words otherwise.
+    """
     fields = msgspec.structs.asdict(decision)
+    fields["ledger"] = [(entry.frame_id, entry.kind, entry.count) for entry in decision.ledger]
     command = fields.pop("command")
     if command is None:
         return {**fields, "command": None}

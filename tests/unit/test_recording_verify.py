@@ -16,6 +16,7 @@ from bci.core.loop_types import (
     CalibrationRefused,
     Decision,
     EnsemblesSet,
+    LedgerKind,
 )
 from bci.recording import manifest as manifest_module
 from bci.recording import verify as verify_module
@@ -116,6 +117,29 @@ def test_another_decision_is_different_on_any_computer(folder, monkeypatch, fiel
     verdict = verify(folder)
     assert verdict.kind is VerdictKind.DIFFERENT
     assert verdict.difference.sequence == with_command
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"reaction": "as it was put", "detail": "before"}, VerdictKind.IDENTICAL),
+        ({"count": 7}, VerdictKind.DIFFERENT),
+        ({"frame_id": 3}, VerdictKind.DIFFERENT),
+        ({"kind": LedgerKind.DARK}, VerdictKind.DIFFERENT),
+    ],
+)
+def test_a_fault_is_compared_and_the_words_for_it_are_not(tmp_path, change, kind):
+    session = Played(tmp_path).start()
+    session.frames(0, 20)
+    after_gap = session.frame(25)
+    session.close()
+    [entry] = after_gap.ledger
+    changed = msgspec.structs.replace(entry, **change)
+    rewrite(tmp_path, change_decision(after_gap.sequence, ledger=(changed,)))
+    verdict = verify(tmp_path)
+    assert verdict.kind is kind, verdict
+    if kind is VerdictKind.DIFFERENT:
+        assert verdict.difference.field == "ledger"
 
 
 def test_changed_fluorescence_is_different(folder):
