@@ -88,6 +88,8 @@ class Day(QObject):
         At most 30 times a second: the model has taken in what came.
     said(str)
         A line for the operator: what a request led to.
+    tried
+        Everything was tried: a screen was open for a while.
     closing
         Whatever works in a thread should end now: it will be waited for.
     """
@@ -95,6 +97,7 @@ class Day(QObject):
     session_changed = pyqtSignal()
     ticked = pyqtSignal()
     said = pyqtSignal(str)
+    tried = pyqtSignal()
     closing = pyqtSignal()
 
     def __init__(

@@ -6,12 +6,14 @@ from PyQt6.QtCore import QTimer
 from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
 from PyQt6.QtWidgets import QMainWindow, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
+from bci.core.stimulus_types import ScreenHello
 from bci.gui.alarm_strip import AlarmStrip
 from bci.gui.alarms import AlarmBook
 from bci.gui.controls import Controls
 from bci.gui.day import Day
 from bci.gui.following import page_of
 from bci.gui.header import Header
+from bci.gui.keyboard import Keyboard
 from bci.gui.light_bar import LightBar
 from bci.gui.lights import lamps
 from bci.gui.pace import Pace
@@ -43,6 +45,7 @@ class OperatorWindow(QMainWindow):
         self.day = day
         self.pages = [*steps, *pages]
         self._scale = 0.0
+        self._screen: ScreenHello | None = None
         self.setWindowTitle("two-photon-bci")
         self.rail = Rail(steps, pages)
         self._stack = QStackedWidget()
@@ -50,7 +53,7 @@ class OperatorWindow(QMainWindow):
         self._stack.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         for page in self.pages:
             self._stack.addWidget(page)
-        self.alarms = AlarmBook(model=day.model)
+        self.alarms, self.keyboard = AlarmBook(model=day.model), Keyboard(self)
         self.header, self.controls = Header(day), Controls(day)
         self.alarm_strip, self.light_bar = AlarmStrip(self.alarms), LightBar()
         whole = QWidget()
@@ -71,6 +74,7 @@ class OperatorWindow(QMainWindow):
         day.ticked.connect(self._refresh)
         day.session_changed.connect(self._session_changed)
         day.said.connect(self._say)
+        day.tried.connect(self.keyboard.take)
         self.light_bar.sound.toggled.connect(self.alarm_strip.make_heard)
         self._look = Pace(LOOK_S)
         self._moment = page_of(day.phase, day.model.state)
@@ -121,12 +125,20 @@ class OperatorWindow(QMainWindow):
         self.header.refresh()
         self.controls.refresh()
         self._follow()
+        self._watch_screen()
+        self.keyboard.refresh()
 
     def _raise_alarms(self, *, live: bool) -> None:
         shining = lamps(self.day.model, live=live, supervised=self.day.is_supervised)
         self.light_bar.show_lamps(shining)
         if live:
             self.alarms.update(self.day.model, shining)
+
+    def _watch_screen(self) -> None:
+        """See whether a screen of the animal has opened."""
+        seen, self._screen = self._screen, self.day.model.screen
+        if self.day.is_live and self._screen is not None and self._screen is not seen:
+            self.keyboard.take()
 
     def _follow(self) -> None:
         """Go on with the day where the page shown is that of the moment that is over.

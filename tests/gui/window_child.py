@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QLineEdit, QPushButton, QWidget
 import bci.gui.app
 from bci.cli import main
 from bci.gui.day import Day
+from bci.gui.views.grating import GratingView
 from bci.gui.window import OperatorWindow
 
 state_file = Path(sys.argv[1])
@@ -56,12 +57,16 @@ def tell(window: OperatorWindow) -> None:
         for field in window.findChildren(QLineEdit)
         if field.isVisible() and field.isEnabled()
     }
+    gratings = [view for view in window.findChildren(GratingView) if view.isVisible()]
     drawn = window.pages[4].view.activity.image
     state = {
         "pid": os.getpid(),
         "active": window.isActiveWindow(),
         "buttons": placed_buttons.of(buttons),
         "fields": placed_fields.of(fields),
+        "grating": [*centre(gratings[0]), gratings[0].width(), gratings[0].height()]
+        if gratings
+        else [],
         "tried": [check.name for check in day.preflight],
         "choice": [choice.plus, choice.minus],
         "ensembles": model.ensembles,

@@ -135,6 +135,7 @@ class RigStep(Step):
             self._is_trying = False
             if run.complete and self._is_whole:
                 self.day.preflight = run.checks
+            self.day.tried.emit()
         self.refresh()
 
     def _monitors_trial(self) -> Trial:
