@@ -90,10 +90,22 @@ def interval_slowly(
     seed: int,
     session_frames: float,
 ) -> tuple[float, float]:
-    """95 % of the hit rates of blocks drawn with replacement, widened to Student's t.
+    """Student's t about the hit rate, its variance from blocks of one length and of twice that."""
+    n_blocks, n = n_frames // block_frames, len(trials)
+    variance = variance_slowly(trials, n_frames, block_frames, seed)
+    if n_blocks >= 4:
+        variance = 2 * variance_slowly(trials, n_frames, 2 * block_frames, seed) - variance
+    hits = sum(hit for _, hit in trials)
+    independent = (hits + 1) * (n + 1 - hits) / (n + 2) ** 2 / n
+    baseline_and_session = max(variance, independent) * (1 + n_frames / session_frames)
+    half = student_t.ppf(0.975, n_blocks - 1) * baseline_and_session**0.5
+    return max(0.0, hits / n - half), min(1.0, hits / n + half)
 
-    And widened for the session's own variance, which its length gives.
-    """
+
+def variance_slowly(
+    trials: Sequence[tuple[int, bool]], n_frames: int, block_frames: int, seed: int
+) -> float:
+    """Of the hit rate of as many blocks, drawn with replacement, as fit into the baseline."""
     n_blocks = n_frames // block_frames
     draws = np.random.default_rng(seed).integers(
         0, n_frames - block_frames + 1, size=(2000, n_blocks)
@@ -108,11 +120,8 @@ def interval_slowly(
         ]
         if drawn:
             rates.append(sum(drawn) / len(drawn))
-    rate = sum(hit for _, hit in trials) / len(trials)
-    student = student_t.ppf(0.975, n_blocks - 1) / 1.959963984540054
-    student *= (1 + n_frames / session_frames) ** 0.5
-    low, high = np.quantile(rates, [0.025, 0.975])
-    return max(0.0, rate - (rate - low) * student), min(1.0, rate + (high - rate) * student)
+    drawn_frames = n_blocks * block_frames
+    return float(np.var(rates)) * (drawn_frames / n_frames) / (1 - block_frames / n_frames)
 
 
 def hits_slowly(

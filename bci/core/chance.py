@@ -4,7 +4,7 @@ docs/decisions/0005 says why trials are resampled and not s3.
 """
 
 from collections.abc import Sequence
-from math import ceil, inf, nan, sqrt
+from math import ceil, nan, sqrt
 
 import msgspec
 import numpy as np
@@ -146,9 +146,11 @@ def interval(
 ) -> tuple[float, float]:
     """Interval of 95 % of the fraction of hits of a session, by blocks that begin at any frame.
 
-    Quantiles are widened from the normal to Student's t of the number of blocks, because a baseline
-    holds few of them; and by what the session itself varies, whose variance is to the baseline's as
-    their lengths are the other way round.
+    Blocks miss a part of what changes slowly, half as much where they are twice as long: from four
+    of them on, the variance is extrapolated from both lengths. It is never less than that of as
+    many trials that know nothing of each other, of which one hit and one miss are made up, because
+    30 hits of 30 are no certainty. Student's t is that of the number of blocks. What the session
+    itself varies is to the baseline's variance as their lengths are the other way round.
 
     Parameters
     ----------
@@ -162,10 +164,40 @@ def interval(
         Makes the result reproducible.
     session_frames
         Length of the session.
+
+    References
+    ----------
+    Künsch 1989: the bias of the moving-block bootstrap. Politis & Romano 1995: 2 V(2L) − V(L).
     """
     n_blocks = n_frames // block_frames
     if n_blocks < 2:
         return nan, nan
+    variance = block_variance(starts, hits, n_frames, block_frames, seed)
+    if n_blocks >= 4:
+        twice = block_variance(starts, hits, n_frames, 2 * block_frames, seed)
+        variance = 2 * twice - variance
+    made_up = (int(hits.sum()) + 1) / (len(hits) + 2)
+    variance = max(variance, made_up * (1 - made_up) / len(hits))
+    quantile = float(stdtrit(n_blocks - 1, (1 + LEVEL) / 2))
+    half = quantile * sqrt(variance * (1 + n_frames / session_frames))
+    chance = float(hits.mean())
+    return max(0.0, chance - half), min(1.0, chance + half)
+
+
+def block_variance(
+    starts: NDArray[np.intp], hits: NDArray[np.bool_], n_frames: int, block_frames: int, seed: int
+) -> float:
+    """Variance of the fraction of hits of a baseline, by moving blocks of one length.
+
+    Two factors make up for whole blocks being shorter than the baseline, and for their being
+    compared with the mean of that same baseline.
+
+    Parameters
+    ----------
+    starts, hits, n_frames, block_frames, seed
+        As in `interval`; at least two blocks.
+    """
+    n_blocks = n_frames // block_frames
     begins = np.random.default_rng(seed).integers(
         0, n_frames - block_frames + 1, size=(N_RESAMPLES, n_blocks)
     )
@@ -174,12 +206,7 @@ def interval(
     n_trials = (last - first).sum(axis=1)
     n_hits = (cumulative[last] - cumulative[first]).sum(axis=1)
     resampled = n_hits[n_trials > 0] / n_trials[n_trials > 0]
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
-    wider = stdtrit(n_blocks - 1, 1 - tail) / stdtrit(inf, 1 - tail)
-    wider *= sqrt(1 + n_frames / session_frames)
-    centre = float(hits.mean())
-    return (
-        float(max(0.0, centre - (centre - low) * wider)),
-        float(min(1.0, centre + (high - centre) * wider)),
-    )
+    if not len(resampled):
+        return 0.0
+    part = block_frames / n_frames
+    return float(resampled.var()) * n_blocks * part / (1 - part)

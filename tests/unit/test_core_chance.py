@@ -14,7 +14,7 @@ from reference_task import interval_slowly, play_passively
 
 from bci.config.experiment import Experiment
 from bci.core.calibration import CalibrationResult, calibrate
-from bci.core.chance import Chance, interval, passive_trials, predict_chance
+from bci.core.chance import Chance, block_variance, interval, passive_trials, predict_chance
 from bci.core.decoding.parts import Layout
 from bci.core.loop_types import Outcome, ThresholdSet
 from bci.core.stream_types import StreamInfo
@@ -162,6 +162,35 @@ def test_shorter_session_widens_the_interval() -> None:
     ]
     assert widths[1] == pytest.approx(2**0.5 * widths[0])
     assert widths[2] == pytest.approx(2 * widths[0])
+
+
+def test_what_changes_more_slowly_than_a_block_widens_the_interval() -> None:
+    """Bouts of four blocks: blocks of one length alone would see a part of their variance."""
+    starts, hits = np.arange(0, 12_000, 100), (np.arange(120) // 40) % 2 == 0
+    one, two = (block_variance(starts, hits, 12_000, n * 928, 1) for n in (1, 2))
+    assert two > 1.4 * one
+    low, high = interval(starts, hits, 12_000, 928, 1, 1e12)
+    student_of_eleven = 2.201
+    seen_by_one = 2 * student_of_eleven * one**0.5
+    assert high - low > 1.2 * seen_by_one
+
+
+@pytest.mark.parametrize("hit", [True, False])
+def test_baseline_of_one_outcome_alone_is_no_certainty(hit: bool) -> None:
+    starts, hits = np.arange(0, 12_000, 300), np.full(40, hit)
+    low, high = interval(starts, hits, 12_000, 928, 1, 38_250.0)
+    assert (low == 0.0) is not hit
+    assert (high == 1.0) is hit
+    assert 0.02 < high - low < 0.2
+
+
+@pytest.mark.parametrize("n_frames", [1856, 2784, 3711, 3712, 6000])
+def test_interval_of_few_blocks_is_wide_and_holds_the_chance(n_frames: int) -> None:
+    starts = np.arange(0, n_frames, 300)
+    hits = np.arange(len(starts)) % 2 == 0
+    low, high = interval(starts, hits, n_frames, 928, 1, 38_250.0)
+    assert 0.0 <= low < hits.mean() < high <= 1.0
+    assert high - low > 0.5
 
 
 def test_result_with_chance_is_stored_and_one_of_before_reads_as_unknown() -> None:
