@@ -117,11 +117,15 @@ class Calibration(Settings):
     z_first: float | None = None
     """(T - mu) / sigma of day 1, which `carry_over` carries on; none: this is day 1."""
     chance_block_s: float = Field(default=60.0, ge=60)
-    """Predicted chance: length of the blocks that its interval is resampled from."""
+    """Predicted chance: length of the blocks that its interval is resampled from, and of twice it;
+    what changes within this time is in the interval."""
 
 
 class Adaptive(Settings):
-    """T raised while the animal hits often; every change is part of a recorded decision."""
+    """T raised while the animal hits often; every change is part of a recorded decision.
+
+    Chance is predicted at every T it may be raised to, and told as the mean over the trials so far.
+    """
 
     hit_rate: float = Field(default=0.75, gt=0, le=1)
     """T is raised once the hits among the last `n_trials` reach this fraction."""

@@ -1,10 +1,17 @@
 """Difficulty that follows the animal: T raised while it hits often."""
 
 from collections import deque
-from math import inf, nan
+from math import inf
 
 from bci.config.experiment import Adaptive
 from bci.core.loop_types import Outcome
+
+
+def raised_thresholds(settings: Adaptive, t: float) -> tuple[float, ...]:
+    """Every T that a first one may be raised to, in order, in the unit of the signal."""
+    most = inf if settings.max_t is None else settings.max_t
+    steps = (t + settings.step * k for k in range(1, settings.max_steps + 1))
+    return tuple(step for step in steps if step <= most)
 
 
 class AdaptiveThreshold:
@@ -22,12 +29,11 @@ class AdaptiveThreshold:
     def __init__(self, settings: Adaptive) -> None:
         self._settings = settings
         self._hits: deque[bool] = deque(maxlen=settings.n_trials)
-        self._first_t = nan
-        self._n_steps = 0
+        self._to_come: tuple[float, ...] = ()
 
     def begin(self, t: float) -> None:
         """Start from a T that was set: no steps so far, no trials."""
-        self._first_t, self._n_steps = t, 0
+        self._to_come = raised_thresholds(self._settings, t)
         self._hits.clear()
 
     def take(self, outcome: Outcome) -> float | None:
@@ -39,10 +45,9 @@ class AdaptiveThreshold:
         n = settings.n_trials
         if len(self._hits) < n or sum(self._hits) < settings.hit_rate * n:
             return None
-        t = self._first_t + settings.step * (self._n_steps + 1)
-        most = inf if settings.max_t is None else settings.max_t
-        if self._n_steps >= settings.max_steps or t > most:
+        if not self._to_come:
             return None
-        self._n_steps += 1
+        t, *rest = self._to_come
+        self._to_come = tuple(rest)
         self._hits.clear()
         return t

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from bci.config.day import KnownThreshold
 from bci.config.experiment import Calibration, Guards
 from bci.core.carry_over import carry_over
 from bci.core.chance import Chance
@@ -16,6 +17,10 @@ from bci.core.hit_rate import first_step_above, threshold_of_rate
 from bci.core.loop_types import GuardLevels, ThresholdSet
 
 FAR_BELOW_SD = 3.0
+
+
+Interval = tuple[float, float, float]
+"""Chance and both ends of its interval, 0–1; all NaN where there is nothing to compare with."""
 
 
 class BaselineRefused(ValueError):
@@ -50,6 +55,8 @@ class CalibrationResult(msgspec.Struct, frozen=True):
         Hits and misses that it was predicted from; -1 until predicted.
     fresh_t
         T that this baseline gives by itself; another than t where T is carried over from day 1.
+    raised
+        Each T that adaptive difficulty may raise t to, and what is predicted at it.
     """
 
     t: float
@@ -68,22 +75,29 @@ class CalibrationResult(msgspec.Struct, frozen=True):
     chance_high: float = nan
     chance_trials: int = -1
     fresh_t: float = nan
+    raised: tuple[tuple[float, Chance], ...] = ()
 
     @property
-    def told_chance(self) -> tuple[float, float, float]:
+    def told_chance(self) -> Interval:
         """Chance and its interval, all NaN where there is no interval: nothing to compare with."""
-        told = (self.chance, self.chance_low, self.chance_high)
-        return (nan, nan, nan) if self.chance_low != self.chance_low else told
+        return _told(self.chance, self.chance_low, self.chance_high)
+
+    @property
+    def told_chances(self) -> dict[float, Interval]:
+        """The same at every T it was predicted for; empty until it was."""
+        if self.chance_trials < 0:
+            return {}
+        raised = {t: _told(one.chance, one.low, one.high) for t, one in self.raised}
+        return {self.t: self.told_chance, **raised}
 
     @property
     def chance_words(self) -> str:
         """Chance with its interval, for people."""
         if self.chance_trials < 0:
             return "not predicted yet"
-        chance, low, high = (100 * value for value in self.told_chance)
-        if chance != chance:
-            return "unknown, the baseline is too short"
-        return f"{chance:.0f} % ({low:.0f}–{high:.0f} %)"
+        if self.told_chance[0] != self.told_chance[0]:
+            return "unknown, the baseline is too short" if self.n_frames else "unknown"
+        return interval_words(self.told_chance)
 
     @property
     def threshold(self) -> ThresholdSet:
@@ -98,8 +112,44 @@ class CalibrationResult(msgspec.Struct, frozen=True):
             chance_low=chance.low,
             chance_high=chance.high,
             chance_trials=chance.n_trials,
+            raised=chance.raised,
             warnings=(*self.warnings, *chance.warnings),
         )
+
+
+def calibration_of(known: KnownThreshold) -> CalibrationResult:
+    """What is still known of the baseline that such a T is of: T, lo and the predicted chance."""
+    chance, low, high = (
+        nan if value is None else value
+        for value in (known.chance, known.chance_low, known.chance_high)
+    )
+    return CalibrationResult(
+        t=known.t,
+        lo=known.lo,
+        fresh_t=nan,
+        mu=nan,
+        sigma=nan,
+        z_t=nan,
+        success_fraction=nan,
+        n_frames=0,
+        run_frames=0,
+        baseline_median=nan,
+        warnings=(),
+        chance=chance,
+        chance_low=low,
+        chance_high=high,
+        chance_trials=0,
+    )
+
+
+def interval_words(interval: Interval) -> str:
+    """A chance that is known, with its interval, for people."""
+    chance, low, high = (100 * value for value in interval)
+    return f"{chance:.0f} % ({low:.0f}–{high:.0f} %)"
+
+
+def _told(chance: float, low: float, high: float) -> Interval:
+    return (nan, nan, nan) if low != low else (chance, low, high)
 
 
 def calibrate(

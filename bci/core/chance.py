@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from bci.config.experiment import Experiment
+from bci.core.adaptive import raised_thresholds
 from bci.core.blocks import BaselineClock, BlockPlan
 from bci.core.decoding.parts import Layout
 from bci.core.hit_rule import HitRule
@@ -38,12 +39,15 @@ class Chance(msgspec.Struct, frozen=True):
         baseline is shorter than two blocks.
     n_trials
         Hits and misses in the baseline.
+    raised
+        Each T that adaptive difficulty may raise T to, and the same at it.
     """
 
     chance: float
     low: float
     high: float
     n_trials: int
+    raised: "tuple[tuple[float, Chance], ...]" = ()
 
     @property
     def is_known(self) -> bool:
@@ -77,6 +81,8 @@ def predict_chance(
 ) -> Chance:
     """Run the whole task through the baseline in order, and resample its trials by blocks.
 
+    Once for T, and once for every T that adaptive difficulty may raise it to.
+
     Parameters
     ----------
     experiment, info, layout
@@ -90,6 +96,23 @@ def predict_chance(
     ----------
     Künsch 1989, moving-block bootstrap.
     """
+    adaptive = experiment.adaptive
+    higher = raised_thresholds(adaptive, threshold.t) if adaptive is not None else ()
+    chance, *raised = (
+        _chance_at(experiment, info, layout, s3, signals, msgspec.structs.replace(threshold, t=t))
+        for t in (threshold.t, *higher)
+    )
+    return msgspec.structs.replace(chance, raised=tuple(zip(higher, raised, strict=True)))
+
+
+def _chance_at(
+    experiment: Experiment,
+    info: StreamInfo,
+    layout: Layout,
+    s3: Sequence[float],
+    signals: Sequence[Sequence[float]],
+    threshold: ThresholdSet,
+) -> Chance:
     trials = passive_trials(experiment, info, layout, s3, signals, threshold)
     # an id of the frames of one plane, whatever the number of planes
     starts = np.array([end.start_frame_id for end in trials], dtype=np.intp) // info.n_planes

@@ -2,6 +2,8 @@
 
 from math import ceil, inf, isfinite, nan
 
+from msgspec.structs import replace
+
 from bci.config.experiment import Experiment
 from bci.config.session import Session
 from bci.core.adaptive import AdaptiveThreshold
@@ -255,8 +257,8 @@ class ClosedLoop:
             case Malformed():
                 self._note(LedgerKind.MALFORMED, f"{event.reason} ({event.n_bytes} bytes)")
             case _:
-                name = type(event).__name__
-                self._note(LedgerKind.REFUSED, f"{name} while {task.state.name}")
+                told = f"{type(event).__name__} while {task.state.name}"
+                self._note(LedgerKind.REFUSED, told)
         return self._decision(frame_id, decoded=False)
 
     def _decode(self, frame: RoiFrame) -> None:
@@ -349,13 +351,13 @@ class ClosedLoop:
     def _decision(self, frame_id: int, *, decoded: bool) -> Decision:
         task = self._task
         due_trial, trial_end = task.take_effects()
+        if trial_end is not None:
+            trial_end = replace(trial_end, threshold=self.t)
         # no further one where the end was asked for, perhaps for want of rewards
         free = decoded and self._contingency.gives_free_reward and not task.is_finishing
         state = task.state
-        ledger: tuple[LedgerEntry, ...] = ()
-        if self._ledger:
-            ledger = tuple(self._ledger)
-            self._ledger.clear()
+        ledger = tuple(self._ledger)
+        self._ledger.clear()
         self._sequence += 1
         return Decision(
             self._sequence,

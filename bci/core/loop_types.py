@@ -1,6 +1,7 @@
 """What the loop is told and what it decides."""
 
 from enum import IntEnum, StrEnum
+from math import nan
 
 import msgspec
 
@@ -299,6 +300,8 @@ class TrialEnd(msgspec.Struct, frozen=True, gc=False):
         Frame time from RUN to the hit; NaN where none.
     early
         A hit within the first `task.early_hit_frames` decoded frames of RUN.
+    threshold
+        T when it ended, in the unit of s3; NaN: none.
     """
 
     trial: int
@@ -307,6 +310,7 @@ class TrialEnd(msgspec.Struct, frozen=True, gc=False):
     stop_frame_id: int
     time_to_hit_s: float
     early: bool
+    threshold: float = nan
 
 
 class BlockTurn(msgspec.Struct, frozen=True, gc=False):

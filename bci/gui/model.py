@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.config.session import Session
+from bci.config.session_type import ClosedLoopType
 from bci.core.board_types import BoardEvent, BoardEventKind
-from bci.core.calibration import CalibrationResult
+from bci.core.calibration import CalibrationResult, calibration_of
+from bci.core.chance_of_trials import ChanceOfTrials
 from bci.core.loop_types import (
     EnsemblesSet,
     LedgerEntry,
@@ -74,6 +76,8 @@ class SessionModel:
         True once the loop was started.
     threshold, calibration
         Newest.
+    chance
+        Predicted for the trials so far.
     licks, wheel, rewards
         Rings: times; times and positions; times of drops given.
     n_licks, n_rewards
@@ -106,6 +110,11 @@ class SessionModel:
         self._ensembles: EnsemblesSet | None = None
         self.threshold: ThresholdSet | None = None
         self.calibration: CalibrationResult | None = None
+        self.chance = ChanceOfTrials(
+            session.experiment.session_type if session else ClosedLoopType(kind="closed_loop")
+        )
+        if session is not None and session.day.threshold is not None:
+            self.chance.learn(calibration_of(session.day.threshold))
         self.licks = Ring(np.int64, TICKS)
         self.wheel = Ring(WHEEL, TICKS)
         self.rewards = Ring(np.int64, TICKS)
@@ -141,6 +150,7 @@ class SessionModel:
         for timed in chunk.trials:
             self.trials.append(timed)
             self.outcomes[timed[1].outcome] += 1
+            self.chance.take(timed[1])
         for entry in chunk.ledger:
             self.ledger.append(entry)
             self.n_ledger += 1
@@ -153,8 +163,9 @@ class SessionModel:
             if isinstance(event[1], EnsemblesSet):
                 self._ensembles = event[1]
             self.is_begun = self.is_begun or isinstance(event[1], Start)
-        for _, self.calibration in chunk.calibrations:
-            pass
+        for _, found in chunk.calibrations:
+            self.calibration = found
+            self.chance.learn(found)
         for process in chunk.processes:
             self.processes.append(process)
             self.lights[process[1].name] = process[1]

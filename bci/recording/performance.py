@@ -2,6 +2,8 @@
 
 from math import isfinite
 
+from bci.core.calibration import Interval, calibration_of
+from bci.core.chance_of_trials import ChanceOfTrials
 from bci.core.loop import ClosedLoop
 from bci.core.performance import Performance, PerformanceMeter
 from bci.recording.session_record import ReceivedFrame, SessionRecord
@@ -29,16 +31,20 @@ def performance_of(record: SessionRecord) -> Performance:
     return meter.now
 
 
-def predicted_chance(record: SessionRecord) -> tuple[float, float, float] | None:
-    """Accuracy of a passive animal at the T that stands last, its interval: chance, low, high.
+def chance_of(record: SessionRecord) -> ChanceOfTrials:
+    """What a passive animal was predicted to score in the trials of a recorded session."""
+    chance = ChanceOfTrials(record.session.experiment.session_type)
+    if record.session.day.threshold is not None:
+        chance.learn(calibration_of(record.session.day.threshold))
+    for found in record.calibrations:
+        chance.learn(found)
+    for decision in record.decisions:
+        if decision.trial_end is not None:
+            chance.take(decision.trial_end)
+    return chance
 
-    None where nobody predicted it, or the baseline was too short.
-    """
-    if record.calibrations:
-        told = record.calibrations[-1].told_chance
-        return told if isfinite(told[0]) else None
-    known = record.session.day.threshold
-    if known is None:
-        return None
-    chance, low, high = known.chance, known.chance_low, known.chance_high
-    return None if chance is None or low is None or high is None else (chance, low, high)
+
+def predicted_chance(record: SessionRecord) -> Interval | None:
+    """The same in figures, chance, low, high: 0–1; None where there is none to compare with."""
+    told = chance_of(record).now
+    return told if isfinite(told[0]) else None

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bci.core.calibration import BaselineRefused, CalibrationResult
-from bci.core.chance import predict_chance
+from bci.core.chance import Chance, predict_chance
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import GuardLevels, ThresholdSet
 from bci.recording.session_record import SessionRecord
+
+Raised = tuple[tuple[float, Chance], ...]
 
 
 class Recalibrated(NamedTuple):
@@ -86,5 +88,17 @@ def _pairs(recorded: Any, computed: Any) -> Iterator[Recalibrated]:
             for i in range(max(len(ours), len(theirs))):
                 a, b = (levels[i] if i < len(levels) else nan for levels in (ours, theirs))
                 yield Recalibrated(f"guards.others_min[{i}]", a, b)
+        elif name == "raised":
+            yield from _raised_pairs(value, other)
         else:
             yield Recalibrated(name, value, other)
+
+
+def _raised_pairs(recorded: Raised, computed: Raised) -> Iterator[Recalibrated]:
+    yield Recalibrated("raised", tuple(t for t, _ in recorded), tuple(t for t, _ in computed))
+    pairs = zip(recorded, computed, strict=False)
+    for place, ((_, ours), (_, theirs)) in enumerate(pairs):
+        for name in ("chance", "low", "high", "n_trials"):
+            yield Recalibrated(
+                f"raised[{place}].{name}", getattr(ours, name), getattr(theirs, name)
+            )

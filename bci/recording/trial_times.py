@@ -18,22 +18,18 @@ class TrialSpan(msgspec.Struct, frozen=True):
     start_s, stop_s
         From the first frame of RUN to the frame of the outcome, one frame at least. A trial that
         was aborted in its grey begins with the grey.
-    threshold
-        T when it ended, dF/F.
     end
         As the loop told it.
     """
 
     start_s: float
     stop_s: float
-    threshold: float
     end: TrialEnd
 
 
 def trial_spans(record: SessionRecord, axis: TimeAxis) -> list[TrialSpan]:
     """All trials that ended, in order."""
     first_seen: dict[int, int] = {}
-    thresholds = threshold_changes(record)
     spans = []
     for decision in record.decisions:
         first_seen.setdefault(decision.trial, decision.frame_id)
@@ -46,10 +42,7 @@ def trial_spans(record: SessionRecord, axis: TimeAxis) -> list[TrialSpan]:
             start_id = min(first_seen.get(end.trial, start_id), start_id)
         stop_id = max(stop_id, start_id + 1)
         start_s, stop_s = axis.seconds([start_id, stop_id]).tolist()
-        t = next(
-            (t for sequence, t, _ in reversed(thresholds) if sequence <= decision.sequence), nan
-        )
-        spans.append(TrialSpan(start_s, stop_s, t, end))
+        spans.append(TrialSpan(start_s, stop_s, end))
     return spans
 
 

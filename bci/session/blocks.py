@@ -3,7 +3,6 @@
 from math import nan
 
 from bci.config.day import KnownThreshold
-from bci.core.calibration import CalibrationResult
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import BlockKind, GuardLevels, TaskState, ThresholdSet
 
@@ -16,31 +15,6 @@ def threshold_of(known: KnownThreshold) -> ThresholdSet:
         guards = GuardLevels(below, known.others_min)
     median = nan if known.baseline_median is None else known.baseline_median
     return ThresholdSet(known.t, known.lo, median, known.origin, guards)
-
-
-def calibration_of(known: KnownThreshold) -> CalibrationResult:
-    """What is still known of the baseline that such a T is of: T, lo and the predicted chance."""
-    chance, low, high = (
-        nan if value is None else value
-        for value in (known.chance, known.chance_low, known.chance_high)
-    )
-    return CalibrationResult(
-        t=known.t,
-        lo=known.lo,
-        fresh_t=nan,
-        mu=nan,
-        sigma=nan,
-        z_t=nan,
-        success_fraction=nan,
-        n_frames=0,
-        run_frames=0,
-        baseline_median=nan,
-        warnings=(),
-        chance=chance,
-        chance_low=low,
-        chance_high=high,
-        chance_trials=0,
-    )
 
 
 def waits_for(loop: ClosedLoop) -> str:

@@ -27,7 +27,7 @@ from bci.core.process import ASKED_TO_STOP, ProcessLink
 from bci.recording.journal import Journal
 from bci.recording.playback import playback_of
 from bci.recording.records import JournalStart, Topic
-from bci.session.blocks import calibration_of, threshold_of
+from bci.session.blocks import threshold_of
 from bci.session.board_line import BoardLine
 from bci.session.desk import OperatorDesk, attend_early
 from bci.session.effects import Effects
@@ -188,7 +188,6 @@ class _Control:
             self._screen,
             self._line,
             self._tally,
-            calibration_of(known) if known is not None else None,
         )
         valve = self._session.rig.board.valve
         self._desk = OperatorDesk(

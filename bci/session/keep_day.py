@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.config.experiment import Experiment
+from bci.config.session_type import follows_neurons
 from bci.core.loop_types import ThresholdSet
 from bci.recording.chosen import experiment_at, experiments
 from bci.recording.recalibrate import stored_calibrations
@@ -71,6 +72,7 @@ def keep_day(root: Path, folder: Path, *, ok: bool, reason: str, summary: dict[s
         subject.add(calibration)
     newest, day = calibrations[-1] if calibrations else None, record.session.day
     told = newest or day.threshold
+    chance = told if follows_neurons(record.session.experiment.session_type) else None
     subject.add(
         DayRecord(
             at=record.manifest.started,
@@ -81,9 +83,9 @@ def keep_day(root: Path, folder: Path, *, ok: bool, reason: str, summary: dict[s
             summary={key: _plain(value) for key, value in summary.items() if _is_number(value)},
             t=told.t if told else None,
             lo=told.lo if told else None,
-            chance=told.chance if told else None,
-            chance_low=told.chance_low if told else None,
-            chance_high=told.chance_high if told else None,
+            chance=chance.chance if chance else None,
+            chance_low=chance.chance_low if chance else None,
+            chance_high=chance.chance_high if chance else None,
             without=day.without,
             resumed=day.resumed.session if day.resumed else "",
         )

@@ -63,8 +63,7 @@ def performance_words(telemetry: Telemetry) -> list[str]:
         low, high = 100 * p.accuracy_low, 100 * p.accuracy_high
         words.append(f"accuracy {100 * p.accuracy:.0f} % ({low:.0f}–{high:.0f} %)")
     if chance:
-        raised = telemetry.t != telemetry.chance_t and telemetry.chance[0] == telemetry.chance[0]
-        words.append(f"chance {chance}{f' at T {telemetry.chance_t:.3g}' if raised else ''}")
+        words.append(f"chance {chance}")
     if p.rewards:
         per_min = f"{p.rewards_per_min:.1f} rewards/min ({p.rewards_per_run_min:.1f} of RUN)"
         words.append(per_min)
@@ -110,7 +109,8 @@ def news(before: Telemetry, now: Telemetry) -> Iterator[str]:
     if now.t == now.t and now.t != before.t:
         was = f", was {before.t:.3g}" if before.t == before.t else f", lo is {now.lo:.3g}"
         yield f"T is {now.t:.3g}{was}"
-    if now.chance[0] == now.chance[0] and now.chance_words != before.chance_words:
+    is_new = before.chance[0] != before.chance[0] or now.chance_t != before.chance_t
+    if now.chance[0] == now.chance[0] and is_new:
         yield f"predicted chance {now.chance_words}"
     if now.waits_for in TO_DO and now.waits_for != before.waits_for:
         yield TO_DO[now.waits_for]

@@ -14,6 +14,7 @@ from bci.core.loop_types import BlockKind
 from bci.recording.folder import JOURNAL
 from bci.recording.integrity import check_journal
 from bci.recording.manifest import NoManifest
+from bci.recording.performance import chance_of
 from bci.recording.recover import StillRecording, recover
 from bci.recording.rewards import reward_histories
 from bci.recording.scan import JournalBytes
@@ -122,14 +123,8 @@ def _read(folder: Path) -> SessionRecord:
 
 
 def _threshold(record: SessionRecord, loop: ClosedLoop) -> KnownThreshold:
-    levels, found = loop.hit_rule.guards.levels, record.calibrations
-    chance = next((one for one in reversed(found) if one.chance_low == one.chance_low), None)
-    earlier = record.session.day.threshold
-    told: dict[str, float | None] = {"chance": None, "chance_low": None, "chance_high": None}
-    if chance is not None:
-        told = {key: known(getattr(chance, key)) for key in told}
-    elif earlier is not None:
-        told = {key: getattr(earlier, key) for key in told}
+    levels = loop.hit_rule.guards.levels
+    chance, low, high = map(known, chance_of(record).at(loop.t))
     return KnownThreshold(
         t=loop.t,
         lo=loop.lo,
@@ -137,7 +132,9 @@ def _threshold(record: SessionRecord, loop: ClosedLoop) -> KnownThreshold:
         baseline_median=known(loop.dark_reference),
         p_minus_max=known(levels.p_minus_max) if levels else None,
         others_min=levels.others_min if levels else (),
-        **told,
+        chance=chance,
+        chance_low=low,
+        chance_high=high,
     )
 
 

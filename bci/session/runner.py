@@ -5,7 +5,8 @@ import logging
 from bci.config.session import Session
 from bci.config.session_type import follows_neurons
 from bci.core.board_types import BoardEvent, BoardEventKind
-from bci.core.calibration import BaselineRefused, CalibrationResult
+from bci.core.calibration import BaselineRefused, CalibrationResult, calibration_of
+from bci.core.chance_of_trials import ChanceOfTrials
 from bci.core.ledger import entry
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import (
@@ -59,6 +60,8 @@ class LoopRunner:
         Last decision.
     calibration
         Of this session's baseline, once it is over; its predicted chance follows.
+    chance
+        Predicted for the trials so far.
     """
 
     def __init__(
@@ -74,6 +77,9 @@ class LoopRunner:
         self.performance = PerformanceMeter(info.rate_hz)
         self.newest: Decision | None = None
         self.calibration: CalibrationResult | None = None
+        self.chance = ChanceOfTrials(session.experiment.session_type)
+        if session.day.threshold is not None:
+            self.chance.learn(calibration_of(session.day.threshold))
         self.failure: str | None = None
         self._prediction = ChancePrediction(session.experiment, info)
         # where they do not, what the baseline would score tells nothing of the hits
@@ -157,12 +163,14 @@ class LoopRunner:
             log.info("T raised to %.3f after trial %d", decision.raised_t, decision.trial)
         decoder = self.loop.decoder
         self.performance.take(decision, decoder.signal, decoder.layout.n_plus)
+        if decision.trial_end is not None:
+            self.chance.take(decision.trial_end)
 
     def _calibrate(self) -> None:
         """T and lo from the baseline that has just ended; takes milliseconds, with guards tens."""
         loop = self.loop
         try:
-            self.calibration = result = loop.calibrate()
+            result = loop.calibrate()
         except BaselineRefused as error:
             self._refuse(str(error))
             return
@@ -171,10 +179,15 @@ class LoopRunner:
         log.info(
             "calibration: T = %.3f, lo = %.3f, sigma = %.3f", result.t, result.lo, result.sigma
         )
-        self._journal.append(Topic.CALIBRATION, result)
+        self._keep_calibration(result)
         self.apply(result.threshold)
         if self._neurons_decide:
             self._prediction.start(result, loop)
+
+    def _keep_calibration(self, result: CalibrationResult) -> None:
+        self.calibration = result
+        self.chance.learn(result)
+        self._journal.append(Topic.CALIBRATION, result)
 
     def _refuse(self, why: str) -> None:
         """No T from this baseline: the operator may repeat it, where one is there to be asked."""
@@ -196,8 +209,7 @@ class LoopRunner:
         for warning in result.warnings[len(before) :]:
             log.warning("calibration: %s", warning)
         log.info("predicted chance at T = %.3f: %s", result.t, result.chance_words)
-        self.calibration = result
-        self._journal.append(Topic.CALIBRATION, result)
+        self._keep_calibration(result)
 
     def close(self) -> None:
         """Wait for a prediction that is under way, and end its thread."""

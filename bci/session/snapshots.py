@@ -1,9 +1,7 @@
 """What whoever watches is told of the session, ten times a second."""
 
 import time
-from math import nan
 
-from bci.core.calibration import CalibrationResult
 from bci.session.blocks import waits_for
 from bci.session.board_line import BoardLine
 from bci.session.frame_line import FrameLine
@@ -11,7 +9,7 @@ from bci.session.latency import LatencyBudget
 from bci.session.runner import LoopRunner
 from bci.session.screen_line import ScreenLine
 from bci.session.tally import Tally
-from bci.stream.telemetry import NO_CHANCE, Telemetry, TelemetryPublisher
+from bci.stream.telemetry import Telemetry, TelemetryPublisher
 
 EVERY_NS = 100_000_000
 PERCENTILES_NS = 1_000_000_000
@@ -28,8 +26,6 @@ class Snapshots:
         Its percentiles are worked out once a second.
     runner, frames, screen, board, tally
         What they are taken of.
-    known
-        Calibration of the T that the session began with; None: it had none.
     """
 
     def __init__(
@@ -41,7 +37,6 @@ class Snapshots:
         screen: ScreenLine,
         board: BoardLine,
         tally: Tally,
-        known: CalibrationResult | None,
     ) -> None:
         self._publisher = publisher
         self._latency = latency
@@ -50,7 +45,6 @@ class Snapshots:
         self._screen = screen
         self._board = board
         self._tally = tally
-        self._known = known
         self._percentiles: dict[str, tuple[float, float]] = {}
         self._next_ns = 0
         self._next_percentiles_ns = 0
@@ -82,7 +76,7 @@ class Snapshots:
         if decision is None:
             return Telemetry(now_ns, "STARTING", screen=self._screen.light, board=board)
         loop, frames, performance = runner.loop, self._frames, runner.performance.now
-        found = runner.calibration or self._known
+        chance = runner.chance
         return Telemetry(
             t_ns=now_ns,
             state=decision.state.name,
@@ -99,9 +93,9 @@ class Snapshots:
             s3=decision.s3,
             t=loop.t,
             lo=loop.lo,
-            chance=found.told_chance if found else NO_CHANCE,
-            chance_t=found.t if found else nan,
-            chance_words=found.chance_words if found else "",
+            chance=chance.now,
+            chance_t=chance.t,
+            chance_words=chance.words,
             angle_deg=decision.angle_deg,
             latency_ms=self._percentiles,
             lost_frames=tally.lost_frames,

@@ -32,7 +32,8 @@ class Telemetry(msgspec.Struct, frozen=True):
     s3, t, lo
         Read-out, threshold and zero, dF/F; NaN where unknown.
     chance, chance_t
-        Predicted chance and its interval, 0-1, all NaN where there is none; the T it is for.
+        Chance predicted for the trials so far, each with its own T, and its interval, 0-1, all NaN
+        where there is none; T of the newest calibration.
     chance_words
         The same for people, or why there is none; empty without a baseline.
     angle_deg

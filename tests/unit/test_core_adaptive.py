@@ -115,7 +115,7 @@ def test_raised_threshold_is_on_file_and_verified(tmp_path: Path) -> None:
     expected = [
         ([0.3] + [d.raised_t for d in raises if d.sequence < end.sequence])[-1] for end in ends
     ]
-    assert [span.threshold for span in spans] == expected
+    assert [span.end.threshold for span in spans] == expected
     told = [one for one in happenings(record, axis) if one.kind == "threshold"]
     assert [(one.value, one.frame_id) for one in told] == [(d.raised_t, d.frame_id) for d in raises]
     stepped = step_again(record)

@@ -164,6 +164,20 @@ def test_shorter_session_widens_the_interval() -> None:
     assert widths[2] == pytest.approx(2 * widths[0])
 
 
+def test_chance_is_predicted_at_every_t_that_may_be_raised_to() -> None:
+    s3 = passive(10)
+    adaptive = {"step": 0.25, "max_steps": 5, "max_t": 1.25}
+    found = predicted(s3, experiment_of(adaptive=adaptive), 0.5)
+    assert [t for t, _ in found.raised] == [0.75, 1.0, 1.25]
+    for t, at_t in found.raised:
+        assert at_t == predicted(s3, experiment_of(), t)
+    chances = [found.chance, *(one.chance for _, one in found.raised)]
+    assert chances == sorted(chances, reverse=True)
+    assert chances[0] > chances[-1]
+    told = calibrate(s3, RULES.run_frames, experiment_of().calibration).with_chance(found)
+    assert list(told.told_chances) == [told.t, 0.75, 1.0, 1.25]
+
+
 def test_what_changes_more_slowly_than_a_block_widens_the_interval() -> None:
     """Bouts of four blocks: blocks of one length alone would see a part of their variance."""
     starts, hits = np.arange(0, 12_000, 100), (np.arange(120) // 40) % 2 == 0

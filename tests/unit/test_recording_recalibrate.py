@@ -20,6 +20,7 @@ EXPERIMENT: dict[str, Any] = {
     "decoder": {"p_plus": ["a", "c"], "p_minus": ["b", "d"], "f0_window_s": 1.0},
     "guards": {"p_minus_below_mean": True, "p_plus_others_sd": 0.1},
     "calibration": {"n_pseudo_trials": 30},
+    "adaptive": {"n_trials": 2, "hit_rate": 1.0, "step": 0.01, "max_steps": 2},
 }
 
 
@@ -91,9 +92,20 @@ def other_cell(plain: CalibrationResult, whole: CalibrationResult) -> Any:
     return with_guards(plain, whole, replace(levels(plain), others_min=(first, up(second))))
 
 
+def other_chance_of_a_raised_t(plain: CalibrationResult, whole: CalibrationResult) -> Any:
+    first, (t, second) = whole.raised
+    return plain, replace(whole, raised=(first, (t, replace(second, low=-1.0))))
+
+
+def one_raised_t_less(plain: CalibrationResult, whole: CalibrationResult) -> Any:
+    return plain, replace(whole, raised=whole.raised[:1])
+
+
 @pytest.mark.parametrize(
     ("field", "change"),
     [
+        ("raised[1].low", other_chance_of_a_raised_t),
+        ("raised", one_raised_t_less),
         ("t", lambda plain, whole: (replace(plain, t=up(plain.t)), whole)),
         ("lo", lambda plain, whole: (replace(plain, lo=up(plain.lo)), whole)),
         ("guards.p_minus_max", other_mean),

@@ -1,5 +1,6 @@
 import io
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -54,12 +55,9 @@ def test_performance_stands_beside_the_predicted_chance() -> None:
     ]
 
 
-def test_chance_of_another_t_than_the_present_one_says_so() -> None:
-    known = {"chance": (0.45, 0.27, 0.62), "chance_words": "45 % (27–62 %)"}
-    telemetry = Telemetry(0, "RUN", t=0.35, chance_t=0.3, **known)  # type: ignore[arg-type]
-    assert status_lines(telemetry)[1] == "chance 45 % (27–62 %) at T 0.3"
-    unknown = Telemetry(0, "RUN", t=0.35, chance_t=0.3, chance_words="unknown, too short")
-    assert status_lines(unknown)[1] == "chance unknown, too short"
+def test_why_there_is_no_chance_is_told() -> None:
+    unknown = Telemetry(0, "RUN", t=0.35, chance_t=0.3, chance_words="unknown at T 0.35")
+    assert status_lines(unknown)[1] == "chance unknown at T 0.35"
 
 
 def test_narrow_terminal_shows_every_figure_whole() -> None:
@@ -88,6 +86,7 @@ def test_blocks_thresholds_and_what_is_waited_for_are_told_once() -> None:
     waiting = Telemetry(0, "WAITING", waits_for="ensembles", block_number=1)
     known = Telemetry(
         0, "RUN", t=0.4, lo=-0.2, chance=(0.4, 0.3, 0.5), chance_words="40 % (30–50 %)",
+        chance_t=0.4,
         block="closed_loop", block_number=2,
     )  # fmt: skip
     assert "bci tell FOLDER ensembles" in " ".join(news(Telemetry(0, ""), waiting))
@@ -97,3 +96,5 @@ def test_blocks_thresholds_and_what_is_waited_for_are_told_once() -> None:
         "predicted chance 40 % (30–50 %)",
     ]
     assert list(news(known, known)) == []
+    later = msgspec.structs.replace(known, chance=(0.3, 0.2, 0.4), chance_words="30 % (20–40 %)")
+    assert list(news(known, later)) == [], "a mean that moves with every trial is no news"

@@ -38,7 +38,7 @@ from bci.config.conditions import conditions_in_words
 from bci.core.decoding.registry import SIGNAL_UNITS, s_unit
 from bci.core.loop_types import LedgerKind, Outcome
 from bci.recording.folder import REPORT, replace_file
-from bci.recording.performance import performance_of, predicted_chance
+from bci.recording.performance import chance_of, performance_of, predicted_chance
 from bci.recording.rewards import RewardHistory, reward_histories, reward_totals
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
@@ -181,7 +181,8 @@ def _tiles(
 def _performance(record: SessionRecord) -> Rows:
     experiment = record.session.experiment
     unit = SIGNAL_UNITS[experiment.decoder.signal]
-    return performance_rows(performance_of(record), experiment.task.early_hit_frames, unit)
+    found, early = performance_of(record), experiment.task.early_hit_frames
+    return performance_rows(found, early, unit, chance_of(record).words)
 
 
 def _pictures(

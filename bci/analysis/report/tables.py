@@ -9,8 +9,10 @@ import numpy as np
 from bci.analysis.report.html import Rows
 from bci.analysis.report.latency import StageTimes
 from bci.config.day import KnownThreshold
+from bci.config.session_type import SessionType
 from bci.core.board_types import BoardEventKind
-from bci.core.calibration import CalibrationResult
+from bci.core.calibration import CalibrationResult, calibration_of
+from bci.core.chance_of_trials import words_of_chance
 from bci.core.counted import counted
 from bci.core.decoding.registry import s_unit
 from bci.core.loop_types import LedgerEntry, LedgerKind, Outcome
@@ -35,39 +37,44 @@ def calibration_rows(record: SessionRecord) -> Rows:
     if not record.calibrations:
         given, known = record.session.experiment.threshold, record.session.day.threshold
         if known is not None:
-            return known_rows(known)
+            return known_rows(known, record.session.experiment.session_type)
         return [] if given is None else [("T, lo", f"{given.t:.4f}, {given.lo:.4f} (settings)")]
-    unit = s_unit(record.session.experiment.decoder)
-    return rows_of_calibration(record.calibrations[-1], record.info.plane_rate_hz, unit)
+    experiment, found = record.session.experiment, record.calibrations[-1]
+    chance = words_of_chance(found, experiment.session_type)
+    unit = s_unit(experiment.decoder)
+    return rows_of_calibration(found, record.info.plane_rate_hz, unit, chance)
 
 
-def known_rows(known: KnownThreshold) -> Rows:
+def known_rows(known: KnownThreshold, session_type: SessionType) -> Rows:
     """T and lo of a baseline that this session did not record, and its predicted chance."""
-    rows: Rows = [("T, lo", f"{known.t:.4f}, {known.lo:.4f}"), ("from", known.origin)]
-    if known.chance is not None and known.chance_low is not None and known.chance_high is not None:
-        low, high = 100 * known.chance_low, 100 * known.chance_high
-        rows.append(
-            ("predicted chance at T", f"{100 * known.chance:.0f} % ({low:.0f}–{high:.0f} %)")
-        )
-    return rows
+    return [
+        ("T, lo", f"{known.t:.4f}, {known.lo:.4f}"),
+        ("from", known.origin),
+        ("predicted chance at T", words_of_chance(calibration_of(known), session_type)),
+    ]
 
 
-def rows_of_calibration(found: CalibrationResult, rate_hz: float, unit: str) -> Rows:
-    """Quantity and value of a calibration on frames of `rate_hz`, T in `unit`."""
+def rows_of_calibration(
+    found: CalibrationResult, rate_hz: float, unit: str, chance: str | None = None
+) -> Rows:
+    """Quantity and value of a calibration on frames of `rate_hz`, T in `unit`.
+
+    `chance` stands in place of what the calibration tells of it.
+    """
     return [
         ("T", f"{found.t:.4f} {unit}"),
         ("lo", f"{found.lo:.4f} {unit}"),
         ("mean, SD (mirrored)", f"{found.mu:.4f}, {found.sigma:.4f} {unit}"),
         ("z of T", f"{found.z_t:.2f}"),
         ("pseudo-trials that reach T", f"{100 * found.success_fraction:.1f} %"),
-        ("predicted chance at T", found.chance_words),
+        ("predicted chance at T", found.chance_words if chance is None else chance),
         ("baseline", f"{found.n_frames} frames, {found.n_frames / rate_hz:.1f} s"),
         ("pseudo-trial", f"{found.run_frames} frames, {found.run_frames / rate_hz:.2f} s"),
         *(("warning", warning) for warning in found.warnings),
     ]
 
 
-def performance_rows(found: Performance, early_frames: int, unit: str) -> Rows:
+def performance_rows(found: Performance, early_frames: int, unit: str, chance: str) -> Rows:
     """Trials by outcome, accuracy, rewards a minute, time to hit, activity.
 
     Parameters
@@ -76,6 +83,8 @@ def performance_rows(found: Performance, early_frames: int, unit: str) -> Rows:
         `experiment.task.early_hit_frames`.
     unit
         Of the signal.
+    chance
+        Predicted for the same trials, in words; empty where nothing was calibrated.
     """
     counts = (found.hits, found.misses, found.aborts)
     low, high = 100 * found.accuracy_low, 100 * found.accuracy_high
@@ -84,6 +93,7 @@ def performance_rows(found: Performance, early_frames: int, unit: str) -> Rows:
     rows += [
         (f"hits in the first {early_frames} frames", str(found.early_hits)),
         ("accuracy", accuracy if found.hits + found.misses else "–"),
+        *([("predicted chance of these trials", chance)] if chance else []),
         ("rewards a minute", _per_minute(found.rewards_per_min, found.session_s, "session")),
         ("", _per_minute(found.rewards_per_run_min, found.run_s, "RUN")),
     ]

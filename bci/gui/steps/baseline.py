@@ -182,7 +182,7 @@ class BaselineStep(Step):
         ]
         if model.calibration is not None:
             found = model.calibration
-            told.append(f"T {found.t:.3f}, lo {found.lo:.3f}; chance {found.chance_words}")
+            told.append(f"T {found.t:.3f}, lo {found.lo:.3f}; chance {model.chance.words}")
             told += found.warnings
         self.about.setText(self.day.scoring.trouble or " · ".join(part for part in told if part))
 

@@ -25,11 +25,8 @@ def observed(model: SessionModel) -> Interval:
 
 
 def predicted(model: SessionModel) -> Interval:
-    """Predicted chance and its interval, 0-1; NaN where the baseline gives none."""
-    found = model.calibration
-    if found is None or found.chance_low != found.chance_low:
-        return NOTHING
-    return found.chance, found.chance_low, found.chance_high
+    """Chance predicted for the same trials and its interval, 0-1; NaN where there is none."""
+    return model.chance.now
 
 
 class AccuracyBar(QWidget):
@@ -43,11 +40,9 @@ class AccuracyBar(QWidget):
 
     def draw(self, model: SessionModel) -> None:
         """Draw how it stands."""
-        found = model.calibration
-        why = found.chance_words if found is not None else "–"
         rows = [
             ("accuracy", theme.GREEN, observed(model), "–"),
-            ("chance", theme.YELLOW, predicted(model), why),
+            ("chance", theme.YELLOW, predicted(model), model.chance.words or "–"),
         ]
         if repr(rows) != repr(self._rows):
             self._rows = rows

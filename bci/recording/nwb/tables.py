@@ -13,6 +13,7 @@ from bci.core.loop_types import TrialEnd
 from bci.recording.block_times import block_spans
 from bci.recording.happenings import Happening
 from bci.recording.nwb.series import storable
+from bci.recording.performance import chance_of
 from bci.recording.session_record import LARGEST_ID, SessionRecord
 from bci.recording.time_axis import TimeAxis
 from bci.recording.trial_times import trial_spans
@@ -46,11 +47,7 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
     unit = s_unit(record.session.experiment.decoder)
     for name, description in TRIAL_COLUMNS.items():
         file.add_trial_column(name, description.format(unit=unit))
-    # the newest of a T stands: the first is written before its chance is predicted
-    chances = {found.t: found.told_chance[0] for found in record.calibrations}
-    known = record.session.day.threshold
-    if known is not None and known.chance is not None and known.chance_low is not None:
-        chances.setdefault(known.t, known.chance)
+    chance = chance_of(record)
     for span in spans:
         end: TrialEnd = span.end
         file.add_trial(
@@ -58,8 +55,8 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
             stop_time=span.stop_s,
             outcome=end.outcome.value,
             time_to_hit_s=end.time_to_hit_s,
-            threshold=span.threshold,
-            chance=chances.get(span.threshold, float("nan")),
+            threshold=end.threshold,
+            chance=chance.at(end.threshold)[0],
             session_type=record.session.experiment.session_type.kind,
             light=light_of_trial(record.session.experiment.light, end.trial),
             trial=end.trial,
