@@ -1,5 +1,6 @@
 """What the window knows of a session follows from its journal, and does not grow."""
 
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ from played_session import Played, made_session, played
 from waiting import until
 
 from bci.core.board_types import BoardEventKind
-from bci.core.loop_types import Outcome, Pause, TaskState
+from bci.core.calibration import CalibrationResult
+from bci.core.chance import Chance
+from bci.core.chance_of_trials import MEANS_NOTHING
+from bci.core.loop_types import Outcome, Pause, TaskState, TrialEnd
 from bci.gui.client import SessionClient
 from bci.gui.model import SessionModel
 from bci.gui.rings import FluorescenceRing, Ring
@@ -123,3 +127,19 @@ def test_memory_is_bounded_by_rings_and_lists() -> None:
         model.take(HistoryChunk(1, False, decisions=rows.tobytes()))
     assert len(model.decisions) == 40_000
     assert model.decisions.total == 60_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("closed_loop", "40 % (25–55 %), mean over 2 T"), ("open_loop", MEANS_NOTHING)],
+)
+def test_chance_is_that_of_the_trials_that_accuracy_counts(kind: str, told: str) -> None:
+    model = SessionModel(made_session(experiment={"session_type": {"kind": kind}}))
+    found = CalibrationResult(0.3, -0.2, 0, 0.1, 3, 0.5, 6000, 433, 400, ()).with_chance(
+        Chance(0.6, 0.4, 0.8, 40, ((0.4, Chance(0.2, 0.1, 0.3, 30)),))
+    )
+    ends = [TrialEnd(1, Outcome.HIT, 0, 9, 0.4, False, 0.3)]
+    ends += [TrialEnd(2, Outcome.MISS, 20, 49, nan, False, 0.4)]
+    trials = tuple((k, end) for k, end in enumerate(ends))
+    model.take(HistoryChunk(0, True, trials=trials, calibrations=((5, found),)))
+    assert model.chance.words == told
