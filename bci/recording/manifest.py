@@ -281,7 +281,8 @@ def _git(root: Path, *arguments: str) -> str | None:
     """Output of git, None where there is none: a manifest never fails for want of it."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
+            # `status` would else write the index, and leave its lock where the disk is full
+            ["git", "--no-optional-locks", "-C", str(root), *arguments],
             capture_output=True,
             text=True,
             timeout=GIT_TIMEOUT_S,
