@@ -176,12 +176,12 @@ def _times(session: Session) -> list[Fault]:
         )
     if experiment.baseline is not None:
         needed_s = experiment.decoder.f0_window_s + task.trial_s
-        if experiment.baseline.duration_s < needed_s:
+        if experiment.baseline.duration_s <= needed_s:
             faults.append(
                 Fault(
                     "experiment.baseline.duration_s",
                     experiment.baseline.duration_s,
-                    f"must be at least f0_window_s + trial_s = {needed_s:g} s",
+                    f"must be above f0_window_s + trial_s = {needed_s:g} s",
                     "record a longer baseline, or shorten the F0 window or the trial",
                     ("experiment.decoder.f0_window_s", "experiment.task.trial_s"),
                 )

@@ -244,7 +244,7 @@ def test_rule_between_keys_is_held(changes: dict[str, Any], key: str) -> None:
     [
         {"experiment.decoder.decode_plane": 1},
         {"experiment.baseline": GONE, "experiment.threshold": {"t": 0.1, "lo": -0.1}},
-        {"experiment.baseline.duration_s": 11.0},
+        {"experiment.baseline.duration_s": 11.1},
         {"experiment.task.reward_delay_s": 2.0},
         {"experiment.decoder.p_minus": [], "experiment.decoder.read_out": "one_population"},
         {"experiment.guards": {"p_minus_below_mean": True, "p_plus_others_sd": 0.5}},
