@@ -16,7 +16,7 @@ from bci.config.session import Session
 from bci.core.counted import counted
 from bci.recording.folder import JOURNAL, LOG, NWB, REPORT, replace_file, session_folder
 from bci.recording.integrity import check_journal
-from bci.recording.manifest import finish_manifest, make_manifest, write_manifest
+from bci.recording.manifest import NoManifest, finish_manifest, make_manifest, write_manifest
 from bci.recording.nwb import export_nwb
 from bci.recording.playback import playback_faults
 from bci.recording.reward_ledger import REHEARSALS
@@ -205,8 +205,9 @@ def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Re
         result = _result(folder, ending, written, trouble)
     try:
         finish_manifest(folder, msgspec.to_builtins(result))
-    except OSError as error:
-        trouble.append(f"manifest.json does not tell how it ended: {error.strerror or error}")
+    except (OSError, NoManifest) as error:
+        why = getattr(error, "strerror", None) or error
+        trouble.append(f"manifest.json does not tell how it ended: {why}")
         result = _result(folder, ending, written, trouble)
     book.tell("INFO", f"{'ended' if result.ok else 'failed'}: {result.reason}")
     return result
@@ -275,6 +276,10 @@ def _write_results(
     """NWB and report where the journal is whole; else what the user should do."""
     written = {"log": str(folder / LOG)}
     if not (folder / JOURNAL).exists():
+        if not folder.exists():
+            return {}, [
+                f"{folder} was moved while it ran: find it, then `bci export`, `bci report`"
+            ]
         return written, [] if ending.ok else ["no journal was begun"]
     written["journal"] = str(folder / JOURNAL)
     if not ending.ok and _is_cut_short(folder / JOURNAL):

@@ -96,3 +96,26 @@ def test_animal_that_is_in_a_session_is_in_no_other_one(tmp_path: Path) -> None:
             pass
     with sole_session(tmp_path, "demo"):
         pass
+
+
+def test_folder_that_was_moved_while_the_session_ran_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Moved:
+        """A supervisor whose session's folder is moved by somebody."""
+
+        def __init__(self, _: object, folder: Path, *__: object) -> None:
+            self._folder = folder
+
+        def ask_to_stop(self) -> None:
+            raise AssertionError
+
+        def run(self) -> Ending:
+            self._folder.rename(tmp_path / "elsewhere")
+            return Ending(True, "task over", None)
+
+    monkeypatch.setattr(run, "Supervisor", Moved)
+    result = run_session(load_session(DEMO), tmp_path, Console(file=io.StringIO()))
+    assert not result.ok
+    assert "was moved while it ran" in result.reason
+    assert result.files == {}
