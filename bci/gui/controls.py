@@ -1,7 +1,7 @@
 """What the operator can do at any moment: the buttons below every page, and their keys."""
 
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, perf_counter_ns
 
 from PyQt6.QtCore import QObject, Qt, QTimer
 from PyQt6.QtGui import QKeyEvent, QKeySequence, QShortcut
@@ -31,14 +31,15 @@ from bci.core.loop_types import (
     TaskState,
 )
 from bci.gui.day import Day, Phase
+from bci.gui.model import SessionModel
 from bci.gui.permissions import Action, next_block, refusals
 from bci.stream.operator import OperatorLight, OperatorNote, OperatorRequest, OperatorReward, Reply
 
 ASKED_MS = 8000
 """How long a stop waits for its second step."""
 BY_HAND = "stopped by the operator"
-SHOWN_S = 0.5
-"""By then a change of state that control has made is in the history, too."""
+LONGEST_S = 5.0
+"""A change of state that does not show by then after its answer is waited for no longer."""
 CHANGING = (Action.BEGIN, Action.PAUSE, Action.RESUME, Action.STOP)
 BLOCKS = {BlockKind.BASELINE: "the baseline", BlockKind.CLOSED_LOOP: "the trials"}
 
@@ -75,7 +76,7 @@ class Controls(QWidget):
         self._day = day
         self._light_on = False
         self.refused = 0
-        self._pending: dict[Action, _Pending] = {}
+        self._pending: dict[Action, Pending] = {}
         self.start = _button("Start session", "go", self._start)
         self.begin = _button("Begin  [B]", "go", self._begin)
         self.pause = _button("Pause  [space]", "big", self._pause_or_resume)
@@ -204,7 +205,7 @@ class Controls(QWidget):
         """Ask, unless the state forbids it or the same was asked and is not answered yet."""
         if self._refusals()[action]:
             return
-        pending = self._pending[action] = _Pending()
+        pending = self._pending[action] = Pending(request)
 
         def answered(reply: Reply) -> None:
             pending.answered_s = monotonic()
@@ -223,7 +224,7 @@ class Controls(QWidget):
         """What the state forbids, and what was asked for and has not shown yet."""
         no = refusals(self._day)
         for action, pending in list(self._pending.items()):
-            if pending.is_over(changes=action in CHANGING):
+            if pending.is_over(self._day.model if action in CHANGING else None):
                 del self._pending[action]
             else:
                 # while a change of state is under way, no other one is asked for
@@ -249,17 +250,48 @@ class Controls(QWidget):
         self._keys[0].setEnabled(not typing and not isinstance(now, QAbstractButton))
 
 
-class _Pending:
-    """A request under way."""
+class Pending:
+    """A request under way.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    request
+        As it is asked, now.
+
+    Attributes
+    ----------
+    answered_s
+        `time.monotonic` of control's answer; None before.
+    """
+
+    def __init__(self, request: OperatorRequest) -> None:
+        self._kind = type(request)
+        self._asked_ns = perf_counter_ns()
         self.answered_s: float | None = None
 
-    def is_over(self, *, changes: bool) -> bool:
-        """Whether it was answered, and what it changes has had time to show."""
+    def is_over(self, model: SessionModel | None) -> bool:
+        """Whether it was answered, and what it changed is known.
+
+        Parameters
+        ----------
+        model
+            That the change must show in; None: nothing changes.
+        """
         if self.answered_s is None:
             return False
-        return not changes or monotonic() - self.answered_s > SHOWN_S
+        if model is None or monotonic() - self.answered_s > LONGEST_S:
+            return True
+        return self._shows_in(model)
+
+    def _shows_in(self, model: SessionModel) -> bool:
+        """Whether history and telemetry, which come by ways of their own, are newer than it."""
+        for t_ns, event in reversed(model.events):
+            if t_ns < self._asked_ns:
+                break
+            if isinstance(event, self._kind):
+                decided = len(model.decisions) and model.decisions.rows[-1]["t_ns"] >= t_ns
+                return bool(decided) and model.telemetry is not None and model.telemetry.t_ns > t_ns
+        return False
 
 
 class _NoteField(QLineEdit):
