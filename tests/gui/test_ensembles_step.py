@@ -1,6 +1,5 @@
 """The Ensembles step scores a real baseline, takes a choice by key and click, and keeps it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,10 @@ from window_session import QUICK
 from bci.analysis.baseline.calibration import calibrate_ensembles
 from bci.analysis.baseline.proposal import Ensembles
 from bci.analysis.baseline.recording import read_baseline
-from bci.core.loop_types import BlockBegun, BlockKind, Stop, TaskState
+from bci.core.loop_types import BlockBegun, BlockKind, TaskState
 from bci.gui.choice import MINUS, NONE, PLUS, ChoiceBook, Sides
-from bci.gui.day import Day, Phase
+from bci.gui.day import Day
+from bci.gui.permissions import Action, refusals
 from bci.gui.steps.ensembles import EnsemblesStep
 from bci.gui.theme import Light
 from bci.recording.subject import StoredEnsembles, SubjectFolder, now_iso
@@ -31,6 +31,7 @@ HELD = (
     "experiment.blocks=[]",
     "rig.stream.speed=4",
     "rig.screen.backend=null",
+    "experiment.faults.stall_s=60",
 )
 
 
@@ -41,13 +42,6 @@ def chosen_from(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = bci("run", DEMO, "--headless", "--out", root, *sets((*QUICK, *LONGER)))
     assert done.returncode == 0, done.stdout + done.stderr
     return next(root.glob("demo/2*"))
-
-
-@pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = Day(root=tmp_path)
-    yield day
-    day.close()
 
 
 @pytest.fixture
@@ -161,34 +155,31 @@ def test_missing_neurons_wait_for_the_operator_and_can_come_back(
     assert stored.p_plus == ("roi0000", "roi0002")
 
 
-@pytest.mark.timeout(180)
-def test_running_session_decodes_the_choice(
-    qtbot: QtBot, day: Day, step: EnsemblesStep, tmp_path: Path
-) -> None:
+@pytest.mark.timeout(400)
+def test_running_session_decodes_the_choice(qtbot: QtBot, day: Day, step: EnsemblesStep) -> None:
+    scorable: set[TaskState | None] = set()
+
+    def look() -> None:
+        if step.score_button.isEnabled():
+            scorable.add(day.model.state)
+
+    day.ticked.connect(look)
     day.load(DEMO, HELD)
     day.start_session()
-    try:
-        qtbot.waitUntil(lambda: day.phase is Phase.RUNNING)
-        qtbot.waitUntil(lambda: day.model.state is TaskState.WAITING)
-        day.ask(BlockBegun(BlockKind.BASELINE))
-        qtbot.waitUntil(lambda: day.model.state is TaskState.BASELINE)
-        assert not step.score_button.isEnabled()
-        qtbot.waitUntil(lambda: day.model.threshold is not None)
-        before = day.model.threshold
-        score(qtbot, step)
-        step.assign("roi0008", NONE)
-        step.assign("roi0020", MINUS)
-        qtbot.waitUntil(step.use_button.isEnabled)
-        step.use_button.click()
-        qtbot.waitUntil(lambda: day.model.threshold is not before)
-        assert step.found is not None
-        assert day.model.threshold is not None
-        assert day.model.threshold.t == pytest.approx(step.found.result.t)
-    finally:
-        day.ask(Stop("test is over"))
-        launch = day.launch
-        assert launch is not None
-        qtbot.waitUntil(lambda: launch.exit_code() is not None)
+    qtbot.waitUntil(lambda: not refusals(day)[Action.BEGIN])
+    day.ask(BlockBegun(BlockKind.BASELINE))
+    qtbot.waitUntil(lambda: day.model.threshold is not None)
+    before = day.model.threshold
+    score(qtbot, step)
+    step.assign("roi0008", NONE)
+    step.assign("roi0020", MINUS)
+    qtbot.waitUntil(step.use_button.isEnabled)
+    step.use_button.click()
+    qtbot.waitUntil(lambda: day.model.threshold is not before)
+    assert step.found is not None
+    assert day.model.threshold is not None
+    assert day.model.threshold.t == pytest.approx(step.found.result.t)
+    assert scorable == {TaskState.WAITING}
 
 
 def test_choices_are_taken_back_one_by_one() -> None:

@@ -1,6 +1,6 @@
 """A window on a running session: blocks begun by hand, what dies, and the end of the supervisor."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ SETTINGS = (
     "experiment.hold=true",
     "experiment.task.session_s=600",
     "rig.screen.backend=null",
+    "experiment.faults.stall_s=60",
 )
 
 
@@ -44,13 +45,11 @@ def window(session: RunningSession, qtbot: QtBot) -> OperatorWindow:
     return window
 
 
+@pytest.mark.timeout(400)
 def test_blocks_begin_by_hand_and_what_dies_is_told(
     session: RunningSession, window: OperatorWindow, qtbot: QtBot
 ) -> None:
-    day, controls = window.day, window.controls
-
-    def wait(seen: Callable[[], bool], timeout_s: float = 30.0) -> None:
-        qtbot.waitUntil(seen, timeout=round(1000 * timeout_s))
+    day, controls, wait = window.day, window.controls, qtbot.waitUntil
 
     def alarms() -> dict[str, bool]:
         """Key of each alarm, and whether it is over."""
@@ -59,30 +58,28 @@ def test_blocks_begin_by_hand_and_what_dies_is_told(
     def lamp(name: str) -> Light:
         return window.light_bar.shown[name].light
 
-    wait(lambda: controls.begin.isVisible())
+    wait(controls.begin.isVisible)
     assert "baseline" in controls.begin.text()
     QTest.keyClick(window, Qt.Key.Key_B)
-    wait(lambda: day.model.state is TaskState.BASELINE)
-    wait(lambda: not controls.begin.isVisible())
-    wait(lambda: controls.begin.isVisible())
+    assert not controls.begin.isVisible()
+    wait(controls.begin.isVisible)
     assert "trials" in controls.begin.text()
     QTest.mouseClick(controls.begin, Qt.MouseButton.LeftButton)
     wait(lambda: day.model.state is TaskState.RUN)
-    assert not alarms()
+    # a busy computer may have kept control silent for a while
+    assert not {"board_lost", "process_died", "supervisor"} & set(alarms())
     # the board's process dies, and comes back
     session.kill(session.pid_of("board"))
     wait(lambda: alarms().get("board_lost") is True)
     wait(lambda: lamp("board") is Light.OK)
-    assert "process_died" in alarms()
-    for _ in range(2):
-        line = window.alarm_strip.lines[0]
-        QTest.mouseClick(line, Qt.MouseButton.LeftButton)
+    wait(lambda: "process_died" in alarms())
+    while alarms():
         window.alarm_strip.refresh(day.model.start)
-    wait(lambda: not alarms())
+        QTest.mouseClick(window.alarm_strip.lines[0], Qt.MouseButton.LeftButton)
     # the supervisor dies: control ends the session in order, and the window reads how
     session.kill(session.process.pid)
-    wait(lambda: "supervisor" in alarms())
     wait(lambda: day.phase is Phase.ENDED)
+    assert "supervisor" in alarms()
     assert day.model.end is not None
     assert day.model.state is TaskState.DONE
     assert not controls.stop.isEnabled()
