@@ -162,6 +162,7 @@ def recover(folder: Folder, json_file: Json = None) -> None:
     from bci.recording.manifest import NoManifest
     from bci.recording.recover import recover as recover_folder
     from bci.recording.settled_rewards import settle_rewards
+    from bci.session.keep_day import keep_missing_day
 
     report = recover_folder(folder)
     told().print(str(report), markup=False, highlight=False, soft_wrap=True)
@@ -176,6 +177,8 @@ def recover(folder: Folder, json_file: Json = None) -> None:
         told().print(
             f"{counted(added, 'reward')} brought into the subject's ledger", highlight=False
         )
+    if keep_missing_day(folder):
+        told().print("the session brought into the subject's folder", highlight=False)
 
 
 @app.command(rich_help_panel=AFTER)

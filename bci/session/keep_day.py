@@ -68,7 +68,8 @@ def keep_day(root: Path, folder: Path, *, ok: bool, reason: str, summary: dict[s
     for chosen in _chosen(record, subject.ensembles()):
         subject.add(chosen)
     calibrations = list(_calibrations(record))
-    for calibration in calibrations:
+    kept = [one for one in subject.calibrations() if one.session == record.manifest.session]
+    for calibration in calibrations[len(kept) :]:
         subject.add(calibration)
     newest, day = calibrations[-1] if calibrations else None, record.session.day
     told = newest or day.threshold
@@ -90,6 +91,40 @@ def keep_day(root: Path, folder: Path, *, ok: bool, reason: str, summary: dict[s
             resumed=day.resumed.session if day.resumed else "",
         )
     )
+
+
+def keep_missing_day(folder: Path) -> bool:
+    """Keep a session that was cut short before it could be; True where that was needed.
+
+    One that never began, or that lies in no folder of its subject, leaves nothing.
+
+    Parameters
+    ----------
+    folder
+        Of the session; its journal is whole, or has been recovered.
+
+    Raises
+    ------
+    OSError, ValueError
+        As in `keep_day`.
+    """
+    folder = folder.resolve()
+    record = SessionRecord.read(folder)
+    manifest, root = record.manifest, folder.parent.parent
+    if folder.parent.name != manifest.subject or not record.decisions:
+        return False
+    days = SubjectFolder(root, manifest.subject).days()
+    if any(day.session == manifest.session for day in days):
+        return False
+    told = manifest.outcome
+    keep_day(
+        root,
+        folder,
+        ok=False,
+        reason=str(told.get("reason", "cut short, recovered")),
+        summary=told.get("summary") or {},
+    )
+    return True
 
 
 def _chosen(record: SessionRecord, stands: StoredEnsembles | None) -> Iterator[StoredEnsembles]:
