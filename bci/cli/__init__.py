@@ -94,8 +94,9 @@ def main() -> None:
         from bci.recording.manifest import NoManifest
         from bci.recording.recover import StillRecording
         from bci.recording.session_record import DamagedJournal
+        from bci.recording.subject import SubjectDamaged
 
-        if not isinstance(error, NoManifest | DamagedJournal | StillRecording):
+        if not isinstance(error, NoManifest | DamagedJournal | StillRecording | SubjectDamaged):
             raise
         _tell(str(error))
         sys.exit(WRONG_INPUT if isinstance(error, NoManifest) else FAULT)

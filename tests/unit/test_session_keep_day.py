@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from played_session import NAME, Played, made_session
 
+from bci.cli import main
 from bci.cli.sessions import recover
 from bci.recording.folder import JOURNAL
 from bci.recording.records import Topic
@@ -19,7 +20,7 @@ BASELINE = {
 
 
 def test_what_a_power_cut_kept_from_the_subject_is_brought_by_recover(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played = Played(tmp_path / "mouse" / "20260301T101500", made_session(experiment=BASELINE))
     played.start().frames(0, 101)
@@ -39,3 +40,11 @@ def test_what_a_power_cut_kept_from_the_subject_is_brought_by_recover(
     assert "brought into the subject's folder" in capsys.readouterr().out
     recover(played.folder)
     assert len(subject.calibrations()) == len(subject.days()) == 1
+
+    damaged = next(subject.path.glob("day-*.json"))
+    damaged.write_text("{", "utf-8")
+    monkeypatch.setattr("sys.argv", ["bci", "recover", str(played.folder)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert damaged.name in capsys.readouterr().err
