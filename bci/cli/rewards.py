@@ -1,5 +1,6 @@
 """The verbs of `bci reward`: one drop, flush the line, calibrate the valve."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
@@ -126,6 +127,10 @@ def calibrate(
         raise WrongInput("--density: mg for 1 µl, between 0.5 and 2; water has 1.0")
     from hardware.board.valve_calibration import NoFit, fit_valve
 
+    # now, and not when three hundred drops have been weighed
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise WrongInput(f"--folder {folder}: {there} is no folder that can be written to")
     weighed = _weigh(rig, open_times, drops, scale, scale_baud, scale_ask)
     try:
         fit = fit_valve(weighed, density)

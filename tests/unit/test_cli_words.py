@@ -188,6 +188,7 @@ def test_faults_of_an_experiment_bring_none_of_the_day_with_them(bci: Bci) -> No
         (("stimulus", DEMO, "--peer", "flips=tcp://127.0.0.1:1"), "--peer commands="),
         (("board", DEMO, "--set", "rig.board.kind=serial"), "these are: "),
         (("reward", "flush", DEMO, "--ms", "5000"), "at most 500 ms"),
+        (("reward", "calibrate", DEMO, "--folder", DEMO), "--folder"),
         (("bench", "loop", "--decoder", "none"), "percentile/"),
         (("bench", "stream", "--rate", "30"), "--n-rois"),
         (("calibrate", CONFIGS), "name a session file behind it"),
