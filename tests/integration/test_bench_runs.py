@@ -1,4 +1,5 @@
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 from bci.bench.capacity import find_limits, run_step
 from bci.bench.sender import Sender
 from bci.bench.stream import bench_stream
-from bci.cli import app
+from bci.cli import app, main
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import Decision
 from bci.core.stream_types import RoiFrame
@@ -99,5 +100,10 @@ def test_the_search_ends_in_time() -> None:
 @pytest.mark.parametrize(
     "wrong", [["loop", "--n-rois", "3"], ["stream", "--n-rois", "64"], ["loop", "--rate", "0"]]
 )
-def test_wrong_options_are_refused_before_anything_starts(wrong: list[str]) -> None:
-    assert CliRunner().invoke(app, ["bench", *wrong]).exit_code == 2
+def test_wrong_options_are_refused_before_anything_starts(
+    wrong: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bci", "bench", *wrong])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
