@@ -223,6 +223,8 @@ class _Control:
         self._settle()
         for found in self._line.end():
             self._runner.note(found)
+        # the figures that stay are told with the chance they are compared with
+        self._runner.hear_chance(wait=True)
         self._snapshots.publish()
         self.failure = self.failure or self._runner.failure
         return self._told_over()

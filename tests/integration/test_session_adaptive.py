@@ -57,11 +57,10 @@ def test_raised_t_has_a_chance_of_its_own_wherever_chance_stands(tmp_path: Path)
     assert chance.now[0] == pytest.approx(mean)
     assert chance.words.endswith("mean over 3 T")
 
-    summary = json.loads((folder / "manifest.json").read_text())["outcome"]["summary"]
+    summary = json.loads((folder / "manifest.json").read_text("utf-8"))["outcome"]["summary"]
     assert summary["chance"] == pytest.approx(chance.now)
     assert summary["chance_words"] == chance.words
-    assert f"chance {chance.words}" in output
-    assert chance.words in (folder / "report.html").read_text()
+    assert chance.words in (folder / "report.html").read_text("utf-8")
     with h5py.File(folder / "session.nwb") as file:
         trials = file["intervals/trials"]
         assert trials["threshold"][:].tolist() == [trial.threshold for trial in record.trials]

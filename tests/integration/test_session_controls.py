@@ -9,6 +9,7 @@ from running_session import DEMO, ROOT, SHORT, RunningSession, bci, sets
 
 from bci.config.load import load_session
 from bci.core.board_types import BoardEventKind
+from bci.core.chance_of_trials import MEANS_NOTHING
 from bci.core.loop_types import PlaybackSet
 from bci.recording.session_record import SessionRecord
 from bci.recording.verify import VerdictKind, verify
@@ -59,6 +60,8 @@ def test_yoked_session_repeats_a_recorded_one_for_another_animal(tmp_path: Path)
         trials = io.read().trials.to_dataframe()
     assert set(trials["session_type"]) == {"yoked"}
     assert set(trials["light"]) == {"none", "trial"}
+    assert MEANS_NOTHING in (second.folder / "report.html").read_text("utf-8")
+    assert trials["chance"].isna().all()
 
 
 def test_recording_that_does_not_serve_ends_before_anything_starts(tmp_path: Path) -> None:

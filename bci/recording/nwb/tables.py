@@ -22,7 +22,8 @@ TRIAL_COLUMNS = {
     "outcome": "hit, miss or abort.",
     "time_to_hit_s": "Frame time from the trial's start to the hit, seconds; NaN where none.",
     "threshold": "T of the trial: hit at s3 >= T; in {unit}.",
-    "chance": "Predicted accuracy of a passive animal; NaN: none, or too short a baseline.",
+    "chance": "Predicted accuracy of a passive animal at this T; NaN: not predicted, too short a "
+    "baseline, or hits that no neuron makes.",
     "session_type": "What turned the grating and what paid: closed_loop, inverted, no_reward, "
     "delayed_reward, random_reward, open_loop, yoked or passive.",
     "light": "Light for the opsin: none, or when it was on: trial (grey to black) or run.",
