@@ -109,6 +109,6 @@ def recorded(
                 ending = supervisor.run()
         finally:
             book.close()
-        if not ending.ok:
+        if not ending.ok or supervisor.stop_asked:
             raise BenchFailed(ending.reason)
         yield SessionRecord.read(folder)

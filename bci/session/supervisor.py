@@ -136,6 +136,11 @@ class Supervisor:
         """Let the session end in order; returns at once."""
         self._stop_asked.set()
 
+    @property
+    def stop_asked(self) -> bool:
+        """True once somebody wants the end before its time."""
+        return self._stop_asked.is_set()
+
     def run(self) -> Ending:
         """Run the session to its end; nothing of it is left running afterwards."""
         stream = self._session.rig.stream

@@ -1,10 +1,15 @@
+import contextlib
 import json
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
+from waiting import WAIT_S, until
 
 from bci.bench.capacity import find_limits, run_step
 from bci.bench.sender import Sender
@@ -95,6 +100,34 @@ def test_the_search_ends_in_time() -> None:
     # the time is over already: one run of each number of ROIs
     find_limits(told.append, time.monotonic(), ((64, 100.0), (8, 100.0)), 0.2)
     assert len(told) == 2
+
+
+def processes_of_the_session(pid: int) -> list[psutil.Process]:
+    """Children of a benchmark once the loop is among them; none before."""
+    children = psutil.Process(pid).children(recursive=True)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if any("control" in child.cmdline() for child in children):
+            return children
+    return []
+
+
+def test_interrupt_ends_the_whole_benchmark_and_gives_no_result() -> None:
+    bench = subprocess.Popen(
+        [sys.executable, "-m", "bci.cli", "bench", "stream"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        family = until(lambda: processes_of_the_session(bench.pid))
+        bench.send_signal(signal.SIGINT)
+        out, err = bench.communicate(timeout=WAIT_S)
+    finally:
+        bench.kill()
+        bench.wait()
+    assert bench.returncode == 1, out + err
+    assert "no result: " in err
+    assert not [member for member in family if member.is_running()]
 
 
 @pytest.mark.parametrize(
