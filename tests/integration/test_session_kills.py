@@ -82,9 +82,12 @@ def test_rewards_of_a_killed_control_are_in_the_subjects_ledger(tmp_path: Path) 
         control = session.pid_of("control")
         until(lambda: openings(session.folder) >= 3)
         session.kill(control)
+        t_killed_ns = time.perf_counter_ns()
         code, output = session.end()
         assert code == 1, output
         opened = [e["request_id"] for e in session.valve_edges() if e["level"]]
+        # unless the kill came so late that the drop was over
+        was_cut = session.valve_edges()[-1]["t_perf_ns"] > t_killed_ns
         recovered = bci("recover", session.folder)
         assert recovered.returncode == 0, recovered.stderr
     lines = read_ledger(out / "demo" / "rewards.csv")
@@ -92,7 +95,7 @@ def test_rewards_of_a_killed_control_are_in_the_subjects_ledger(tmp_path: Path) 
     assert len(states) == len(lines) >= 2
     assert [states[i] for i in opened[:-1]] == ["done"] * (len(opened) - 1)
     # the pulse that was cut: unknown, or too new for the journal to hold its request
-    assert states.get(opened[-1], "unknown") == "unknown"
+    assert states.get(opened[-1], "unknown") == "unknown" or not was_cut
     assert set(states) <= set(opened)
 
 

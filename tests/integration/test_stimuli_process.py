@@ -146,14 +146,15 @@ def test_restarted_stimulus_shows_the_current_command(backend: str, control: Con
 
 
 def test_lossless_run_without_a_screen_waits_for_no_timer(control: Control) -> None:
-    settings = session_settings("null", refresh_hz=0.1)
+    settings = session_settings("null", refresh_hz=0.01)
     settings["rig"]["stream"] = {"delivery": "lossless"}  # type: ignore[index]
     with StimulusProcess(settings) as stimulus:
         stimulus.meet(control.peers)
-        for command_id in range(1, 50):
+        for command_id in range(1, 11):
             control.show(grating_command(0, command_id=command_id))
     first, last = control.shown[0], control.shown[-1]
-    assert last.t_flip_ns - first.t_flip_ns < 10e9
+    # less than one refresh; with a timer they are nine
+    assert last.t_flip_ns - first.t_flip_ns < 100e9
 
 
 def test_grating_drifts_on_when_control_is_silent(control: Control) -> None:
