@@ -18,6 +18,7 @@ from stimuli.drift import DriftPhase
 from stimuli.geometry import ScreenGeometry
 from stimuli.pacing import measure_blanking
 from stimuli.psychopy_import import PsychoPy, import_psychopy
+from stimuli.still_there import StillThere, window_exists
 from stimuli.xvfb import Xvfb, needs_xvfb
 
 _log = logging.getLogger("bci.stimulus")
@@ -58,6 +59,7 @@ class PsychoPyBackend:
         self._patch: Any = None
         self._where = ""
         self._awake = Awake(lambda: None)
+        self._there = StillThere(lambda: True)
         self.blanks = False
         self.refresh_s = 1 / screen.refresh_hz
 
@@ -87,6 +89,8 @@ class PsychoPyBackend:
             raise self._lost(error) from error
         t_flip_ns = time.perf_counter_ns()
         self._awake.turn(t_flip_ns)
+        if not self._there.turn(t_flip_ns):
+            raise self._lost(LookupError("the X server has it no more"))
         return t_flip_ns
 
     def close(self) -> None:
@@ -166,6 +170,7 @@ class PsychoPyBackend:
         except Exception as error:
             raise ScreenError(_why_not(screen, where, error)) from error
         self._awake = Awake(idle_reset(self._window.winHandle))
+        self._there = StillThere(window_exists(self._window.winHandle))
         width_px, height_px = (int(value) for value in self._window.size)
         geometry = ScreenGeometry(width_px, height_px, screen.width_cm, screen.distance_cm)
         self._grating = _make_grating(psychopy, self._window, geometry, self._stimulus)
