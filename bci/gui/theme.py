@@ -11,6 +11,8 @@ Okabe and Ito 2008, Color Universal Design.
 from enum import StrEnum
 from typing import NamedTuple
 
+from PyQt6.QtWidgets import QWidget
+
 BACKGROUND = "#101216"
 PANEL = "#181b21"
 RAISED = "#232830"
@@ -64,6 +66,12 @@ def scale_of(width_px: int, height_px: int) -> float:
     """How much larger than at 1280 × 800 everything is drawn in a window of this size."""
     fits = min(width_px / BASE_WIDTH_PX, height_px / BASE_HEIGHT_PX)
     return max(1.0, min(LARGEST_SCALE, fits))
+
+
+def shown_scale(widget: QWidget) -> float:
+    """`scale_of` the window that a widget stands in."""
+    window = widget.window() or widget
+    return scale_of(window.width(), window.height())
 
 
 def style_sheet(scale: float = 1.0) -> str:

@@ -1,11 +1,13 @@
 """P+, P− and the threshold that the baseline gives."""
 
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSpinBox,
     QSplitter,
     QVBoxLayout,
@@ -17,10 +19,11 @@ from bci.core.ensembles import FEWEST
 from bci.core.loop_types import EnsemblesSet, TaskState
 from bci.gui.baseline_work import Scored
 from bci.gui.choice import NEXT, ChoiceBook, Sides
+from bci.gui.choice_words import figures, listed, origin
 from bci.gui.day import Day, Phase
 from bci.gui.rich_text import escaped
 from bci.gui.step import Step, StepStatus
-from bci.gui.theme import P_MINUS, P_PLUS, Light
+from bci.gui.theme import P_MINUS, P_PLUS, Light, shown_scale
 from bci.gui.views.distribution import DistributionPlot
 from bci.gui.views.roi_map import RoiMap
 from bci.gui.views.score_table import ScoreTable
@@ -309,12 +312,18 @@ class EnsemblesStep(Step):
         )
         self.plot.draw(self.found)
         self.ensembles.setText(
-            f'<span style="color:{P_PLUS}">P+ ●</span> {_listed(sides.plus)}<br>'
-            f'<span style="color:{P_MINUS}">P− ■</span> {_listed(sides.minus)}'
+            f'<span style="color:{P_PLUS}">P+ ●</span> {listed(sides.plus)}<br>'
+            f'<span style="color:{P_MINUS}">P− ■</span> {listed(sides.minus)}'
         )
-        self.figures.setText("" if self.found is None else _figures(self.found))
-        self.note.setText(escaped(self.trouble).replace("\n", "<br>") or _origin(scored))
+        self.figures.setText("" if self.found is None else figures(self.found))
+        self.note.setText(escaped(self.trouble).replace("\n", "<br>") or origin(scored))
         self.refresh()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Keep the size of what is read."""
+        super().resizeEvent(event)
+        self.plot.scale_text(round(11 * shown_scale(self)), round(44 * shown_scale(self)))
+        self._draw()
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
@@ -343,38 +352,6 @@ class EnsemblesStep(Step):
         column.addWidget(both, 1)
 
 
-def _listed(labels: tuple[str, ...]) -> str:
-    return escaped(", ".join(labels)) or "none yet"
-
-
-def _origin(scored: Scored | None) -> str:
-    if scored is None:
-        return ""
-    if scored.stored is None:
-        return "day 1: no ensembles are kept for this animal yet"
-    day = f"ensembles of {scored.stored.at[:10]}"
-    if scored.z_first is None:
-        return day
-    return f"{day}; T carried over, z of day 1 {scored.z_first:.2f}"
-
-
-def _figures(found: Calibrated) -> str:
-    result = found.result
-    rows = [
-        ("T", f"{result.t:.3f}"),
-        ("lo", f"{result.lo:.3f}"),
-        ("z of T", f"{result.z_t:.2f}"),
-        ("pseudo-trials", f"{result.success_fraction:.0%} reach T"),
-        ("predicted chance", result.chance_words),
-    ]
-    cells = "".join(
-        f'<tr><td style="padding-right:12px">{name}</td><td><b>{escaped(value)}</b></td></tr>'
-        for name, value in rows
-    )
-    warnings = "".join(f"<br>! {escaped(text)}" for text in result.warnings)
-    return f"<table cellspacing=2>{cells}</table>{warnings}"
-
-
 def _text() -> QLabel:
     label = QLabel()
     label.setWordWrap(True)
@@ -391,8 +368,19 @@ def _panel(title: str, *widgets: QWidget) -> QFrame:
     head = QLabel(title)
     head.setObjectName("heading")
     column.addWidget(head)
+    if not all(isinstance(widget, QLabel) for widget in widgets):
+        for widget in widgets:
+            column.addWidget(widget, 1)
+        return panel
+    # text that does not fit is scrolled, never squeezed
+    inside, area = QWidget(), QScrollArea()
+    lines = QVBoxLayout(inside)
+    lines.setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
-        column.addWidget(widget, 0 if isinstance(widget, QLabel) else 1)
-    if all(isinstance(widget, QLabel) for widget in widgets):
-        column.addStretch()
+        lines.addWidget(widget)
+    lines.addStretch()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidget(inside)
+    column.addWidget(area, 1)
     return panel

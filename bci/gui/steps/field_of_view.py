@@ -1,5 +1,6 @@
 """What the microscope sees: ROIs, planes."""
 
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from bci.config.session import Session
@@ -89,6 +90,11 @@ class FieldOfViewStep(Step):
             self._show(*seen)
 
         self.day.work(lambda: look(session), done)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Keep the size of what is read."""
+        super().resizeEvent(event)
+        self._draw()
 
     def _show(self, info: StreamInfo | None, pictures: list[PlanePicture]) -> None:
         self.info = info

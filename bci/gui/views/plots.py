@@ -39,13 +39,17 @@ class TimePlot(pg.PlotWidget):  # type: ignore[misc]
         self.setXRange(-SHOWN_S, 0, padding=0)
 
     def scale_text(self, pixels: int, left_px: int) -> None:
-        """Draw the numbers of the axes so large, with so much room left of the plot."""
+        """Write everything so large, with so much room left of the plot."""
         self.left.setWidth(left_px)
         font = QFont(self.font())
         font.setPixelSize(pixels)
         for axis in (self.left, self.bottom):
             axis.setStyle(tickFont=font)
             axis.label.setFont(font)
+        for item in self.getPlotItem().items:
+            text = item if isinstance(item, pg.TextItem) else getattr(item, "label", None)
+            if isinstance(text, pg.TextItem):
+                text.setFont(font)
 
 
 def curve(plot: TimePlot, colour: str, width: float = 1.0, **how: Any) -> Any:

@@ -17,6 +17,9 @@ from bci.gui.views.outlines import Outlines
 
 # of spots; the sign within an outline is small
 SPOT_PX, CHOSEN_PX, SIGN_PX = 11, 17, 8
+NAME_PX = 12
+# more ROIs than these are drawn small: they lie on each other
+MANY, SMALL_PX = 300, 6
 LOOKS = {PLUS: (theme.P_PLUS, "o"), MINUS: (theme.P_MINUS, "s")}
 EDGES = (theme.P_PLUS, theme.P_MINUS, theme.DIM, theme.LINE, theme.TEXT)
 UNKNOWN = "positions are not told: ROIs in the order of the table"
@@ -110,7 +113,9 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
         # one object a look: each other one is painted anew, thousands of ROIs or not
         pens = {colour: pg.mkPen(colour, width=2) for colour in EDGES}
         brushes = {colour: pg.mkBrush(colour) for colour, _ in LOOKS.values()}
-        chosen_px = SIGN_PX if self.outlines.are_known else CHOSEN_PX
+        scale = theme.shown_scale(self)
+        spot_px = scale * (SPOT_PX if len(self._rois) <= MANY else SMALL_PX)
+        chosen_px = scale * (SIGN_PX if self.outlines.are_known else CHOSEN_PX)
         for roi, at in zip(self._rois, self._at, strict=True):
             side = side_of(roi.label)
             colour, symbol = LOOKS.get(side, (theme.DIM, "o"))
@@ -122,7 +127,7 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
             spots.append(
                 {
                     "pos": at,
-                    "size": chosen_px if side or roi.label == current else SPOT_PX,
+                    "size": chosen_px if side or roi.label == current else spot_px,
                     "symbol": symbol,
                     "brush": None if hollow else brushes[colour],
                     # a spot that is not seen can still be clicked
@@ -132,6 +137,8 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
             )
             if names or side or roi.label == current:
                 named.append((at, roi.label, colour if side else theme.TEXT))
+        # the chosen lie on top of the others
+        spots.sort(key=lambda spot: spot["size"])
         self._spots.setData(spots)
         self.outlines.draw(edges)
         self._name(named)
@@ -148,6 +155,7 @@ class RoiMap(pg.PlotWidget):  # type: ignore[misc]
             self.addItem(text)
             self._texts.append(text)
         font = QFont(self.font())
+        font.setPixelSize(round(NAME_PX * theme.shown_scale(self)))
         for text, (at, label, colour) in zip(self._texts, named, strict=True):
             text.setFont(font)
             text.setText(label, color=colour)

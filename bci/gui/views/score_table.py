@@ -5,6 +5,7 @@ from typing import Any
 
 from PyQt6.QtCore import (
     QAbstractTableModel,
+    QEvent,
     QModelIndex,
     QObject,
     QSortFilterProxyModel,
@@ -174,6 +175,12 @@ class ScoreTable(QTableView):
         shown = self.labels()
         if label in shown and label != self.current:
             self.setCurrentIndex(self._sorted.index(shown.index(label), 0))
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Give columns the width that another size of the text needs."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange and self.n_rows:
+            self.resizeColumnsToContents()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Take + and − and Delete."""
