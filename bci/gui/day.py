@@ -302,13 +302,12 @@ class Day(QObject):
                 self.failure = self.launch.failure()
                 self.said.emit(f"not started: {' '.join(self.failure)}")
                 self.session_changed.emit()
-        elif self.phase is Phase.RUNNING or self._lacks_outcome():
-            self._look_whether_over()
+        elif self.folder is not None and (self.phase is Phase.RUNNING or self._lacks_outcome()):
+            self._look_whether_over(self.folder)
 
-    def _look_whether_over(self) -> None:
-        assert self.folder is not None
+    def _look_whether_over(self, folder: Path) -> None:
         try:
-            self.manifest = read_manifest(self.folder)
+            self.manifest = read_manifest(folder)
         except NoManifest as error:
             log.info("manifest: %s", error)
             return
