@@ -257,8 +257,7 @@ class ClosedLoop:
             case Malformed():
                 self._note(LedgerKind.MALFORMED, f"{event.reason} ({event.n_bytes} bytes)")
             case _:
-                told = f"{type(event).__name__} while {task.state.name}"
-                self._note(LedgerKind.REFUSED, told)
+                self._note(LedgerKind.REFUSED, f"{type(event).__name__} while {task.state.name}")
         return self._decision(frame_id, decoded=False)
 
     def _decode(self, frame: RoiFrame) -> None:

@@ -20,5 +20,8 @@ for frame_id in range(n_frames):
     times = (t_scope_ns, time.perf_counter_ns(), 0)
     header = struct.pack("<4sHHQIHHQIIqqQ", b"BCIF", 1, 0, 0, 0, 0, 0, frame_id, N_ROIS, 0, *times)
     message = header + struct.pack(f"<{N_ROIS}f", *values)
-    connection.sendall(struct.pack("<I", len(message)) + message)
+    try:
+        connection.sendall(struct.pack("<I", len(message)) + message)
+    except ConnectionError:
+        sys.exit("the session is over, or takes frames from another sender")
 connection.close()

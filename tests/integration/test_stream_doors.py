@@ -81,6 +81,21 @@ def test_the_zmq_example_ends_though_nobody_is_there_any_more():
             sender.wait()
 
 
+def test_the_tcp_example_says_that_the_session_is_over():
+    with socket.create_server(("127.0.0.1", 0)) as session:
+        endpoint = f"tcp://127.0.0.1:{session.getsockname()[1]}"
+        command = [sys.executable, EXAMPLES / "send_frames_tcp.py", endpoint, "100000"]
+        sender = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        try:
+            session.accept()[0].close()
+            said = sender.communicate(timeout=WAIT_S)[1]
+        finally:
+            sender.kill()
+            sender.wait()
+    assert sender.returncode == 1
+    assert said.startswith("the session is over")
+
+
 def test_programs_are_taken_in_turn(door):
     for repeat in range(3):
         with connect(door) as client:
