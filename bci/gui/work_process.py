@@ -101,7 +101,9 @@ class WorkProcess:
         process.wait(END_S)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                pipe.close()
+                # what it was asked last may still wait to be written
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
 
 def serve(module: str, name: str) -> None:
