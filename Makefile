@@ -22,7 +22,7 @@ test: setup ## run the tests, in random order (under 15 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not long" --numprocesses 2
 
 test-long: setup ## run the tests that take long: cohorts, soaks, many repeats
-	$(BIN)/python -m pytest -m long --timeout 3600
+	$(BIN)/python -m pytest -m long --timeout 3600 --hypothesis-profile=explore
 
 lint: setup ## check style, types and the layers between packages
 	$(BIN)/ruff check .

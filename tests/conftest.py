@@ -14,6 +14,10 @@ settings.register_profile(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# `make test-long` looks for others
+settings.register_profile(
+    "explore", settings.get_profile("ours"), derandomize=False, print_blob=True
+)
 settings.load_profile("ours")
 
 
