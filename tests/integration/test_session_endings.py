@@ -130,7 +130,9 @@ def is_ready(line: dict[str, object]) -> bool:
 
 
 TAKE_TERMINAL = """
-import fcntl, sys, termios
+import fcntl, signal, sys, termios
+# whoever runs the tests may have it ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from bci.cli import main
 main()
