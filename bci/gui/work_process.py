@@ -1,4 +1,7 @@
-"""A process for work that would hold up the window: threads share one interpreter with it."""
+"""A process for work that would hold up the window: threads share one interpreter with it.
+
+Those of `concurrent.futures` cannot be ended amid a call, and outlive a window that is killed.
+"""
 
 import contextlib
 import importlib
