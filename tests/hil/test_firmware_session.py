@@ -17,7 +17,11 @@ LONG_DROP = ("rig.board.valve.ms_per_ul=240", "rig.board.valve.max_open_ms=1000"
 """Nearly the longest pulse that there is: what is done in it comes before its end."""
 PATIENT = ("rig.board.watchdog_ms=5000",)
 """A computer that stands still for a moment is no silent host."""
-SOME_HITS = ("experiment.task.session_s=22", "experiment.task.trial_s=4")
+SOME_HITS = (
+    "experiment.baseline.duration_s=8",
+    "experiment.task.session_s=22",
+    "experiment.task.trial_s=4",
+)
 
 
 @pytest.mark.usefixtures("chip")
