@@ -4,6 +4,8 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 
+from bci.config.session import Session
+from bci.core.decoding.registry import s_unit
 from bci.core.loop_types import Outcome, TaskState
 from bci.gui import theme
 from bci.gui.model import SHOWN_S, SessionModel
@@ -28,7 +30,7 @@ class CursorPlot(TimePlot):
     """The read-out of the last minute."""
 
     def __init__(self) -> None:
-        super().__init__("s3  dF/F")
+        super().__init__("s3")
         self._bands = pg.ImageItem(_empty_bands())
         self._bands.setZValue(-10)
         self.addItem(self._bands)
@@ -41,9 +43,13 @@ class CursorPlot(TimePlot):
         self.addItem(self._hits)
         self._colours = _band_colours()
         self._range = (0.0, 0.0)
+        self._of: Session | None = None
 
     def draw(self, model: SessionModel) -> None:
         """Draw the minute up to `model.now_ns`."""
+        if model.session is not self._of and model.session is not None:
+            self._of = model.session
+            self.left.setLabel(f"s3  {s_unit(self._of.experiment.decoder)}")
         rows = model.decisions.since(model.now_ns - round(SHOWN_S * 1e9))
         seconds = (rows["t_ns"] - model.now_ns) * 1e-9
         s3 = rows["s3"].astype(np.float64)
