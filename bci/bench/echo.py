@@ -1,7 +1,8 @@
 """The yardstick: a bare pyzmq echo of messages as large as ours, beside the same neighbours.
 
-`python -m bci.bench.echo answer` binds and answers every frame-sized message with a command-sized
-one; `ask` sends at a steady rate and writes every round trip, in ns, to its standard output.
+`python -m bci.bench.echo answer` binds, writes where to its standard output, and answers every
+frame-sized message with a command-sized one; `ask` sends at a steady rate and writes every round
+trip, in ns, to its own.
 """
 
 import subprocess
@@ -13,17 +14,22 @@ import zmq
 from numpy.typing import NDArray
 
 COMMAND_BYTES = 100
+ANYWHERE = "tcp://127.0.0.1:*"
+SILENT_MS = 60_000
 
 
-def answer(frame_endpoint: str, command_endpoint: str) -> None:
-    """Answer until the asker goes silent for 10 s."""
+def answer() -> None:
+    """Answer until the asker goes silent for a minute."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
     frames, commands = context.socket(zmq.SUB), context.socket(zmq.PUB)
     frames.subscribe(b"")
-    frames.bind(frame_endpoint)
-    commands.bind(command_endpoint)
+    for socket in (frames, commands):
+        socket.bind(ANYWHERE)
+    endpoints = [socket.getsockopt_string(zmq.LAST_ENDPOINT) for socket in (frames, commands)]
+    sys.stdout.write(" ".join(endpoints) + "\n")
+    sys.stdout.flush()
     payload = bytes(COMMAND_BYTES)
-    while frames.poll(10_000):
+    while frames.poll(SILENT_MS):
         frames.recv_multipart()
         commands.send(payload)
 
@@ -69,9 +75,12 @@ class Echo:
     """
 
     def __init__(self, n_bytes: int, rate_hz: float, duration_s: float) -> None:
-        endpoints = [f"tcp://127.0.0.1:{port}" for port in _free_ports(2)]
         python = [sys.executable, "-m", "bci.bench.echo"]
-        self._answerer = subprocess.Popen([*python, "answer", *endpoints])
+        self._answerer = subprocess.Popen(
+            [*python, "answer"], stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        assert self._answerer.stdout is not None
+        endpoints = self._answerer.stdout.readline().split()
         figures = map(str, (n_bytes, rate_hz, duration_s))
         self._asker = subprocess.Popen(
             [*python, "ask", *endpoints, *figures], stdout=subprocess.PIPE, text=True
@@ -84,30 +93,22 @@ class Echo:
         for process in (self._asker, self._answerer):
             process.kill()
             process.wait()
-        if self._asker.stdout is not None:
-            self._asker.stdout.close()
+            if process.stdout is not None:
+                process.stdout.close()
 
-    def round_trips_ns(self, timeout_s: float = 20.0) -> NDArray[np.int64]:
+    def round_trips_ns(self, timeout_s: float = 60.0) -> NDArray[np.int64]:
         """All round trips, waited for."""
         output, _ = self._asker.communicate(timeout=timeout_s)
         return np.array(output.split(), dtype=np.int64)
 
 
-def _free_ports(n: int) -> list[int]:
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
-    sockets = [context.socket(zmq.PAIR) for _ in range(n)]
-    ports = [socket.bind_to_random_port("tcp://127.0.0.1") for socket in sockets]
-    for socket in sockets:
-        socket.close(0)
-    return ports
-
-
 if __name__ == "__main__":
-    role, frame_endpoint, command_endpoint, *figures = sys.argv[1:]
+    role, *arguments = sys.argv[1:]
     if role == "answer":
-        answer(frame_endpoint, command_endpoint)
+        answer()
     else:
+        frame_endpoint, command_endpoint, n_bytes, rate_hz, duration_s = arguments
         trips = ask(
-            frame_endpoint, command_endpoint, int(figures[0]), float(figures[1]), float(figures[2])
+            frame_endpoint, command_endpoint, int(n_bytes), float(rate_hz), float(duration_s)
         )
         sys.stdout.write("\n".join(map(str, trips.tolist())))
