@@ -113,9 +113,7 @@ class SimulatedBoard:
             while due_us is not None and self._now_us() < due_us:
                 pass
             ready = self._selector.select(0)
-        # what was driven while this process slept has its own time, before that of now
-        self._sense()
-        self._device.advance(self._now_us())
+        self._device.advance(self._sensed_until_us())
         self._put_out()
         for key, _ in ready:
             if key.fileobj is self._server:
@@ -150,9 +148,15 @@ class SimulatedBoard:
         self._device.take_output()
         _LOG.info("line opened")
 
-    def _sense(self) -> None:
+    def _sensed_until_us(self) -> int:
+        """Bring the pins to what was driven, each level at its own time; the time of now.
+
+        The clock is read first: a level that comes after the look is never before this time.
+        """
+        now_us = self._now_us()
         for new in self.wires.receive():
             self._device.input(_PINS[new.pin], new.level, self._us_at(new.t_ns))
+        return now_us
 
     def _read(self) -> None:
         if self._client is None:
@@ -166,7 +170,7 @@ class SimulatedBoard:
         if not data:
             self._hang_up()
             return
-        self._device.receive(self._faults.inbound(data), self._now_us())
+        self._device.receive(self._faults.inbound(data), self._sensed_until_us())
         self._put_out()
 
     def _put_out(self) -> None:

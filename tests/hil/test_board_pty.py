@@ -138,8 +138,8 @@ def test_device_that_never_stops_sending_is_no_board_and_is_let_go(
     device: PtyBoard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link, "open_port", lambda url, *_, **__: Flood(url))
-    with pytest.raises(BoardError, match=r"no board answered within 0\.2 s"):
-        open_board(Board(kind="serial", port=str(device.port)), dict, timeout_s=0.2)
+    with pytest.raises(BoardError, match="no board answered within 2 s"):
+        open_board(Board(kind="serial", port=str(device.port)), dict, timeout_s=2.0)
     left = {one.name for one in threading.enumerate()}
     assert not left & {"board-line", "board-reader"}
 
