@@ -1,6 +1,6 @@
 """A whole session with a real window, and what it leaves: pictures, valve edges, files."""
 
-import itertools
+import bisect
 import math
 import re
 import time
@@ -33,6 +33,7 @@ Shown = list[tuple[int, StimulusCommand]]
 SEEN_DEG = 1.0
 MARGIN_S = 0.08
 DRIFT_HZ = 0.5
+FAR_CYCLES = 0.15
 ENOUGH = 4
 GRATINGS = (
     f"experiment.stimulus.temporal_freq_hz={DRIFT_HZ}",
@@ -140,20 +141,28 @@ def _compare_pictures(shown: Shown, pictures: list[Picture]) -> list[float]:
 
 
 def _assert_drift(shown: Shown, pictures: list[Picture]) -> None:
-    """From one picture to the next the bars went as far as the commanded speed says, and that way.
+    """From one picture to a later one the bars went as far as the commanded speed says, that way.
 
-    The phase at the centre goes on through turns, so the two need not be of one orientation.
+    The phase at the centre goes on through turns, so the two need not be of one orientation. How
+    fast pictures follow each other is the machine's: the later one is the first in which the bars
+    went far enough to be measured.
     """
     flips = np.array([t_ns for t_ns, _ in shown])
     margin_ns = int(MARGIN_S * 1e9)
     moved_cycles, passed_s = [], []
-    for first, second in itertools.pairwise(pictures):
+    seen_s = [(before_ns + after_ns) / 2e9 for before_ns, after_ns, _ in pictures]
+    for index, first in enumerate(pictures):
+        later = bisect.bisect_left(seen_s, seen_s[index] + FAR_CYCLES / DRIFT_HZ)
+        if later == len(pictures):
+            break
+        second = pictures[later]
         begin_ns, end_ns = first[0] - margin_ns, second[1] + margin_ns
         first_flip, last_flip = np.searchsorted(flips, (begin_ns, end_ns))
         between = [command for _, command in shown[max(first_flip - 1, 0) : last_flip]]
         drifting = first_flip > 0 and all(one.screen is ScreenKind.GRATING for one in between)
-        seconds = (second[0] + second[1] - first[0] - first[1]) / 2e9
-        if not drifting or not 0.1 < seconds * DRIFT_HZ < 0.45:
+        seconds = seen_s[later] - seen_s[index]
+        # from half a cycle on, the other direction would look the same
+        if not drifting or seconds * DRIFT_HZ > 0.45:
             continue
         images = [image[::2, ::2] for _, _, image in (first, second)]
         phases = [phase_cycles(image, find_wave(image)) for image in images]
