@@ -3,15 +3,15 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from bci.config import Override, SettingsError
 from bci.config.session import Session
+from bci.gui.background import Background
 from bci.gui.client import SessionClient, Then
 from bci.gui.launch import Launch
 from bci.gui.model import SessionModel
@@ -124,11 +124,10 @@ class Day(QObject):
         self.phase = Phase.SETTING_UP
         self.preflight: list[Check] = []
         self.launch: Launch | None = None
-        self.scoring = Scoring(self)
+        self._background = Background()
+        self.scoring = Scoring(root, self._background, self)
+        self.session_changed.connect(self._turn_scoring)
         self._client: SessionClient | None = None
-        self._threads = ThreadPoolExecutor(2, "work")
-        self._working: list[tuple[Future[Any], Callable[[Any, Exception | None], None]]] = []
-        self._is_closed = False
         self._look_at_s = 0.0
         self._timer = QTimer(self)
         self._timer.setInterval(FRAME_MS)
@@ -255,14 +254,12 @@ class Day(QObject):
 
         Nothing is begun any more once the day is closed: a timer or a key may come after it.
         """
-        if self._is_closed:
-            return
-        self._working.append((self._threads.submit(function), then))
+        self._background.work(function, then)
 
     # -- thirty times a second ---------------------------------------------------------------
 
     def _tick(self) -> None:
-        self._finish_work()
+        self._background.finish()
         if time.monotonic() >= self._look_at_s:
             self._look_at_s = time.monotonic() + LOOK_S
             self._look()
@@ -277,17 +274,6 @@ class Day(QObject):
                 then(reply)
             self.model.now_ns = time.perf_counter_ns()
         self.ticked.emit()
-
-    def _finish_work(self) -> None:
-        done = [pair for pair in self._working if pair[0].done()]
-        self._working = [pair for pair in self._working if not pair[0].done()]
-        for future, then in done:
-            error = future.exception()
-            if error is None:
-                then(future.result(), None)
-            elif isinstance(error, Exception):
-                log.info("work: %s", error)
-                then(None, error)
 
     def _look(self) -> None:
         """See whether the session has begun, or ended; twice a second."""
@@ -329,6 +315,9 @@ class Day(QObject):
             return False
         return client is not None and not client.supervised and self.model.end is not None
 
+    def _turn_scoring(self) -> None:
+        self.scoring.turn_to(self.folder)
+
     def _leave(self) -> None:
         if self._client is not None:
             self._client.close()
@@ -336,11 +325,11 @@ class Day(QObject):
 
     def close(self) -> None:
         """Let go of everything; the session, where one runs, goes on."""
-        self._is_closed = True
+        self._background.refuse_more()
         self.closing.emit()
         self._timer.stop()
         self._leave()
         self.scoring.close()
-        self._threads.shutdown(cancel_futures=True)
+        self._background.close()
         if self.launch is not None:
             self.launch.forget()

@@ -2,17 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from bci.analysis.baseline.calibration import Calibrated
+from bci.gui.background import Background
 from bci.gui.baseline_work import BaselineWork, Scored
 from bci.gui.choice import Sides
 from bci.gui.work_process import WorkProcess
-
-if TYPE_CHECKING:
-    from bci.gui.day import Day
 
 
 class Scoring(QObject):
@@ -20,8 +17,12 @@ class Scoring(QObject):
 
     Parameters
     ----------
-    day
-        Whose session it is.
+    root
+        Folder of all subjects.
+    background
+        Waits for the process.
+    parent
+        What ends it.
 
     Attributes
     ----------
@@ -40,22 +41,28 @@ class Scoring(QObject):
 
     changed = pyqtSignal()
 
-    def __init__(self, day: "Day") -> None:
-        super().__init__(day)
-        self._day = day
+    def __init__(self, root: Path, background: Background, parent: QObject) -> None:
+        super().__init__(parent)
+        self._root = root
+        self._background = background
         self._folder: Path | None = None
         self._process = WorkProcess(BaselineWork.__module__, BaselineWork.__name__)
         self.scored: Scored | None = None
         self.busy = False
         self.trouble = ""
-        day.session_changed.connect(self._session_changed)
+
+    def turn_to(self, folder: Path | None) -> None:
+        """Be of the session in this folder; of another one, nothing is known any more."""
+        if folder != self._folder:
+            self._folder, self.scored, self.busy, self.trouble = folder, None, False, ""
+            self.changed.emit()
 
     def score(self) -> None:
         """Run the baseline through the loop, all ROIs at once."""
-        folder, root = self._day.folder, self._day.root
+        folder = self._folder
         if folder is None or self.busy:
             return
-        self._folder, self.busy, self.trouble = folder, True, ""
+        self.busy, self.trouble = True, ""
 
         def done(scored: Scored | None, error: Exception | None) -> None:
             if self._folder != folder:
@@ -65,7 +72,7 @@ class Scoring(QObject):
             self.trouble = "" if error is None else str(error)
             self.changed.emit()
 
-        self._day.work(lambda: self._process.call("score", folder, root), done)
+        self._background.work(lambda: self._process.call("score", folder, self._root), done)
         self.changed.emit()
 
     def calibrate(
@@ -75,7 +82,7 @@ class Scoring(QObject):
         then: Callable[[Calibrated | None, Exception | None], None],
     ) -> None:
         """Find T, lo and chance of a choice from the baseline that was scored last."""
-        self._day.work(lambda: self._process.call("calibrate", sides, seed), then)
+        self._background.work(lambda: self._process.call("calibrate", sides, seed), then)
 
     def keep(
         self,
@@ -84,14 +91,8 @@ class Scoring(QObject):
         then: Callable[[dict[str, str] | None, Exception | None], None],
     ) -> None:
         """Keep a choice and its calibration for the animal."""
-        root = self._day.root
-        self._day.work(lambda: self._process.call("keep", sides, seed, root), then)
+        self._background.work(lambda: self._process.call("keep", sides, seed, self._root), then)
 
     def close(self) -> None:
         """End what is being worked out."""
         self._process.close()
-
-    def _session_changed(self) -> None:
-        if self._day.folder != self._folder:
-            self._folder, self.scored, self.busy, self.trouble = None, None, False, ""
-            self.changed.emit()
