@@ -246,6 +246,8 @@ class Device:
         if hello.session != self._session:
             # whoever spoke before is gone, and what it asked for goes with it
             self._make_safe(Reason.NEW_SESSION)
+            # and its numbers: the same one is another request now
+            self._armed_by = 0
         self._session = hello.session
         self._max_open_us = hello.max_open_us
         self._duty.permille = hello.duty_permille

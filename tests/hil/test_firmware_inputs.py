@@ -3,8 +3,9 @@
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
-from chip_script import Live, Script
+from chip_script import GREETING, Live, Script
 
 from hardware.board.codes import DeviceFault, InputKind, SetKey
 from hardware.board.protocol import (
@@ -59,6 +60,20 @@ def test_arm_that_comes_twice_triggers_once(live: Live) -> None:
     lived = live(script, 300_000)
     assert len(lived.pulses("scope")) == 1
     assert len(lived.heard(Ack)) == 2
+
+
+def test_arm_of_another_session_is_another_one_though_it_has_the_same_number(live: Live) -> None:
+    script = Script()
+    script.tell(150_000, Arm(1), sequence=77)
+    frames = script.square("frame_ttl", START_US, START_US + 100_000, 32_342)
+    script.tell(START_US + 200_000, msgspec.structs.replace(GREETING, session=10))
+    script.tell(START_US + 210_000, Arm(1), sequence=77)
+    script.square("frame_ttl", START_US + 250_000, START_US + 350_000, 32_342)
+    script.keep_alive(150_000, 700_000)
+    lived = live(script, 700_000)
+    assert len(lived.pulses("scope")) == 2
+    numbers = [event.value for event in lived.told(InputKind.FRAME_TTL)]
+    assert numbers == 2 * list(range(frames))
 
 
 def test_storm_on_every_input_loses_no_edge_and_no_lick_goes_unheard(live: Live) -> None:

@@ -1,5 +1,6 @@
 """The simulated device obeys the protocol, whatever bytes it is fed."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -403,6 +404,21 @@ def test_repeated_arm_triggers_the_scope_once() -> None:
     assert tell(device, Arm(1), 0, 7) == tell(device, Arm(1), 5_000, 7) == [Ack(7, Arm.TYPE, 0)]
     device.advance(100_000)
     assert len(device.take_edges()) == 2
+
+
+def test_arm_of_another_session_is_another_one_though_it_has_the_same_number() -> None:
+    device = greeted()
+    tell(device, Arm(1), 0, 7)
+    device.input(InputKind.FRAME_TTL, 1, 2_000)
+    device.advance(100_000)
+    device.take_edges()
+    tell(device, msgspec.structs.replace(HELLO, session=10), 100_000)
+    tell(device, Arm(1), 110_000, 7)
+    device.input(InputKind.FRAME_TTL, 1, 112_000)
+    device.advance(200_000)
+    assert [edge.level for edge in device.take_edges() if edge.pin is Pin.SCOPE] == [1, 0]
+    [event] = [message for message in heard(device) if isinstance(message, Event)]
+    assert event.value == 0
 
 
 def test_open_time_of_ten_seconds_is_a_budget_that_comes_back() -> None:

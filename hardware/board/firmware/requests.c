@@ -75,9 +75,12 @@ static void obey_hello(uint8_t sequence, const struct hello *hello) {
         return;
     }
     safety_feed(); /* so that silence cannot end between here and READY */
-    if (hello->session != session && RULE(NEW_SESSION)) {
-        /* whoever spoke before is gone, and what it asked for goes with it */
-        ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { safety_fall(REASON_NEW_SESSION); }
+    if (hello->session != session) {
+        armed_by = 0; /* the numbers of another host begin anew: its ARM is none of before */
+        if (RULE(NEW_SESSION)) {
+            /* whoever spoke before is gone, and what it asked for goes with it */
+            ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { safety_fall(REASON_NEW_SESSION); }
+        }
     }
     safety_settle();
     session = hello->session;
