@@ -36,6 +36,7 @@ REACTIONS: dict[LedgerKind, str] = {
     LedgerKind.TTL_WITHOUT_FRAME: "counted; the frame was lost, or the edge was a stray one",
     LedgerKind.FRAME_WITHOUT_TTL: "counted; its time on file lies between its neighbours'",
     LedgerKind.FRAME_CLOCK: "session ended",
+    LedgerKind.FRAME_CLOCK_SHIFTED: "told; times of frames on file are off by that from there on",
     LedgerKind.FLIP_WITHOUT_LIGHT: "counted, its time of light is not known",
     LedgerKind.LIGHT_WITHOUT_FLIP: "counted, not matched to a command",
     LedgerKind.PROCESS_DIED: "started again where declared, else session ended",

@@ -74,6 +74,7 @@ class LedgerKind(StrEnum):
     TTL_WITHOUT_FRAME = "ttl_without_frame"
     FRAME_WITHOUT_TTL = "frame_without_ttl"
     FRAME_CLOCK = "frame_clock"
+    FRAME_CLOCK_SHIFTED = "frame_clock_shifted"
     FLIP_WITHOUT_LIGHT = "flip_without_light"
     LIGHT_WITHOUT_FLIP = "light_without_flip"
     PROCESS_DIED = "process_died"

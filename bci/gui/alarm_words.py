@@ -88,6 +88,11 @@ WORDS: dict[Kind, Words] = {
         "start the microscope after the session; look at rig.board.frame_ttl",
         Light.FAIL,
     ),
+    Kind.FRAME_CLOCK_SHIFTED: Words(
+        "Since the board began anew, TTLs are counted apart from frames",
+        "note it; end this session where the times of frames matter, and start another",
+        Light.FAIL,
+    ),
     Kind.FLIP_WITHOUT_LIGHT: Words("A new picture gave no light", "look at the photodiode"),
     Kind.LIGHT_WITHOUT_FLIP: Words("Light that no picture gave", "look at the photodiode"),
     Kind.PROCESS_DIED: Words("A process of the session died", "wait: see the lights", Light.FAIL),

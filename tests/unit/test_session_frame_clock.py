@@ -224,3 +224,53 @@ def test_numbers_go_on_by_the_hosts_time_where_the_board_restarts() -> None:
     for i in range(105, 120):
         found += numbers.add(i - 105, 40_000 * (i - 100), 0.04 * i + 0.01)
     assert [ttl.number for ttl in found] == [*range(100), *range(105, 120)]
+
+
+class Restarted:
+    """A board that begins anew in a session whose microscope is faster than is said."""
+
+    TRUE_HZ = 1.019 * RATE_HZ
+    N_AFTER = 120
+
+    def __init__(self, n_before: int, n_down: int = 94) -> None:
+        self.clock = FrameClock("start", RATE_HZ)
+        self.entries: list[LedgerEntry] = []
+        period_ns = 1e9 / self.TRUE_HZ
+        up_again = n_before + n_down
+        told: list[tuple[int, int, tuple[int, int] | None]] = []
+        for i in range(up_again + self.N_AFTER):
+            t_ns = round(T0_NS + i * period_ns)
+            told.append((round(t_ns + period_ns) + 3 * MS, i, None))
+            if i < n_before:
+                told.append((t_ns, i, (i, t_ns // 1000)))
+            elif i >= up_again:
+                count = i - up_again
+                told.append((t_ns, i, (count, round(count * period_ns) // 1000)))
+        for t_ns, frame_id, ttl in sorted(told, key=lambda one: one[0]):
+            if ttl is None:
+                self.clock.frame(frame_id, t_ns)
+            else:
+                self.clock.ttl(*ttl, t_ns)
+            self.entries += self.clock.turn(t_ns)
+        self.entries += self.clock.end()
+
+    @property
+    def shifted(self) -> list[str]:
+        kind = LedgerKind.FRAME_CLOCK_SHIFTED
+        return [entry.detail for entry in self.entries if entry.kind is kind]
+
+
+def test_ttls_counted_apart_after_a_restart_of_the_board_are_told() -> None:
+    # of so few edges the period is not known: of three seconds one frame is lost count of
+    restarted = Restarted(n_before=18)
+    assert restarted.clock.fault == ""
+    assert restarted.shifted == ["since the board began anew TTL n belongs to frame n+1"]
+    # of two minutes so many that no edge meets its frame while that is waited for
+    restarted = Restarted(n_before=18, n_down=4000)
+    assert restarted.shifted == ["since the board began anew only 0 of 60 frames had a TTL"]
+
+
+def test_ttls_that_go_on_rightly_after_a_restart_leave_no_more_than_the_gap() -> None:
+    restarted = Restarted(n_before=60)
+    assert {entry.kind for entry in restarted.entries} == {LedgerKind.FRAME_WITHOUT_TTL}
+    assert sum(entry.count for entry in restarted.entries) == 94
