@@ -14,7 +14,8 @@ from waiting import WAIT_S, until
 from bci.bench.capacity import find_limits, run_step
 from bci.bench.sender import Sender
 from bci.bench.stream import bench_stream
-from bci.cli import app, main
+from bci.cli import main
+from bci.cli.verbs import app
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import Decision
 from bci.core.stream_types import RoiFrame

@@ -244,3 +244,30 @@ def test_output_that_knows_no_such_letters_ends_nothing(encoding: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert b"verify" in done.stdout
+
+
+INTERRUPTED_AT = """
+import os, signal, sys
+
+def interrupt(event, args):
+    if event == "import" and args[0] == "{package}":
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.argv = ["bci", "check", "configs/demo.toml"]
+sys.addaudithook(interrupt)
+from bci.cli import main
+
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals there")
+@pytest.mark.parametrize("package", ["typer", "pydantic_core", "bci.session.day"])
+def test_ctrl_c_while_the_program_loads_ends_it_without_a_word(package: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT.format(package=package)],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

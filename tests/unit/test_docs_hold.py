@@ -12,7 +12,7 @@ import pytest
 import typer.main
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-from bci.cli import app
+from bci.cli.verbs import app
 from bci.config import load_session
 from bci.config.outline import Table, outline
 from bci.session.run import all_faults
