@@ -31,6 +31,10 @@ class KnownThreshold(Settings):
     """Lower end of its interval of 95 %."""
     chance_high: float | None = None
     """Upper end."""
+    raised_from: float | None = None
+    """First T of the day, where adaptive difficulty has raised it to this one; none: it has not."""
+    higher: tuple[tuple[float, float, float, float], ...] = ()
+    """T that it may be raised to, and what is predicted there: T, chance and both ends."""
 
 
 class Resumed(Settings):

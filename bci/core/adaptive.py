@@ -1,7 +1,7 @@
 """Difficulty that follows the animal: T raised while it hits often."""
 
 from collections import deque
-from math import inf
+from math import inf, nan
 
 from bci.config.experiment import Adaptive
 from bci.core.loop_types import Outcome
@@ -23,23 +23,40 @@ class AdaptiveThreshold:
     Parameters
     ----------
     settings
-        `experiment.adaptive`.
+        `experiment.adaptive`; None: T is never raised.
+
+    Attributes
+    ----------
+    first_t
+        T that the steps are counted from; NaN before there is one.
     """
 
-    def __init__(self, settings: Adaptive) -> None:
+    def __init__(self, settings: Adaptive | None) -> None:
         self._settings = settings
-        self._hits: deque[bool] = deque(maxlen=settings.n_trials)
+        self._hits: deque[bool] = deque(maxlen=settings.n_trials if settings else 0)
         self._to_come: tuple[float, ...] = ()
+        self.first_t = nan
 
-    def begin(self, t: float) -> None:
-        """Start from a T that was set: no steps so far, no trials."""
-        self._to_come = raised_thresholds(self._settings, t)
+    def begin(self, t: float, first_t: float | None = None) -> None:
+        """Start from a T that was set: no trials so far.
+
+        Parameters
+        ----------
+        t
+            As it is now.
+        first_t
+            What it was raised from before; None: no steps so far.
+        """
+        self.first_t = t if first_t is None else first_t
         self._hits.clear()
+        if self._settings is not None:
+            steps = raised_thresholds(self._settings, self.first_t)
+            self._to_come = tuple(step for step in steps if step > t)
 
     def take(self, outcome: Outcome) -> float | None:
         """Take a trial's end in; the new T where it is raised now, else None."""
         settings = self._settings
-        if outcome is Outcome.ABORT:
+        if settings is None or outcome is Outcome.ABORT:
             return None
         self._hits.append(outcome is Outcome.HIT)
         n = settings.n_trials

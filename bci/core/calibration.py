@@ -1,6 +1,6 @@
 """T and lo from a baseline, by the lines of the reference."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, nan
 
 import msgspec
@@ -139,6 +139,18 @@ def calibration_of(known: KnownThreshold) -> CalibrationResult:
         chance_low=low,
         chance_high=high,
         chance_trials=0,
+        raised=tuple((t, Chance(at_t, a, b, 0)) for t, at_t, a, b in known.higher),
+    )
+
+
+def known_above(
+    t: float, chances: Mapping[float, Interval]
+) -> tuple[tuple[float, float, float, float], ...]:
+    """Of chances by T, those that are known of higher ones, in order: T, chance and both ends."""
+    return tuple(
+        (higher, *chances[higher])
+        for higher in sorted(chances)
+        if higher > t and chances[higher][0] == chances[higher][0]
     )
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from math import fsum, nan
 
 from bci.config.session_type import SessionType, follows_neurons
-from bci.core.calibration import CalibrationResult, Interval, interval_words
+from bci.core.calibration import CalibrationResult, Interval, interval_words, known_above
 from bci.core.loop_types import Outcome, TrialEnd
 
 MEANS_NOTHING = "none: it is not the neurons that hit"
@@ -50,6 +50,10 @@ class ChanceOfTrials:
     def at(self, t: float) -> Interval:
         """Chance and its interval at one T, 0–1; all NaN where it was not predicted."""
         return NOTHING if self._means_nothing else self._predicted.get(t, NOTHING)
+
+    def above(self, t: float) -> tuple[tuple[float, float, float, float], ...]:
+        """What was predicted at higher T: T, chance and both ends of each."""
+        return known_above(t, self._predicted)
 
     @property
     def t(self) -> float:

@@ -64,6 +64,8 @@ class ClosedLoop:
         Which block runs and which comes next.
     baseline_s3, baseline_signals, baseline_medians
         Of the newest baseline block, as in `BaselineRecord`.
+    adaptive
+        What T is raised by, and from where.
 
     Raises
     ------
@@ -97,8 +99,7 @@ class ClosedLoop:
         self._screen = ScreenRule(experiment)
         self._light = LightRule(experiment)
         self._threshold = experiment.threshold
-        adaptive = experiment.adaptive
-        self._adaptive = AdaptiveThreshold(adaptive) if adaptive is not None else None
+        self.adaptive = AdaptiveThreshold(experiment.adaptive)
         self._reward_ul = experiment.task.reward_ul
         self._resume_after_stall = experiment.faults.resume_after_stall
         self._started = False
@@ -233,7 +234,7 @@ class ClosedLoop:
                 day.baseline.awaits_threshold = False
                 self._note(LedgerKind.BASELINE_REFUSED, event.reason)
             case ThresholdSet() if inf > event.t > event.lo > -inf:
-                self._set_threshold(event.t, event.lo)
+                self._set_threshold(event.t, event.lo, event.raised_from)
                 day.baseline.awaits_threshold = False
                 if event.guards is not None:
                     self.hit_rule.guards.levels = event.guards
@@ -384,13 +385,12 @@ class ClosedLoop:
             return self._task.baseline_s(frame_id)
         return self._contingency.task_s
 
-    def _set_threshold(self, t: float, lo: float) -> None:
+    def _set_threshold(self, t: float, lo: float, raised_from: float | None = None) -> None:
         self.t, self.lo = t, lo
-        if self._adaptive is not None:
-            self._adaptive.begin(t)
+        self.adaptive.begin(t, raised_from)
 
     def _raise(self, trial_end: TrialEnd) -> float | None:
-        t = self._adaptive.take(trial_end.outcome) if self._adaptive is not None else None
+        t = self.adaptive.take(trial_end.outcome)
         if t is not None:
             self.t = t
         return t

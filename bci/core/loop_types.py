@@ -160,6 +160,9 @@ class ThresholdSet(msgspec.Struct, frozen=True, tag="threshold"):
         calibration, settings or operator.
     guards
         Levels of the guards; None: those before stay.
+    raised_from
+        First T of a day that goes on, where adaptive difficulty has raised it to `t` since: what
+        steps are left is counted from it. None: `t` is the first.
     """
 
     t: float
@@ -167,6 +170,7 @@ class ThresholdSet(msgspec.Struct, frozen=True, tag="threshold"):
     baseline_median: float
     origin: str
     guards: GuardLevels | None = None
+    raised_from: float | None = None
 
 
 class BlockBegun(msgspec.Struct, frozen=True, tag="block_begun"):

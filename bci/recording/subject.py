@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from bci.core.calibration import CalibrationResult
+from bci.core.calibration import CalibrationResult, known_above
 from bci.core.loop_types import GuardLevels
 from bci.recording.folder import replace_file
 from bci.recording.manifest import Program
@@ -83,16 +83,16 @@ class StoredCalibration(msgspec.Struct, frozen=True, kw_only=True):
         `experiment.calibration.seed`.
     p_plus, p_minus, without
         Ensembles it was made with, and the labels of the subject's that were left out.
-    t, lo, mu, sigma, z_t
+    t, lo, mu, sigma, z_t, success_fraction, n_frames, run_frames
         As in `CalibrationResult`, in the unit of the signal.
-    success_fraction, n_frames, run_frames
-        As there.
     carry_over
         How T came from day 1, in words; empty: it did not.
     baseline_median, chance, chance_low, chance_high
         As there.
     p_minus_max, others_min
         Levels of the guards.
+    higher
+        Chance at each T that adaptive difficulty may raise t to, as of `known_above`.
     warnings
         In words.
     """
@@ -120,6 +120,7 @@ class StoredCalibration(msgspec.Struct, frozen=True, kw_only=True):
     chance_high: float | None = None
     p_minus_max: float | None = None
     others_min: tuple[float, ...] = ()
+    higher: tuple[tuple[float, float, float, float], ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -378,6 +379,7 @@ def stored_calibration(
         chance_high=high,
         p_minus_max=None if guards is None else known(guards.p_minus_max),
         others_min=() if guards is None else guards.others_min,
+        higher=known_above(found.t, found.told_chances),
         warnings=found.warnings,
     )
 

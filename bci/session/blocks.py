@@ -14,7 +14,7 @@ def threshold_of(known: KnownThreshold) -> ThresholdSet:
         below = nan if known.p_minus_max is None else known.p_minus_max
         guards = GuardLevels(below, known.others_min)
     median = nan if known.baseline_median is None else known.baseline_median
-    return ThresholdSet(known.t, known.lo, median, known.origin, guards)
+    return ThresholdSet(known.t, known.lo, median, known.origin, guards, known.raised_from)
 
 
 def waits_for(loop: ClosedLoop) -> str:

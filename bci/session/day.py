@@ -207,6 +207,7 @@ def known_threshold(stored: StoredCalibration) -> KnownThreshold:
         chance=stored.chance,
         chance_low=stored.chance_low,
         chance_high=stored.chance_high,
+        higher=stored.higher,
     )
 
 

@@ -124,7 +124,9 @@ def _read(folder: Path) -> SessionRecord:
 
 def _threshold(record: SessionRecord, loop: ClosedLoop) -> KnownThreshold:
     levels = loop.hit_rule.guards.levels
-    chance, low, high = map(known, chance_of(record).at(loop.t))
+    predicted = chance_of(record)
+    chance, low, high = map(known, predicted.at(loop.t))
+    first_t = loop.adaptive.first_t
     return KnownThreshold(
         t=loop.t,
         lo=loop.lo,
@@ -135,6 +137,8 @@ def _threshold(record: SessionRecord, loop: ClosedLoop) -> KnownThreshold:
         chance=chance,
         chance_low=low,
         chance_high=high,
+        raised_from=None if first_t == loop.t else first_t,
+        higher=predicted.above(loop.t),
     )
 
 

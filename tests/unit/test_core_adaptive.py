@@ -66,6 +66,19 @@ def test_new_threshold_begins_anew() -> None:
     assert [rule.take(HIT) for _ in range(3)] == [None, 3.5, None]
 
 
+@given(st.integers(1, 5), st.floats(-1.0, 1.0), st.floats(0.005, 0.3))
+def test_a_day_that_goes_on_takes_the_steps_that_are_left(n: int, t: float, step: float) -> None:
+    settings = Adaptive(hit_rate=1.0, n_trials=1, step=step, max_steps=n)
+    day = AdaptiveThreshold(settings)
+    day.begin(t)
+    steps = [day.take(HIT) for _ in range(n)]
+    for done, reached in enumerate(steps, start=1):
+        rest = AdaptiveThreshold(settings)
+        assert reached is not None
+        rest.begin(reached, t)
+        assert [rest.take(HIT) for _ in range(n)] == steps[done:] + [None] * done
+
+
 def adaptive_loop() -> Animal:
     adaptive = {"hit_rate": 1.0, "n_trials": 2, "step": 0.25, "max_steps": 2}
     session = session_of(threshold=(0.3, -0.3))

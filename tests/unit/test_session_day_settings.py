@@ -10,9 +10,14 @@ import pytest
 from played_session import NAME, Played, made_session
 
 from bci.config import Session, SettingsError
+from bci.core.calibration import CalibrationResult
+from bci.core.chance import Chance
 from bci.core.loop_types import BlockKind, Stop, ThresholdSet
 from bci.recording.folder import JOURNAL
 from bci.recording.manifest import Program
+from bci.recording.performance import chance_of
+from bci.recording.records import Topic
+from bci.recording.session_record import SessionRecord
 from bci.recording.subject import StoredCalibration, StoredEnsembles, SubjectFolder
 from bci.recording.verify import verify
 from bci.session import day as day_module
@@ -128,11 +133,14 @@ def test_a_closed_loop_alone_takes_t_of_todays_baseline_and_of_no_other(tmp_path
     folder = subject(tmp_path, CHOSEN, calibration(YESTERDAY, 1.5))
     options = DayOptions(tmp_path, block="closed_loop")
     assert f"a T of today, {TODAY}" in refused(session_with(), options)
-    folder.add(msgspec.structs.replace(calibration(f"{TODAY}T09:00:00+01:00", 2.0), t=0.75))
+    higher = ((0.8, 0.3, 0.2, 0.4),)
+    newest = calibration(f"{TODAY}T09:00:00+01:00", 2.0)
+    folder.add(msgspec.structs.replace(newest, t=0.75, higher=higher))
     day = begin_day(session_with(), options)
     assert day.day.blocks == ("closed_loop",)
     assert day.day.threshold is not None
     assert (day.day.threshold.t, day.day.threshold.chance) == (0.75, 0.4)
+    assert day.day.threshold.higher == higher
     event = threshold_of(day.day.threshold)
     assert (event.t, event.lo, event.baseline_median) == (0.75, -0.25, 104.0)
     assert event.guards is not None
@@ -211,6 +219,40 @@ def test_a_day_that_was_resumed_may_be_interrupted_again(
     assert second.resumed.session_spent_s > first.day.resumed.session_spent_s + 3.0
     assert second.threshold is not None
     assert second.threshold.t == first.day.threshold.t
+
+
+def test_a_raised_t_goes_on_with_its_steps_and_their_chance(tmp_path: Path) -> None:
+    adaptive = {"hit_rate": 0.5, "n_trials": 2, "step": 0.05, "max_steps": 4}
+    tables = {**BASELINE, "adaptive": adaptive, "task": {"session_s": 60.0, "trial_s": 1.0}}
+    first = Played(tmp_path / "mouse" / "20260301T101500", made_session(experiment=tables))
+    steps = [0.3 + 0.05 * k for k in range(1, 5)]
+    at_step = [(t, Chance(0.5 - k / 10, 0.1, 0.9, 9)) for k, t in enumerate(steps, start=1)]
+    found = CalibrationResult(0.3, -0.3, 0, 0.1, 3, 0.5, 900, 20, 102.0, ())
+    first.start().frames(0, 81)
+    first.journal.append(
+        Topic.CALIBRATION, found.with_chance(Chance(0.5, 0.1, 0.9, 9, (*at_step,)))
+    )
+    first.apply(found.threshold, 7.2)
+    frame = 81
+    while first.loop.t < steps[1]:
+        first.frames(frame, frame + 1)
+        frame += 1
+    first.close("cut")
+
+    day = begin_day(first.session, DayOptions(tmp_path, resume=first.folder))
+    known = day.day.threshold
+    assert known is not None
+    assert (known.t, known.raised_from) == (steps[1], 0.3)
+    assert [above[:2] for above in known.higher] == [(steps[2], 0.5 - 0.3), (steps[3], 0.5 - 0.4)]
+
+    rest = Played(tmp_path / "mouse" / "20260301T111500", day)
+    rest.start().apply(threshold_of(known), 2.5)
+    rest.frames(0, 700)
+    rest.close()
+    assert [d.raised_t for d in rest.decisions if d.raised_t is not None] == steps[2:]
+    assert verify(rest.folder).ok
+    words = chance_of(SessionRecord.read(rest.folder)).words
+    assert words.endswith("(10–90 %), mean over 3 T")
 
 
 def test_a_baseline_that_was_interrupted_is_recorded_again(tmp_path: Path) -> None:
