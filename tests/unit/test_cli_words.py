@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from recorded_session import record_session
+from waiting import WAIT_S
 
 from bci.cli import main
 from bci.recording.exclusive import release, take
@@ -239,7 +240,7 @@ def test_output_that_knows_no_such_letters_ends_nothing(encoding: str) -> None:
         [sys.executable, "-m", "bci.cli", "--help"],
         env=os.environ | {"PYTHONIOENCODING": encoding},
         capture_output=True,
-        timeout=60,
+        timeout=WAIT_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import WAIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/how-to/new-decoder.md"
@@ -49,7 +50,7 @@ def run(copy: Path, *arguments: str) -> None:
         env=os.environ | {"PYTHONPATH": str(copy)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=WAIT_S,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
 

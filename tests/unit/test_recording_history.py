@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from played_session import Played
 from recorded_session import record_session
+from waiting import WAIT_S
 
 from bci.recording.folder import JOURNAL
 from bci.recording.history import (
@@ -132,10 +133,10 @@ def test_history_is_served_whatever_else_is_asked(finished: Path) -> None:
         try:
             with pytest.raises(StreamError, match="no history"):
                 client.ask(HistoryRequest(-5), timeout_s=0.2)
-            chunk = client.ask(HistoryRequest())
+            chunk = client.ask(HistoryRequest(), WAIT_S)
             # NaN is equal to nothing
             assert repr(chunk) == repr(read_all(finished / JOURNAL)[0])
-            again = client.ask(HistoryRequest(chunk.position))
+            again = client.ask(HistoryRequest(chunk.position), WAIT_S)
             assert again.position == chunk.position
             assert again.at_end
         finally:
@@ -147,8 +148,8 @@ def test_before_there_is_a_journal_the_history_is_empty(tmp_path: Path) -> None:
     with HistoryServer(tmp_path) as server:
         client = HistoryClient(server.endpoint)
         try:
-            assert client.ask(HistoryRequest()) == HistoryChunk(0, at_end=True)
+            assert client.ask(HistoryRequest(), WAIT_S) == HistoryChunk(0, at_end=True)
             record_session(tmp_path)
-            assert client.ask(HistoryRequest()).decisions
+            assert client.ask(HistoryRequest(), WAIT_S).decisions
         finally:
             client.close()

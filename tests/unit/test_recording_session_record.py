@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 from recorded_session import NAME, inputs, record_session, small_info, small_session
+from waiting import WAIT_S
 
 from bci.config import SettingsError, settings_hash
 from bci.core.board_types import BoardEvent, BoardEventKind
@@ -164,7 +165,7 @@ def test_manifest_imports_no_package_for_its_version():
         "import sys; from bci.recording.manifest import package_versions as v; v();"
         "assert not {'psychopy', 'pynwb', 'serial', 'zmq'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=WAIT_S)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', "\x00"])
