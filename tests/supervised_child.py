@@ -1,4 +1,7 @@
-"""A child process of the supervision tests: python supervised_child.py ENDPOINT NAME [hang]."""
+"""A child of the supervision tests: python supervised_child.py ENDPOINT NAME [hang | unhurried].
+
+An unhurried one is never ended where it stands, so that it ends by itself or not at all.
+"""
 
 import sys
 import time
@@ -6,7 +9,7 @@ import time
 from bci.stream.supervision import SupervisorLink
 
 endpoint, name, *how = sys.argv[1:]
-link = SupervisorLink(endpoint, name)
+link = SupervisorLink(endpoint, name, **({"exit_after_s": 60.0} if "unhurried" in how else {}))
 link.announce({f"{name}_data": "tcp://127.0.0.1:1"})
 link.report("ready", "now")
 if "hang" in how:

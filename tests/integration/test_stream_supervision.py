@@ -119,7 +119,7 @@ def test_children_end_within_three_seconds_of_their_supervisor(spawn, how):
     supervisor = spawn("supervising_parent.py", stdout=subprocess.PIPE, text=True)
     endpoint = supervisor.stdout.readline().strip()
     children = [
-        spawn("supervised_child.py", endpoint, "control"),
+        spawn("supervised_child.py", endpoint, "control", "unhurried"),
         spawn("supervised_child.py", endpoint, "stimulus", "hang"),
     ]
     ready = set()
