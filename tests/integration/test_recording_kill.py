@@ -6,6 +6,7 @@ import time
 
 import msgspec
 import numpy as np
+from waiting import WAIT_S
 
 from bci.recording.folder import JOURNAL
 from bci.recording.records import Note, Topic
@@ -38,21 +39,32 @@ while True:
 
 
 def test_killed_recorder_loses_at_most_a_tenth_of_a_second(tmp_path):
-    path = tmp_path / JOURNAL
+    lost_s = []
+    for n_lines in (350, 550, 750):
+        folder = tmp_path / str(n_lines)
+        folder.mkdir()
+        lost_s.append(lost_by_kill(folder, n_lines))
+    # one of them may meet a disk, or a machine, that is at other things just then
+    assert sorted(lost_s)[1] <= 0.1, f"{lost_s} s are lost"
+
+
+def lost_by_kill(folder, n_lines):
+    """How much of the end is lost where the recorder is killed after so many lines, s."""
+    path = folder / JOURNAL
     with subprocess.Popen(
         [sys.executable, "-c", RECORDER, str(path)], stdout=subprocess.PIPE, text=True
     ) as recorder:
         lines = []
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT_S
         for line in recorder.stdout:
             lines.append(line)
-            if len(lines) == 700:
+            if len(lines) == n_lines:
                 break
             assert time.monotonic() < deadline
         recorder.kill()
         lines += [line for line in recorder.stdout if line.endswith("\n")]
     appended = np.array([[int(word) for word in line.split()] for line in lines])
-    report = recover(tmp_path)
+    report = recover(folder)
     assert report.damaged is not None
     with JournalBytes(path) as journal:
         found = list(journal.scan())
@@ -63,7 +75,7 @@ def test_killed_recorder_loses_at_most_a_tenth_of_a_second(tmp_path):
             if m.topic is Topic.NOTE
         ]
     assert kept == list(range(len(kept)))
-    n_lost = len(appended) - len(kept)
-    if n_lost > 0:
-        lost_s = (appended[-1, 1] - appended[len(kept) - 1, 1]) / 1e9
-        assert lost_s <= 0.1, f"{n_lost} notes of the last {lost_s:.3f} s are lost"
+    # more may be kept than was told
+    if len(kept) >= len(appended):
+        return 0.0
+    return (appended[-1, 1] - appended[max(len(kept), 1) - 1, 1]) / 1e9
