@@ -69,8 +69,9 @@ def test_a_slow_screen_gets_the_newest_command_alone(commands):
     until(lambda: witness.wait(0.1) and witness.receive() == command(12))
     taken = []
     until(lambda: slow.wait(0.1) and (taken.append(slow.receive()) or taken[-1] == command(12)))
-    # one, where nothing was on its way any more when it was taken; never those in between
-    assert len(taken) <= 2
+    # one, where nothing was on its way any more when it was taken; what the system still held
+    # comes as one more, a second time at most; never each of those in between
+    assert len(taken) <= 3
     witness.close()
 
 
