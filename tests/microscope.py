@@ -74,4 +74,5 @@ class Microscope:
             self.send()
 
     def close(self) -> None:
-        self._line.close()
+        # what no session took must not go to whoever listens on that port later
+        self._line.close(linger=1000)
