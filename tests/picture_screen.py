@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -35,11 +36,22 @@ def grating_command(
     )
 
 
+def photographed(display: str) -> tuple[int, int, Image]:
+    """Luminance of an X display, and between which ns of `time.perf_counter_ns` it was seen.
+
+    0-1, rows from the top; refuses colour.
+    """
+    before_ns = time.perf_counter_ns()
+    grabbed = ImageGrab.grab(xdisplay=display)
+    after_ns = time.perf_counter_ns()
+    picture = np.asarray(grabbed.convert("RGB"), dtype=np.float64) / 255
+    assert np.ptp(picture, axis=2).max() == 0
+    return before_ns, after_ns, picture[:, :, 0]
+
+
 def screenshot(display: str) -> Image:
     """Luminance of an X display, 0-1, rows from the top; refuses colour."""
-    picture = np.asarray(ImageGrab.grab(xdisplay=display).convert("RGB"), dtype=np.float64) / 255
-    assert np.ptp(picture, axis=2).max() == 0
-    return picture[:, :, 0]
+    return photographed(display)[2]
 
 
 class PictureScreen:
