@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.stats import theilslopes
 
 Image = NDArray[np.float64]
 
@@ -90,7 +91,8 @@ def drift(images: Sequence[Image], times_s: Sequence[float]) -> tuple[float, flo
     phases = np.array([phase_cycles(image, wave) for image in images])
     # bars that move along the wave vector delay its phase
     moved = -np.unwrap(phases, period=1.0)
-    hz = float(np.polyfit(np.asarray(times_s), moved, 1)[0])
+    # the median slope: one picture of a screen that was held up does not turn it
+    hz = float(theilslopes(moved, np.asarray(times_s)).slope)
     direction = math.degrees(math.atan2(wave.ky, wave.kx))
     return abs(hz), (direction if hz >= 0 else direction + 180) % 360
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from measure_grating import angle_between, drift, orientation_deg
-from picture_screen import grating_command, screenshot
+from picture_screen import grating_command, photographed, screenshot
 from stimulus_process import Control, StimulusProcess, session_settings
 from waiting import lives, until
 from x_idle import XIdle
@@ -165,9 +165,9 @@ def test_grating_drifts_on_when_control_is_silent(control: Control) -> None:
         control.close()
         pictures, times_s = [], []
         for _ in range(8):
-            before_s = time.perf_counter()
-            pictures.append(screenshot(display))
-            times_s.append((before_s + time.perf_counter()) / 2)
+            before_ns, after_ns, picture = photographed(display)
+            pictures.append(picture)
+            times_s.append((before_ns + after_ns) / 2e9)
             time.sleep(0.2)  # let the grating move
         assert stimulus.stop() == 0
     hz, direction_deg = drift(pictures, times_s)
