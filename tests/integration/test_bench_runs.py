@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from typer.testing import CliRunner
-from waiting import WAIT_S, until
+from waiting import WAIT_S, lives, until
 
 from bci.bench.capacity import find_limits, run_step
 from bci.bench.sender import Sender
@@ -25,7 +25,7 @@ ROW = {"name", "unit", "n", "p50", "p95", "p99", "max", "bar"}
 
 def test_bench_loop_measures_a_whole_session(tmp_path: Path) -> None:
     file = tmp_path / "loop.json"
-    few = ["--n-rois", "64", "--duration", "3", "--no-screen", "--json", str(file)]
+    few = ["--n-rois", "64", "--duration", "4.5", "--no-screen", "--json", str(file)]
     result = CliRunner().invoke(app, ["bench", "loop", *few])
     assert result.exit_code == 0, result.output
     found = json.loads(file.read_text())
@@ -39,7 +39,7 @@ def test_bench_loop_measures_a_whole_session(tmp_path: Path) -> None:
     }
     rows = {row["name"]: row for row in found["rows"]}
     assert all(set(row) == ROW for row in rows.values())
-    assert rows["sent_to_received"]["n"] >= 85
+    assert rows["sent_to_received"]["n"] >= 130
     for name in ("received_to_sent", "sent_to_arrived", "bare pyzmq echo, there and back"):
         assert rows[name]["n"] > 30
         assert 0 < rows[name]["p50"] <= rows[name]["p99"] <= rows[name]["max"]
@@ -47,7 +47,8 @@ def test_bench_loop_measures_a_whole_session(tmp_path: Path) -> None:
 
 def test_bench_stream_counts_every_frame_of_a_session_and_finds_a_limit() -> None:
     told: list[str] = []
-    bench = bench_stream([(64, 100.0)], 3.0, ((64, 200.0),), 0.2, told.append)
+    # half a second a run: what a sender is held up for at its end must not make it too slow
+    bench = bench_stream([(64, 100.0)], 3.0, ((64, 200.0),), 0.5, told.append)
     rows = {row.name: row for row in bench.rows}
     lost = rows["64 × 100 Hz: lost"]
     assert lost.n >= 300
@@ -128,7 +129,8 @@ def test_interrupt_ends_the_whole_benchmark_and_gives_no_result() -> None:
         bench.wait()
     assert bench.returncode == 1, out + err
     assert "no result: " in err
-    assert not [member for member in family if member.is_running()]
+    # one that nobody has waited for yet runs no more
+    until(lambda: not any(map(lives, family)))
 
 
 @pytest.mark.parametrize(
