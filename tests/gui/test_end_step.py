@@ -4,7 +4,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from PyQt6.QtCore import Qt, QUrl
+from PyQt6.QtCore import QLocale, Qt, QUrl
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -83,6 +83,27 @@ def test_weight_and_notes_go_to_the_subject(qtbot: QtBot, step: EndStep, folder:
         qtbot.waitUntil(lambda: step.status().light is Light.OK)
 
 
+@pytest.mark.parametrize("typed", ["21.5", "21,5"])
+@pytest.mark.parametrize("country", ["C", "de_DE", "ar_EG"])
+def test_a_weight_is_the_same_in_every_country(
+    qtbot: QtBot, day: Day, folder: Path, country: str, typed: str
+) -> None:
+    before = QLocale()
+    QLocale.setDefault(QLocale(country))
+    try:
+        step = EndStep(day)
+    finally:
+        QLocale.setDefault(before)
+    qtbot.addWidget(step)
+    day.session_changed.connect(step.session_changed)
+    day.attach(folder)
+    QTest.keyClicks(step.weight, typed)
+    QTest.keyClick(step.weight, Qt.Key.Key_Return)
+    qtbot.waitUntil(step.save_button.isEnabled)
+    (note,) = SubjectFolder(folder.parent.parent, "demo").notes()
+    assert note.weight_g == 21.5
+
+
 def test_notes_that_were_read_before_one_was_written_do_not_hide_it(
     qtbot: QtBot, step: EndStep, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,8 +123,7 @@ def test_notes_that_were_read_before_one_was_written_do_not_hide_it(
     step.write_down()
     qtbot.waitUntil(lambda: bool(step.noted))
     released.set()
-    with qtbot.waitSignals([step.day.ticked] * 2):
-        pass
+    qtbot.waitUntil(lambda: not step.day._working)
     assert [note.text for note in step.noted] == ["drank well"]
 
 

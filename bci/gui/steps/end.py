@@ -4,8 +4,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import Qt, QUrl
-from PyQt6.QtGui import QDesktopServices, QDoubleValidator
+from PyQt6.QtCore import QRegularExpression, Qt, QUrl
+from PyQt6.QtGui import QDesktopServices, QRegularExpressionValidator
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -24,7 +24,9 @@ from bci.gui.theme import GREEN, VERMILION, Light
 from bci.recording.manifest import Manifest
 from bci.recording.subject import DayNote, SubjectFolder, now_iso
 
-HEAVIEST_G = 10_000.0
+GRAMS = QRegularExpression(r"\d{1,4}([.,]\d{0,2})?")
+"""A weight below 10 kg. In a country that writes a comma, a number's point is none to Qt, and
+21.5 would be 215."""
 KIB = 1024
 NOT_OVER = "the session is not over"
 UNTOLD = "it ended without a last word: see log.jsonl, then bci recover"
@@ -53,7 +55,7 @@ class EndStep(Step):
         self.folder_button.clicked.connect(lambda: self._open("folder"))
         self.weight = QLineEdit()
         self.weight.setPlaceholderText("weight of the animal")
-        self.weight.setValidator(QDoubleValidator(0.0, HEAVIEST_G, 2))
+        self.weight.setValidator(QRegularExpressionValidator(GRAMS))
         self.notes = QPlainTextEdit()
         self.notes.setPlaceholderText("notes on the day")
         self.notes.setTabChangesFocus(True)
@@ -138,7 +140,7 @@ class EndStep(Step):
             weight_g = float(self.weight.text().replace(",", "."))
         except ValueError:
             return None
-        return weight_g if 0 < weight_g <= HEAVIEST_G else None
+        return weight_g if weight_g > 0 else None
 
     def _read_notes(self, manifest: Manifest) -> None:
         folder = self.day.folder
