@@ -58,6 +58,7 @@ class SessionClient:
         self._asked: queue.SimpleQueue[tuple[OperatorRequest, Then] | None] = queue.SimpleQueue()
         self._answered: deque[tuple[Then, Reply]] = deque()
         self._closing = threading.Event()
+        self._is_over = is_over
         self.caught_up = False
         self.can_ask = False
         self.supervised = not is_over
@@ -113,7 +114,9 @@ class SessionClient:
         position = 0
         try:
             while not self._closing.is_set():
-                if telemetry is None and (endpoint := self._endpoint("telemetry")):
+                # another session may be at this port by now
+                unheard = telemetry is None and not self._is_over
+                if unheard and (endpoint := self._endpoint("telemetry")):
                     telemetry = TelemetrySubscriber(endpoint)
                 self.can_ask = self.can_ask or self._endpoint("operator") is not None
                 if telemetry is not None:

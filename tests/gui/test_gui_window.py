@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from held_port import held_port
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
 
@@ -16,7 +17,7 @@ from bci.gui.pace import Pace
 from bci.gui.pages import make_window
 from bci.gui.theme import scale_of
 from bci.gui.window import OperatorWindow
-from bci.recording.folder import MANIFEST
+from bci.recording.folder import MANIFEST, write_endpoints
 from bci.recording.history import DECISION_COLUMNS, HistoryChunk
 
 
@@ -104,8 +105,11 @@ def test_a_session_that_lost_its_supervisor_does_not_end_without_an_alarm(
     (folder / MANIFEST).write_text(json.dumps({**manifest, "outcome": {}}), "utf-8")
     # whatever is always visible is drawn too late
     monkeypatch.setattr(Pace, "due", lambda _: False)
-    window.day.attach(folder)
-    qtbot.waitUntil(lambda: window.day.phase is Phase.ENDED)
+    # nobody answers there, no session of another test either
+    with held_port() as port:
+        write_endpoints(folder, {"history": f"tcp://127.0.0.1:{port}"})
+        window.day.attach(folder)
+        qtbot.waitUntil(lambda: window.day.phase is Phase.ENDED)
     assert [alarm.key for alarm in window.alarms.alarms] == ["supervisor"]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from held_port import held_port
 from hypothesis import given
 from hypothesis import strategies as st
 from played_session import Played, made_session, played
@@ -22,7 +23,6 @@ from bci.recording.folder import JOURNAL, write_endpoints
 from bci.recording.history import DECISION_COLUMNS, HistoryChunk, HistoryReader, HistoryRequest
 from bci.recording.session_record import SessionRecord
 from bci.recording.tail import JournalTail
-from bci.session.history import HistoryServer
 
 
 def model_of(folder: Path) -> SessionModel:
@@ -102,22 +102,38 @@ def test_a_pause_is_seen(tmp_path: Path) -> None:
 
 def test_a_journal_that_nobody_serves_is_read_from_the_disk(tmp_path: Path) -> None:
     played(tmp_path)
-    with HistoryServer(tmp_path) as gone:
-        write_endpoints(tmp_path, {"history": gone.endpoint})
-    client = SessionClient(tmp_path)
     model = SessionModel(made_session(), tmp_path)
+    # nobody else's either: a port that was given back may be another session's by now
+    with held_port() as port:
+        write_endpoints(tmp_path, {"history": f"tcp://127.0.0.1:{port}"})
+        client = SessionClient(tmp_path)
+        try:
+
+            def read() -> bool:
+                for chunk in client.take():
+                    model.take(chunk)
+                return model.end is not None
+
+            until(read)
+            assert not client.supervised
+        finally:
+            client.close()
+    assert sum(model.outcomes.values()) == len(SessionRecord.read(tmp_path).trials)
+
+
+def test_who_has_the_port_of_a_session_that_is_over_is_not_listened_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(tmp_path)
+    write_endpoints(tmp_path, {"telemetry": "tcp://127.0.0.1:9"})
+    listened_to: list[str] = []
+    monkeypatch.setattr("bci.gui.client.TelemetrySubscriber", listened_to.append)
+    client = SessionClient(tmp_path, is_over=True)
     try:
-
-        def read() -> bool:
-            for chunk in client.take():
-                model.take(chunk)
-            return model.end is not None
-
-        until(read)
-        assert not client.supervised
+        until(lambda: client.caught_up)
     finally:
         client.close()
-    assert sum(model.outcomes.values()) == len(SessionRecord.read(tmp_path).trials)
+    assert not listened_to
 
 
 def test_memory_is_bounded_by_rings_and_lists() -> None:
