@@ -7,7 +7,7 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from pytestqt.qtbot import QtBot
-from running_session import DEMO, SHORT, RunningSession, sets
+from running_session import DEMO, PATIENT_BOARD, SHORT, RunningSession, sets
 
 from bci.core.loop_types import TaskState
 from bci.gui.day import Day, Phase
@@ -18,6 +18,7 @@ from bci.recording.manifest import finish_manifest
 
 SETTINGS = (
     *SHORT,
+    *PATIENT_BOARD,
     "experiment.hold=true",
     "experiment.task.session_s=600",
     "rig.screen.backend=null",

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
-from running_session import DEMO, ROOT, SHORT, sets
+from running_session import DEMO, PATIENT_BOARD, ROOT, SHORT, sets
 from valve import openings
 from waiting import WAIT_S, until
 
@@ -42,8 +42,9 @@ class Hands:
             "PYTHONPATH": str(ROOT),
             # no preferences of whoever runs the tests
             "XDG_CONFIG_HOME": str(state_file.parent),
+            # on this display, on a desktop of Wayland too
+            "QT_QPA_PLATFORM": "xcb",
         }
-        self._environment.pop("QT_QPA_PLATFORM", None)
         self.process = subprocess.Popen(
             [sys.executable, str(CHILD), str(state_file), *map(str, arguments)],
             cwd=ROOT,
@@ -164,7 +165,7 @@ def test_a_day_by_hand_with_the_window_killed_in_the_middle(
     display: str, root: Path, tmp_path: Path
 ) -> None:
     state_file = tmp_path / "window.json"
-    settings = (*SHORT, *UNHURRIED, "experiment.task.session_s=600")
+    settings = (*SHORT, *UNHURRIED, *PATIENT_BOARD, "experiment.task.session_s=600")
     hands = Hands(display, state_file, "run", DEMO, f"--out={root}", *sets(settings))
     try:
         hands.press("ctrl+Return", "Start session")
