@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bci.gui.rings import Ring
 from bci.recording.history import FLIP_COLUMNS, FRAME_COLUMNS, SENT_COLUMNS, HistoryChunk
+from bci.recording.records import Peer
 from bci.session.latency import WINDOW, Stage
 
 OPEN_MOST = 4096
@@ -37,11 +38,16 @@ class Latencies:
     def __init__(self) -> None:
         self._values = {name: Ring(np.float32, WINDOW) for name in (*map(str, Stage), DRAW)}
         self._t_frame_sent_ns: dict[int, int] = {}
+        self._offset_ns = 0
 
     def take(self, chunk: HistoryChunk) -> None:
         """Take the frames, commands and flips of a chunk in."""
+        for _, tied in chunk.clocks:
+            if tied.peer is Peer.ACQUISITION:
+                self._offset_ns = tied.offset_ns
         frames = np.frombuffer(chunk.frames, FRAME_COLUMNS)
-        self._add(Stage.SENT_TO_RECEIVED, frames["t_received_ns"] - frames["t_sent_ns"])
+        on_their_way = frames["t_received_ns"] - (frames["t_sent_ns"] - self._offset_ns)
+        self._add(Stage.SENT_TO_RECEIVED, on_their_way)
         sent = np.frombuffer(chunk.sent, SENT_COLUMNS)
         sent = sent[sent["t_frame_sent_ns"] > 0]
         self._add(Stage.RECEIVED_TO_SENT, sent["t_sent_ns"] - sent["t_received_ns"])

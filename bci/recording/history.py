@@ -14,12 +14,17 @@ from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, StimulusCommand
 from bci.core.stream_types import StreamInfo
 from bci.recording.layout import FRAME_HEAD, PAYLOADS
-from bci.recording.records import JournalEnd, JournalStart, Topic
+from bci.recording.records import ClockTied, JournalEnd, JournalStart, Topic
 from bci.recording.tail import JournalTail, TailRecord
 
 MOST_RECORDS = 3000
 MOST_FLUORESCENCE_BYTES = 1_000_000
-NAMES = {Topic.LEDGER: "ledger", Topic.CALIBRATION: "calibrations", Topic.PROCESS: "processes"}
+NAMES = {
+    Topic.LEDGER: "ledger",
+    Topic.CALIBRATION: "calibrations",
+    Topic.PROCESS: "processes",
+    Topic.CLOCK: "clocks",
+}
 COLUMNS_PER_S = 10.0
 """Frames of each plane whose fluorescence is passed on, a second."""
 _FRAME_HEAD_BYTES = FRAME_HEAD.size + HEADER.size
@@ -101,7 +106,7 @@ class HistoryChunk(msgspec.Struct, frozen=True):
         Rows of `DECISION_COLUMNS`, `FRAME_COLUMNS`, `SENT_COLUMNS` and `FLIP_COLUMNS`.
     columns
         Fluorescence, `COLUMNS_PER_S` frames a second of each plane.
-    commands, board, ledger, events, trials, calibrations, processes, notes
+    commands, board, ledger, events, trials, calibrations, processes, notes, clocks
         In order, each with its time.
     screen
         Newest screen that reported.
@@ -126,6 +131,7 @@ class HistoryChunk(msgspec.Struct, frozen=True):
     calibrations: tuple[tuple[int, CalibrationResult], ...] = ()
     processes: tuple[tuple[int, ProcessEvent], ...] = ()
     notes: tuple[tuple[int, str], ...] = ()
+    clocks: tuple[tuple[int, ClockTied], ...] = ()
     screen: ScreenHello | None = None
     end: JournalEnd | None = None
 
@@ -257,8 +263,8 @@ class _Gathered:
                 self._keep("events", t_ns, value.event)
             case Topic.NOTE:
                 self._keep("notes", t_ns, value.text)
-            case Topic.LEDGER | Topic.CALIBRATION | Topic.PROCESS:
-                self._keep(NAMES[record.topic], t_ns, value)
+            case topic if topic in NAMES:
+                self._keep(NAMES[topic], t_ns, value)
 
     def _decide(self, t_ns: int, decision: Decision) -> None:
         self._decisions.append(

@@ -23,6 +23,7 @@ from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import ScreenReport
 from bci.core.stream_types import StreamInfo
 from bci.recording.records import (
+    ClockTied,
     CommandSent,
     JournalEnd,
     JournalStart,
@@ -70,6 +71,7 @@ PAYLOADS: dict[Topic, Any] = {
     Topic.NOTE: Note,
     Topic.END: JournalEnd,
     Topic.RECOVERY: Recovered,
+    Topic.CLOCK: ClockTied,
 }
 """Type of each topic's MessagePack; frames are binary."""
 

@@ -29,6 +29,7 @@ class Topic(StrEnum):
     NOTE = "note"
     END = "end"
     RECOVERY = "recovery"
+    CLOCK = "clock"
 
 
 class JournalStart(msgspec.Struct, frozen=True):
@@ -79,6 +80,30 @@ class CommandSent(msgspec.Struct, frozen=True, gc=False):
     t_frame_sent_ns: int
     t_received_ns: int
     t_sent_ns: int
+
+
+class Peer(StrEnum):
+    """Processes whose clock may be another one than control's."""
+
+    ACQUISITION = "acquisition"
+    STIMULUS = "stimulus"
+
+
+class ClockTied(msgspec.Struct, frozen=True):
+    """A peer's clock against control's.
+
+    Parameters
+    ----------
+    peer
+        Whose.
+    offset_ns, error_ns
+        Its `time.perf_counter_ns` minus ours, and how far the true one may lie from that; 0 where
+        nothing tells the two apart, as on one host.
+    """
+
+    peer: Peer
+    offset_ns: int
+    error_ns: int
 
 
 class Note(msgspec.Struct, frozen=True):

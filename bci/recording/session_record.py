@@ -22,10 +22,12 @@ from bci.recording.folder import JOURNAL
 from bci.recording.layout import FRAME_HEAD, PAYLOADS
 from bci.recording.manifest import Manifest, read_manifest
 from bci.recording.records import (
+    ClockTied,
     CommandSent,
     JournalEnd,
     JournalStart,
     Note,
+    Peer,
     Recovered,
     SequencedEvent,
     Topic,
@@ -157,7 +159,7 @@ class SessionRecord:
         One for each input.
     sent, board, calibrations
         As recorded; `board` carries its own times.
-    events, screen, ledger, notes, processes
+    events, screen, ledger, notes, processes, clocks
         With the time of each record. `ledger` merges the entries of the decisions with those
         that control, board and screen made themselves.
     end
@@ -181,6 +183,7 @@ class SessionRecord:
         self.ledger: list[Timed[LedgerEntry]] = []
         self.notes: list[Timed[Note]] = []
         self.processes: list[Timed[ProcessEvent]] = []
+        self.clocks: list[Timed[ClockTied]] = []
         self.events: list[Timed[SequencedEvent]] = []
         self.end: JournalEnd | None = None
         self.recoveries: list[Recovered] = []
@@ -199,6 +202,7 @@ class SessionRecord:
             Topic.LEDGER: self.ledger,
             Topic.NOTE: self.notes,
             Topic.PROCESS: self.processes,
+            Topic.CLOCK: self.clocks,
         }
         decoders = {topic: msgspec.msgpack.Decoder(kind) for topic, kind in PAYLOADS.items()}
         lost: list[Damage] = []
@@ -273,6 +277,15 @@ class SessionRecord:
         starts = (frame.payload.start for frame in self._frames)
         joined = b"".join(data[start : start + size] for start in starts)
         return np.frombuffer(joined, _FRAME_DTYPE)
+
+    @cached_property
+    def sent_ns(self) -> NDArray[np.int64]:
+        """When acquisition sent each frame, on control's clock, int64, shape (frames,)."""
+        tied = [one for one in self.clocks if one.value.peer is Peer.ACQUISITION]
+        offsets_ns = np.array([0, *(one.value.offset_ns for one in tied)])
+        since_ns = np.array([one.perf_ns for one in tied])
+        newest = np.searchsorted(since_ns, self.frames["t_received_ns"], side="right")
+        return np.asarray(self.frames["t_sent_ns"] - offsets_ns[newest])
 
     @cached_property
     def decision_table(self) -> NDArray[Any]:

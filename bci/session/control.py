@@ -162,7 +162,7 @@ class _Control:
         peers = self._wait_for_peers("frames", "channel")
         if peers is None:
             return self._told_over()
-        self._frames = FrameLine(self._session.rig.stream, peers)
+        self._frames = FrameLine(self._session.rig.stream, peers, self._journal)
         self._open.callback(self._frames.close)
         info = self._frames.info
         self._line.open(self._link.peers)
@@ -179,7 +179,6 @@ class _Control:
         except UnknownRoi as error:
             raise ControlFailed(f"experiment.decoder: {error}") from error
         self._open.callback(self._runner.close)
-        known = self._session.day.threshold
         self._snapshots = Snapshots(
             self._telemetry,
             self._latency,
@@ -208,7 +207,7 @@ class _Control:
         self._runner.apply(Start())
         if self._recorded is not None:
             self._runner.apply(self._recorded)
-        if known is not None:
+        if (known := self._session.day.threshold) is not None:
             self._runner.apply(threshold_of(known))
         self._desk.begun = True
         self._line.arm(info.rate_hz, self._runner.hear)
@@ -308,9 +307,10 @@ class _Control:
         if self._lossless:
             self._frames.owe()
             self._board.advance_to(frame.frame_id / self._frames.info.rate_hz)
-        self._runner.frame(received, frame, behind=self._frames.is_behind(received))
+        t_sent_ns = frame.t_sent_ns - self._frames.offset_ns
+        self._runner.frame(received, frame, t_sent_ns, behind=self._frames.is_behind(received))
         if self._runner.loop.last_frame_id == frame.frame_id:
-            self._frames.stepped(received, frame.frame_id)
+            self._frames.stepped(received, frame)
             self._line.frame(frame.frame_id, received.t_received_ns)
         self._mind_budget()
 
@@ -328,6 +328,7 @@ class _Control:
         self._runner.hear_chance()
         now_ns = time.perf_counter_ns()
         self._screen.commands.resend_if_due(now_ns)
+        self._frames.follow_clock(now_ns)
         self._snapshots.publish_if_due(now_ns)
 
     def _mind_budget(self) -> None:
@@ -355,8 +356,7 @@ class _Control:
             self._end(self.failure)
         if self._link.stop_requested():
             self._end(ASKED_TO_STOP)
-        peers = self._link.peers()
-        if self._frames.has_moved(peers) and not self._runner.done:
+        if self._frames.has_moved(peers := self._link.peers()) and not self._runner.done:
             self._follow(peers)
 
     def _follow(self, peers: dict[str, str]) -> None:

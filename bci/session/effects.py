@@ -1,5 +1,7 @@
 """What a decision does to the world: screen, valve, light."""
 
+from time import perf_counter_ns
+
 from bci.core.ledger import entry
 from bci.core.loop_types import Decision, LedgerEntry, LedgerKind
 from bci.core.stimulus_types import StimulusCommand
@@ -77,7 +79,9 @@ class Effects:
             command = command or self._withheld
             self._withheld, self._n_withheld = None, 0
         if command is not None:
+            t_before_ns = t_received_ns or perf_counter_ns()
             t_sent_ns = self._commands.send(command)
+            self._screen.sent(command.command_id, t_frame_sent_ns, t_before_ns)
             self._note_sent(command, t_frame_sent_ns, t_received_ns, t_sent_ns)
         return caught_up
 
@@ -92,7 +96,6 @@ class Effects:
     ) -> None:
         if t_received_ns:
             self._latency.add(Stage.RECEIVED_TO_SENT, t_sent_ns - t_received_ns)
-            self._screen.sent(command.command_id, t_frame_sent_ns)
         self._journal.append(
             Topic.SENT,
             CommandSent(

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from bci.config.rig import Stream
 from bci.core.frame_header import FLAG_END
 from bci.core.stream_types import RoiFrame, StreamInfo
+from bci.recording.journal import Journal
+from bci.recording.records import ClockTied, Peer, Topic
 from bci.stream.acquisition_client import AcquisitionClient
+from bci.stream.clock import PeerClock
 from bci.stream.publisher import Delivery
 from bci.stream.subscriber import FrameSubscriber, Received
 
 ANSWER_TIMEOUT_S = 1.0
+CLOCK_NS = 1_000_000_000
 START_TIMEOUT_S = 2.0
 """A loop that waits longer for an acquisition that died meanwhile would be taken to hang."""
 
@@ -24,6 +28,9 @@ class FrameLine:
         `rig.stream`.
     peers
         Endpoints `frames` and `channel` of acquisition.
+    journal
+        Gets acquisition's clock against ours: at every start, and again and again where it runs on
+        another computer.
 
     Attributes
     ----------
@@ -33,16 +40,22 @@ class FrameLine:
         `time.perf_counter_ns` at which the last frame that was stepped came; 0 before the first.
     t_first_ns, first_id
         The same of the first, and its id; -1 before it.
+    offset_ns
+        Acquisition's clock minus ours.
     stalled
         Set it where the loop was told of a stall; the next frame that is stepped unsets it.
     """
 
-    def __init__(self, settings: Stream, peers: Mapping[str, str]) -> None:
+    def __init__(self, settings: Stream, peers: Mapping[str, str], journal: Journal) -> None:
         self._settings = settings
         self._lossless = settings.delivery == "lossless"
         self._channel = peers["channel"]
         self._client = AcquisitionClient(self._channel)
         self._frames = FrameSubscriber(peers["frames"], queue_frames=settings.queue_frames)
+        self._journal = journal
+        self._clock = PeerClock()
+        self._t_asked_ns = 0
+        self.offset_ns = 0
         self._owed = 0
         self._t_empty_ns = 0
         self._t_started_ns = 0
@@ -59,6 +72,9 @@ class FrameLine:
 
     def start(self) -> None:
         """Let frames come; returns once acquisition has seen the subscription."""
+        self._clock = PeerClock()
+        self._client.tie(self._clock)
+        self._keep_clock()
         # a second round of credits is under way while the first is stepped
         credits = 2 * self._settings.credit_frames if self._lossless else 0
         self._owed = 0
@@ -99,8 +115,28 @@ class FrameLine:
             and frame.epoch == self.info.epoch
         )
 
-    def stepped(self, received: Received, frame_id: int) -> None:
+    def follow_clock(self, now_ns: int) -> None:
+        """Ask another computer for its time once a second, and take its answers; never waits."""
+        if not self.offset_ns:
+            return
+        if self._client.hear_time(self._clock):
+            self._keep_clock()
+        if now_ns - self._t_asked_ns >= CLOCK_NS:
+            self._t_asked_ns = now_ns
+            self._client.ask_time()
+
+    def _keep_clock(self) -> None:
+        offset = self._clock.offset
+        assert offset is not None
+        self.offset_ns = offset.offset_ns
+        tied = ClockTied(Peer.ACQUISITION, offset.offset_ns, offset.error_ns)
+        self._journal.append(Topic.CLOCK, tied)
+
+    def stepped(self, received: Received, frame: RoiFrame) -> None:
         """Note a frame that the loop took as the next one."""
+        frame_id = frame.frame_id
+        if self.offset_ns:
+            self._clock.came(frame.t_sent_ns, received.t_received_ns)
         self.t_stepped_ns = received.t_received_ns
         self.stalled = False
         if self.first_id < 0:

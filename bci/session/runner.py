@@ -97,25 +97,27 @@ class LoopRunner:
         """True once the task has ended."""
         return self.loop.state is TaskState.DONE
 
-    def frame(self, received: Received, frame: RoiFrame, *, behind: bool) -> None:
+    def frame(self, received: Received, frame: RoiFrame, t_sent_ns: int, *, behind: bool) -> None:
         """Step a received frame, send its effects, record it.
 
         Parameters
         ----------
         received, frame
             From the frame socket, and the frame that it holds.
+        t_sent_ns
+            When acquisition sent it, on our clock.
         behind
             True where so many newer frames wait that its effects are withheld.
         """
         decision = self.loop.step(frame)
         caught_up = self._effects.carry_out(
-            decision, frame.t_sent_ns, received.t_received_ns, behind=behind
+            decision, t_sent_ns, received.t_received_ns, behind=behind
         )
         self._journal.append_frame(
             decision.sequence, received.t_received_ns, received.header, received.buffer
         )
         self._keep(decision)
-        self._latency.add(Stage.SENT_TO_RECEIVED, received.t_received_ns - frame.t_sent_ns)
+        self._latency.add(Stage.SENT_TO_RECEIVED, received.t_received_ns - t_sent_ns)
         self._tally.frames += 1
         if caught_up is not None:
             self.note(caught_up)

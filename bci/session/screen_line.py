@@ -2,19 +2,31 @@
 
 import logging
 from collections.abc import Callable
+from time import perf_counter_ns
+
+from msgspec.structs import replace
 
 from bci.config.rig import Stream
 from bci.core.loop_types import LedgerKind
-from bci.core.stimulus_types import FlipKind, FlipReport, MissedFlips, ScreenHello
+from bci.core.stimulus_types import (
+    FlipKind,
+    FlipReport,
+    MissedFlips,
+    ScreenHello,
+    ScreenReport,
+)
 from bci.recording.journal import Journal
-from bci.recording.records import Topic
+from bci.recording.records import ClockTied, Peer, Topic
 from bci.session.latency import LatencyBudget, Stage
+from bci.stream.clock import ClockOffset, PeerClock
 from bci.stream.commands import CommandPublisher
 from bci.stream.reports import ReportReceiver
 
 log = logging.getLogger("bci.control")
 
 SENT_MOST = 4096
+CLOCK_NS = 1_000_000_000
+TIMES = ("t_received_ns", "t_draw_ns", "t_flip_ns")
 
 Note = Callable[[LedgerKind, str, int], None]
 
@@ -54,7 +66,10 @@ class ScreenLine:
         self._journal = journal
         self._latency = latency
         self._lossless = settings.delivery == "lossless"
-        self._t_frame_sent_ns: dict[int, int] = {}
+        self._sent_ns: dict[int, tuple[int, int]] = {}
+        self._clock = PeerClock()
+        self._tied: ClockOffset | None = None
+        self._t_tied_ns = 0
         self._light = "waiting"
         self.died = False
         self.on_flip: Callable[[FlipReport, int], None] = lambda *_: None
@@ -78,11 +93,21 @@ class ScreenLine:
         """Wait for a report at most this long."""
         self._reports.socket.poll(timeout_ms)
 
-    def sent(self, command_id: int, t_frame_sent_ns: int) -> None:
-        """Remember when the frame behind a command was sent, until its flip is told."""
-        if len(self._t_frame_sent_ns) >= SENT_MOST:
-            self._t_frame_sent_ns.clear()
-        self._t_frame_sent_ns[command_id] = t_frame_sent_ns
+    def sent(self, command_id: int, t_frame_sent_ns: int, t_before_ns: int) -> None:
+        """Remember what led to a command, until its flip is told.
+
+        Parameters
+        ----------
+        command_id
+            Of a command that has just left.
+        t_frame_sent_ns
+            When the frame behind it was sent; 0 where there is none.
+        t_before_ns
+            Any time shortly before the command left.
+        """
+        if len(self._sent_ns) >= SENT_MOST:
+            self._sent_ns.clear()
+        self._sent_ns[command_id] = t_frame_sent_ns, t_before_ns
 
     def hear(self, note: Note) -> bool:
         """Take in every report; True where a screen is back after one that died.
@@ -94,6 +119,7 @@ class ScreenLine:
         """
         is_back = False
         while (report := self._reports.receive()) is not None:
+            report = self._dated(report)
             self._journal.append(Topic.SCREEN, report)
             match report:
                 case ScreenHello():
@@ -109,10 +135,11 @@ class ScreenLine:
         blanks = "blanks" if hello.blanks else "no screen that blanks"
         log.info("screen: %s on %s, %s", hello.backend, hello.display, blanks)
         self._light = "ok" if hello.blanks else "ok (no screen)"
+        self._clock, self._tied, self._t_tied_ns = PeerClock(), None, 0
         self.commands.resend()
 
     def _note_flip(self, report: FlipReport, note: Note) -> None:
-        t_frame_ns = self._t_frame_sent_ns.pop(report.command_id, 0)
+        t_frame_ns, _ = self._sent_ns.pop(report.command_id, (0, 0))
         if report.kind is FlipKind.SUPERSEDED:
             if not self._lossless:
                 note(LedgerKind.COMMAND_SUPERSEDED, f"command {report.command_id}", 1)
@@ -122,6 +149,35 @@ class ScreenLine:
             self._latency.add(Stage.SENT_TO_ARRIVED, report.t_received_ns - t_frame_ns)
             self._latency.add(Stage.SENT_TO_FLIP, report.t_flip_ns - t_frame_ns)
         self._note_missed(report.missed_flips, note)
+
+    def _dated(self, report: ScreenReport) -> ScreenReport:
+        """A report with its times on our clock; what it tells of the screen's is taken in."""
+        if isinstance(report, ScreenHello):
+            return report
+        now_ns = perf_counter_ns()
+        if isinstance(report, FlipReport):
+            _, t_before_ns = self._sent_ns.get(report.command_id, (0, 0))
+            if t_before_ns:
+                self._clock.reached(t_before_ns, report.t_received_ns)
+        if report.t_flip_ns:
+            self._clock.came(report.t_flip_ns, now_ns)
+        self._tie(now_ns)
+        offset_ns = self._tied.offset_ns if self._tied else 0
+        if not offset_ns:
+            return report
+        names = (name for name in TIMES if getattr(report, name, 0))
+        return replace(report, **{name: getattr(report, name) - offset_ns for name in names})
+
+    def _tie(self, now_ns: int) -> None:
+        """Keep the screen's clock: once where it is ours, else as it goes."""
+        offset = self._clock.offset
+        if offset is None or (self._tied is not None and not offset.offset_ns):
+            return
+        self._tied = offset
+        if now_ns - self._t_tied_ns >= CLOCK_NS:
+            self._t_tied_ns = now_ns
+            tied = ClockTied(Peer.STIMULUS, offset.offset_ns, offset.error_ns)
+            self._journal.append(Topic.CLOCK, tied)
 
     def _note_missed(self, count: int, note: Note) -> None:
         if count and not self._lossless:

@@ -6,7 +6,7 @@ import msgspec
 import zmq
 
 from bci.core.stream_types import StreamInfo
-from bci.stream.clock import ClockOffset, Exchange, estimate_offset
+from bci.stream.clock import PeerClock
 from bci.stream.errors import StreamError
 from bci.stream.handshake import (
     Answer,
@@ -33,7 +33,7 @@ _QUEUE = 1000
 class AcquisitionClient:
     """Asks acquisition; for one thread.
 
-    Every method but `credit`, `ask_status` and `poll_status` waits for the answer and raises
+    Every method but `credit`, `ask_time` and `hear_time` waits for the answer and raises
     `StreamError` where none comes or the request is refused.
 
     Parameters
@@ -52,7 +52,8 @@ class AcquisitionClient:
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Answer)
         self._number = 0
-        self._status_number = 0
+        self._time_number = 0
+        self._t_asked_ns = 0
 
     def describe(self) -> StreamInfo:
         """What will be sent."""
@@ -97,30 +98,31 @@ class AcquisitionClient:
             raise self._strange("status", answer)
         return answer
 
-    def ask_status(self) -> None:
-        """Ask without waiting; `poll_status` gives the answer when it is there."""
-        self._number += 1
-        self._status_number = self._number
-        self._send(self._number, StatusRequest())
-
-    def poll_status(self) -> StreamStatus | None:
-        """Answer to the newest `ask_status`, once; None while it is not there. Never waits."""
-        while (answer := self._next()) is not None:
-            if answer.number == self._status_number and isinstance(answer.body, StreamStatus):
-                return answer.body
-        return None
-
-    def clock_offset(self, n_exchanges: int = 16) -> ClockOffset:
-        """Acquisition's `perf_counter_ns` against ours; 0 ± error where it is the same host."""
-        exchanges = []
+    def tie(self, clock: PeerClock, n_exchanges: int = 16) -> None:
+        """Ask for the time, so often, to know acquisition's clock at once."""
         for _ in range(n_exchanges):
             t_asked_ns = perf_counter_ns()
             answer = self._ask(Ping(), self._timeout_s)
             t_answered_ns = perf_counter_ns()
             if not isinstance(answer, Pong):
                 raise self._strange("ping", answer)
-            exchanges.append(Exchange(t_asked_ns, answer.t_ns, t_answered_ns))
-        return estimate_offset(exchanges)
+            clock.reached(t_asked_ns, answer.t_ns)
+            clock.came(answer.t_ns, t_answered_ns)
+
+    def ask_time(self) -> None:
+        """Ask for the time without waiting; `hear_time` takes the answer in when it is there."""
+        self._number += 1
+        self._time_number, self._t_asked_ns = self._number, perf_counter_ns()
+        self._send(self._number, Ping())
+
+    def hear_time(self, clock: PeerClock) -> bool:
+        """Take the answer to the newest `ask_time` in; True where it was there. Never waits."""
+        while (answer := self._next()) is not None:
+            if answer.number == self._time_number and isinstance(answer.body, Pong):
+                clock.reached(self._t_asked_ns, answer.body.t_ns)
+                clock.came(answer.body.t_ns, perf_counter_ns())
+                return True
+        return False
 
     def close(self) -> None:
         """Give the socket back; a second call does nothing."""

@@ -16,6 +16,7 @@ from waiting import WAIT_MS, WAIT_S, until
 from bci.core.loop_types import Malformed
 from bci.core.stream_types import Roi, RoiFrame, StreamInfo
 from bci.stream.acquisition_client import AcquisitionClient
+from bci.stream.clock import PeerClock
 from bci.stream.errors import StreamError
 from bci.stream.handshake import HandshakeServer
 from bci.stream.publisher import Delivery, FramePublisher
@@ -309,7 +310,7 @@ def test_queued_frames_leave_before_a_publisher_ends():
         subscriber.close()
 
 
-def test_status_without_waiting_and_stop():
+def test_status_and_stop():
     with Acquisition() as acquisition:
         subscriber = FrameSubscriber(acquisition.publisher.endpoint)
         client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
@@ -317,22 +318,28 @@ def test_status_without_waiting_and_stop():
         client.start(subscriber.token, Delivery.LIVE)
         assert acquisition.server.wait_started(WAIT_S)
         acquisition.publisher.publish(frame(5))
-        client.ask_status()
-        status = until(client.poll_status)
+        status = client.status()
         assert (status.frames_sent, status.last_frame_id, status.ended) == (1, 5, False)
         assert 0 < status.t_first_sent_ns <= time.perf_counter_ns()
-        assert client.poll_status() is None
         client.stop()
         assert acquisition.server.stopped
         client.close()
         subscriber.close()
 
 
-def test_the_clock_of_the_same_host_is_found_within_the_stated_error():
+def test_the_clock_of_the_same_host_is_ours_also_where_nobody_waits_for_it():
     with Acquisition() as acquisition:
         client = AcquisitionClient(acquisition.server.endpoint, timeout_s=WAIT_S)
-        offset = client.clock_offset()
-        assert abs(offset.offset_ns) <= offset.error_ns
+        tied, asked = PeerClock(), PeerClock()
+        client.tie(tied)
+        assert not client.hear_time(asked)
+        client.ask_time()
+        until(lambda: client.hear_time(asked))
+        assert not client.hear_time(asked)
+        for clock in (tied, asked):
+            assert clock.offset is not None
+            assert clock.offset.offset_ns == 0
+            assert clock.offset.error_ns < WAIT_S * 1e9
         client.close()
 
 

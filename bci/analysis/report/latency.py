@@ -49,7 +49,7 @@ def lit_of(record: SessionRecord) -> list[Lit]:
 def stage_times(record: SessionRecord) -> list[StageTimes]:
     """Stages of a session that have values, in the order of the path."""
     frames = record.frames
-    frames = frames[(frames["t_sent_ns"] > 0) & ((frames["flags"] & FLAG_END) == 0)]
+    told = (frames["t_sent_ns"] > 0) & ((frames["flags"] & FLAG_END) == 0)
     sent = {one.command_id: one for one in record.sent if one.t_frame_sent_ns}
     shown = [
         (report.value, sent[report.value.command_id])
@@ -59,7 +59,7 @@ def stage_times(record: SessionRecord) -> list[StageTimes]:
         and report.value.command_id in sent
     ]
     stages = (
-        ("frame sent → received", frames["t_received_ns"] - frames["t_sent_ns"]),
+        ("frame sent → received", (frames["t_received_ns"] - record.sent_ns)[told]),
         (
             "frame received → command sent",
             [one.t_sent_ns - one.t_received_ns for one in sent.values()],

@@ -12,7 +12,7 @@ from bci.recording.time_axis import TimeAxis
 
 
 def add_scratch(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
-    """Add `scratch/settings`, `calibration`, `rewards`, `device_clock` and `manifest`."""
+    """Add `scratch/settings`, `calibration`, `rewards`, both kinds of clocks, `manifest`."""
     newest = record.calibrations[-1] if record.calibrations else None
     texts = {
         "settings": (json.dumps(dump_session(record.session)), "Resolved settings, JSON."),
@@ -28,6 +28,11 @@ def add_scratch(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
             msgspec.json.encode(axis.clock.segments).decode(),
             "Lines from the board's clock to this one, one for each start of the board, with their "
             "error, JSON.",
+        ),
+        "peer_clocks": (
+            msgspec.json.encode({one.value.peer: one.value for one in record.clocks}).decode(),
+            "Newest difference of other processes' clocks and control's, which all times here are "
+            "told on, with its error; 0 on one computer, JSON.",
         ),
         "manifest": (
             msgspec.json.encode(record.manifest).decode(),
