@@ -125,6 +125,8 @@ class Table:
         Docstring of each variant.
     note
         Docstring of the field that holds it.
+    usual
+        Variant that holds where none is written; empty: there is none.
     """
 
     key: str
@@ -134,6 +136,7 @@ class Table:
     variants: Mapping[str, tuple["Setting | Table", ...]]
     helps: Mapping[str, str]
     note: str
+    usual: str
 
     def rows(self, values: Any) -> tuple["Setting | Table", ...]:
         """What it holds, given the values that stand there; empty: an unknown kind."""
@@ -219,7 +222,13 @@ def _table(
         {kind: tuple(_rows(key, form, definitions, bool(kind))) for kind, form in forms},
         {kind: text_of(form) for kind, form in forms},
         text_of(field),
+        _usual(field),
     )
+
+
+def _usual(field: Schema) -> str:
+    default = field.get("default")
+    return str(default.get("kind", "")) if isinstance(default, Mapping) else ""
 
 
 def _rows(

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit
+from PyQt6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit, QScrollArea
 from pytestqt.qtbot import QtBot
 
 from bci.config import SettingsError, load_session
 from bci.config.draft import Draft
 from bci.gui.settings.form import SettingsForm
+from bci.gui.settings.group import Group
 from bci.gui.settings.locks import Use
 from bci.gui.settings.row import SettingRow
 from bci.session.run import all_faults
@@ -58,6 +59,12 @@ def row(form: SettingsForm, key: str) -> SettingRow:
     found = form.root.row_of(key)
     assert found is not None
     return found
+
+
+def unfold_all(group: Group) -> None:
+    group.head.setChecked(True)
+    for inner in group.groups.values():
+        unfold_all(inner)
 
 
 def type_in(form: SettingsForm, key: str, text: str) -> SettingRow:
@@ -174,6 +181,30 @@ def test_kind_of_source_optional_tables_and_lists(qtbot: QtBot, form: SettingsFo
     assert box is not None
     box.activated.emit(box.findText("raw"))
     assert form.draft.get("experiment.decoder.signal") == "raw"
+
+
+def test_a_kind_that_is_not_written_is_told_as_the_one_that_holds(
+    qtbot: QtBot, form: SettingsForm
+) -> None:
+    opened(qtbot, form, CONFIGS / "demo.toml")
+    session_type = form.root.groups["experiment"].groups["session_type"]
+    assert session_type.kind.currentText() == ""
+    assert session_type.kind.placeholderText() == "closed_loop"
+
+
+def test_nothing_is_cut_at_the_side_however_much_is_unfolded(
+    qtbot: QtBot, form: SettingsForm
+) -> None:
+    opened(qtbot, form, CONFIGS / "light.toml")
+    unfold_all(form.root)
+    scroll = form.findChild(QScrollArea)
+    assert scroll is not None
+    across, down = scroll.horizontalScrollBar(), scroll.verticalScrollBar()
+    assert across is not None
+    assert down is not None
+    # once the rows have their places
+    qtbot.waitUntil(lambda: down.maximum() > 2 * form.height())
+    assert across.maximum() == 0
 
 
 def test_nothing_changes_while_a_session_runs(qtbot: QtBot, form: SettingsForm) -> None:

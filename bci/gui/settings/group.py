@@ -55,10 +55,12 @@ class Group(QFrame):
         self.used.clicked.connect(lambda on: self.edited.emit(table.key, {} if on else None))
         self.kind = QComboBox()
         self.kind.addItems(list(table.variants))
+        self.kind.setPlaceholderText(table.usual)
         self.kind.setVisible(len(table.variants) > 1)
         self.kind.activated.connect(lambda _: self._choose())
         self._told = QLabel()
         self._told.setObjectName("small")
+        self._told.setWordWrap(True)
         self.fault = QLabel()
         self.fault.setProperty("state", "wrong")
         self.fault.setWordWrap(True)
@@ -228,7 +230,7 @@ class Group(QFrame):
         sign = "▾" if self.head.isChecked() else "▸"
         self.head.setText(f"{sign} {self.table.name.replace('_', ' ')}")
         helps = self.table.helps
-        kind = self.kind.currentText() if len(helps) > 1 else ""
+        kind = self.kind.currentText() or self.table.usual if len(helps) > 1 else ""
         told = [helps.get(kind, ""), self.table.note]
         n_changed = sum(1 for _ in _written(self.table, self._values))
         if self.table.optional and self._values is None:
