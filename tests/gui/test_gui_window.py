@@ -4,18 +4,23 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from held_port import held_port
+from PyQt6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
 
+from bci.analysis.baseline.scores import RoiScore, Scores
+from bci.config.ensembles import EnsembleChoice
 from bci.core.ledger import entry
 from bci.core.loop_types import LedgerKind, TaskState
 from bci.gui.day import Day, Phase
 from bci.gui.pace import Pace
 from bci.gui.pages import make_window
-from bci.gui.theme import scale_of
+from bci.gui.theme import BASE_HEIGHT_PX, BASE_WIDTH_PX, scale_of
+from bci.gui.views.score_table import WHY_NOT, ScoreTable
 from bci.gui.window import OperatorWindow
 from bci.recording.folder import MANIFEST, write_endpoints
 from bci.recording.history import DECISION_COLUMNS, HistoryChunk
@@ -131,3 +136,34 @@ def test_what_comes_after_the_end_of_the_day_begins_nothing(window: OperatorWind
     begun = []
     window.day.work(lambda: begun.append(1), lambda _, __: None)
     assert not begun
+
+
+@pytest.mark.parametrize("title", ["Baseline", "Ensembles"])
+def test_scores_fit_the_smallest_window_and_what_is_cut_is_told(
+    window: OperatorWindow, qtbot: QtBot, title: str
+) -> None:
+    window.resize(BASE_WIDTH_PX, BASE_HEIGHT_PX)
+    window.show_page([page.title for page in window.pages].index(title))
+    table = window.page.findChild(ScoreTable)
+    assert table is not None
+    widest = RoiScore(
+        "roi1234", 0, snr=123, event_rate_hz=1.23, drift=-0.45, decay_s=0.45,
+        correlation_max=0.98, most_like="roi1235", tuning=-0.12,
+    )  # fmt: skip
+    correlation = np.ones((1, 1))
+    rois = tuple(msgspec.structs.replace(widest, label=f"roi{1000 + i}") for i in range(100))
+    scores = Scores(rois, 0, ("roi1234",), correlation, True, 60.0, 15.0)
+    table.scores.show_scores(scores, EnsembleChoice(min_snr=200, max_drift=0.1))
+    table.resizeColumnsToContents()
+    table.scrollToBottom()
+    across, viewport, model = table.horizontalScrollBar(), table.viewport(), table.model()
+    assert across is not None
+    assert viewport is not None
+    assert model is not None
+    last = model.index(model.rowCount() - 1, 0)
+    qtbot.waitUntil(lambda: table.visualRect(last).bottom() <= viewport.height())
+    assert across.maximum() == 0
+    why = model.index(0, WHY_NOT)
+    told = model.data(why, Qt.ItemDataRole.ToolTipRole)
+    assert told == model.data(why)
+    assert len(told.split(", ")) > 1

@@ -24,7 +24,7 @@ from bci.gui.step import Step, StepStatus
 from bci.gui.theme import Light, scale_of
 from bci.gui.views.grating import GratingView
 from bci.gui.views.heat_map import EnsembleTraces, HeatMap, RoiActivity
-from bci.gui.views.score_table import ScoreTable
+from bci.gui.views.score_table import LIKE, SIDE, ScoreTable
 from bci.gui.words import clock
 
 DRAW_S = 0.24
@@ -64,6 +64,9 @@ class BaselineStep(Step):
         self.again_button = QPushButton("Repeat the baseline")
         self.again_button.clicked.connect(self.repeat)
         self.table = ScoreTable()
+        # nothing is chosen here, and there is less room
+        for column in (SIDE, LIKE):
+            self.table.setColumnHidden(column, True)
         self.session_changed()
         self._lay_out()
 

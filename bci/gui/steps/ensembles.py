@@ -345,7 +345,7 @@ class EnsemblesStep(Step):
         both = QSplitter(Qt.Orientation.Horizontal)
         both.addWidget(_panel("Scores: click a heading to sort", self.table))
         both.addWidget(right)
-        both.setSizes([620, 620])
+        both.setSizes([700, 540])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(top)

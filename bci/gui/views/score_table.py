@@ -13,7 +13,7 @@ from PyQt6.QtCore import (
     pyqtSignal,
 )
 from PyQt6.QtGui import QColor, QKeyEvent
-from PyQt6.QtWidgets import QAbstractItemView, QTableView
+from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from bci.analysis.baseline.proposal import shortcomings
 from bci.analysis.baseline.scores import RoiScore, Scores
@@ -34,7 +34,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[RoiScore], Any], str], ...] = (
     ("like", "{}", lambda roi: roi.most_like, "the ROI of that r: the same neuron?"),
 )
 """Name, form, value, and what it tells."""
-SIDE, SNR, WHY_NOT = 1, 2, 8
+SIDE, SNR, WHY_NOT, LIKE = 1, 2, 8, 9
 COLOURS = {PLUS: theme.P_PLUS, MINUS: theme.P_MINUS}
 NARROWEST_PX = 34
 ROWS_MEASURED = 50
@@ -104,6 +104,8 @@ class ScoreModel(QAbstractTableModel):
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 return COLUMNS[column][1].format(value) if value == value else "–"
+            case Qt.ItemDataRole.ToolTipRole if column == WHY_NOT:
+                return value
             case Qt.ItemDataRole.UserRole:
                 return value if value == value else float("-inf")
             case Qt.ItemDataRole.ForegroundRole:
@@ -146,7 +148,8 @@ class ScoreTable(QTableView):
         across, down = self.horizontalHeader(), self.verticalHeader()
         if across is not None and down is not None:
             down.hide()
-            across.setStretchLastSection(True)
+            # words may be shortened where there is no room: a tooltip tells them in full
+            across.setSectionResizeMode(WHY_NOT, QHeaderView.ResizeMode.Stretch)
             across.setMinimumSectionSize(NARROWEST_PX)
             # of thousands of rows some tell how wide a column must be
             across.setResizeContentsPrecision(ROWS_MEASURED)
