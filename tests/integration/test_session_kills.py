@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from running_session import ENDLESS, ROOT, RunningSession, bci, sets
+from running_session import ENDLESS, PATIENT_BOARD, ROOT, RunningSession, bci, sets
 from valve import openings
 from waiting import BUSY_S, until
 
@@ -77,7 +77,7 @@ def open_after(edges: list[dict[str, int]], t_killed_ns: int, *, no_more: bool) 
 
 def test_rewards_of_a_killed_control_are_in_the_subjects_ledger(tmp_path: Path) -> None:
     out = tmp_path / "sessions"
-    overrides = (*OVERRIDES, *LONG_DROP, ENDLESS)
+    overrides = (*OVERRIDES, *LONG_DROP, *PATIENT_BOARD, ENDLESS)
     with RunningSession("run", written_to(tmp_path), *sets(overrides), out=out) as session:
         control = session.pid_of("control")
         until(lambda: openings(session.folder) >= 3)
