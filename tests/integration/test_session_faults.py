@@ -23,10 +23,11 @@ def test_killed_control_leaves_valve_shut_and_journal_whole(tmp_path: Path) -> N
     """The board's own log tells when the valve was shut; recovery loses at most 0.1 s."""
     overrides = (*SHORT, NULL_SCREEN, *LONG_DROP)
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
-        told = [session.wait_for_state("HIT")]
+        # seconds before the kill, so that there is something to be kept
+        told = [session.wait_for_state("BASELINE")]
 
         def valve_opened() -> bool:
-            if (newest := session.telemetry()) is not None and newest != told[-1]:
+            if (newest := session.telemetry()) is not None and newest is not told[-1]:
                 told.append(newest)
             return any(edge["level"] for edge in session.valve_edges())
 
@@ -66,7 +67,8 @@ def test_killed_screen_comes_back_with_the_current_command(tmp_path: Path) -> No
         session.interrupt()
         code, output = session.end()
         assert code == 0, output
-        assert not session.left_running()
+        # a window that takes long to close is killed, and its X server goes after it
+        until(lambda: not session.left_running())
         record = session.record()
         kinds = [entry.value.kind for entry in record.ledger]
         for kind in (
@@ -78,8 +80,9 @@ def test_killed_screen_comes_back_with_the_current_command(tmp_path: Path) -> No
             assert kinds.count(kind) == 1, kind
         frame_ids = record.decision_table["frame_id"][record.decision_table["decoded"]]
         assert (frame_ids[1:] - frame_ids[:-1] == 2).all()
-        _, hello = _hellos(record)
-        sent = max(sent.command_id for sent in record.sent if sent.t_sent_ns < hello.perf_ns)
+        # one that is sent while the screen connects may come before its hello is read
+        [started] = [e for e in record.ledger if e.value.kind is LedgerKind.PROCESS_RESTARTED]
+        sent = max(sent.command_id for sent in record.sent if sent.t_sent_ns < started.perf_ns)
         assert _shown_after_return(record)[0] >= sent
 
 
@@ -106,7 +109,7 @@ def test_killed_acquisition_comes_back_as_a_new_epoch(tmp_path: Path) -> None:
         session.wait_for_state("RUN")
         t_killed_ns = time.perf_counter_ns()
         session.kill(session.pid_of("acquisition"))
-        session.wait_for_ledger(LedgerKind.EPOCH)
+        until(lambda: (session.record().frames["epoch"] == 1).any(), every_s=0.2)
         session.wait_for_state("RUN")
         session.interrupt()
         code, output = session.end()
