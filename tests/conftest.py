@@ -20,12 +20,17 @@ settings.register_profile(
 )
 settings.load_profile("ours")
 
+# Some machines that run tests ask every program for colours, into pipes and files too. Here text is
+# compared with text, that of the processes which tests start included.
+for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(name, None)
+
 
 @pytest.fixture(scope="session")
 def bci_data() -> Path:
     """Folder of the recordings; the test is skipped where there is none."""
     root = Path(__file__).resolve().parents[1]
     folder = (root / os.environ.get("BCI_DATA", "../shared/data")).resolve()
-    if not folder.is_dir():
+    if not (folder / "sue2x").is_dir():
         pytest.skip(f"no recordings in {folder}: set BCI_DATA")
     return folder

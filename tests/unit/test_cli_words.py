@@ -109,7 +109,8 @@ def test_journal_without_a_record_is_recovered_without_a_number_that_is_none(
     said = bci("replay", folder, DEMO, "--headless")
     assert said.code == 2
     assert "the session ended before its stream began. Mend that" in said.err
-    assert ".." not in said.err
+    # a long path is cut with three dots
+    assert ".." not in said.err.replace("...", "")
 
 
 def test_file_that_cannot_be_written_is_named_with_its_reason(bci: Bci, folder: Path) -> None:

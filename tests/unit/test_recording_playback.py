@@ -114,7 +114,8 @@ def test_recording_that_does_not_serve_is_refused_with_the_reason(
 ) -> None:
     nothing = refusal(yoked_to(tmp_path / "nothing"))
     assert "the folder of a recorded session" in nothing
-    assert ".." not in nothing
+    # a long path is cut with three dots
+    assert ".." not in nothing.replace("...", "")
     assert "hits come within experiment.task.trial_s = 0.1 s" in refusal(
         yoked_to(recorded, trial_s=0.1)
     )
