@@ -48,6 +48,10 @@ SUPPLY_MV = (4750, 5250)
 SLOW_MS = 20.0
 N_QUESTIONS = 50
 TTL_S = 1.0
+GATE_S = 5.0
+"""A slow line may show the outputs a few times a second: looked at for so long at most."""
+END_S = 5.0
+"""A board tells of a pulse's end at once; a simulated one on a busy computer takes its time."""
 TTL_RATE_OFF = 0.02
 PULSE_US, WITHIN_US = 10_000, 20
 WATCHDOG_WITHIN_MS = 20
@@ -81,7 +85,7 @@ class _Trial:
         self.session = session
         self.line = line
         self.wishes = wishes
-        self.frames = 0
+        self.told_hz = 0.0
 
     def outputs(self) -> list[str]:
         """Outputs that are high now."""
@@ -173,7 +177,8 @@ def _line(trial: _Trial) -> Check:
     before = trial.line.keep_alive().bad_frames  # what came while the port opened
     for _ in range(N_QUESTIONS):
         t_asked_ns = time.perf_counter_ns()
-        trial.line.ask(Clock(), ClockTime)
+        # of all questions the one that keeps the board awake, however slow the line
+        trial.line.keep_alive()
         times_ms.append((time.perf_counter_ns() - t_asked_ns) / 1e6)
     bad = (trial.line.keep_alive().bad_frames - before) % 65536
     middle_ms = statistics.median(times_ms)
@@ -195,13 +200,18 @@ def _outputs(trial: _Trial) -> Check:
 
 
 def _frame_clock(trial: _Trial) -> Check:
-    before = trial.line.ask(Count(), Counts).frames
+    before, t_us = trial.line.ask(Count(), Counts).frames, trial.line.ask(Clock(), ClockTime).t_us
     trial.line.wait(TTL_S)
-    trial.frames = trial.line.ask(Count(), Counts).frames - before
+    frames = trial.line.ask(Count(), Counts).frames - before
+    # the board's own time: this computer may wait for longer than it was asked to
+    took_s = (trial.line.ask(Clock(), ClockTime).t_us - t_us) / 1e6
+    if took_s <= 0:
+        message = "the board's clock stands, or it has restarted"
+        return Check("TTL", Status.FAIL, message, "look at its supply, flash the firmware again")
     nominal_hz = trial.session.rig.source.rate_hz
-    told_hz = trial.frames / TTL_S
-    message = f"{trial.frames} frame TTLs in {TTL_S:g} s"
-    if not trial.frames:
+    trial.told_hz = told_hz = frames / took_s
+    message = f"{frames} frame TTLs in {took_s:.2f} s"
+    if not frames:
         solution = "start the microscope, or connect its frame clock to D8"
         return Check("TTL", Status.WARN, "no frame TTL came", solution)
     if nominal_hz is not None and abs(told_hz - nominal_hz) > TTL_RATE_OFF * nominal_hz + 1:
@@ -212,15 +222,17 @@ def _frame_clock(trial: _Trial) -> Check:
 
 
 def _gate(trial: _Trial) -> Check:
-    if not trial.frames:
+    if not trial.told_hz:
         return Check("gate", Status.WARN, "not tried: it follows frame TTLs", "see TTL")
     line = trial.line
-    line.order(Set(SetKey.FRAME_PERIOD_US, round(1e6 * TTL_S / trial.frames)))
+    line.order(Set(SetKey.FRAME_PERIOD_US, round(1e6 / trial.told_hz)))
     line.order(Light(0))
     line.order(Gate(1))
     seen: set[str] = set()
-    t_end = time.monotonic() + TTL_S
-    while time.monotonic() < t_end:
+    t_begun = time.monotonic()
+    while (looked_s := time.monotonic() - t_begun) < TTL_S or (
+        "gate" not in seen and looked_s < GATE_S
+    ):
         seen.update(trial.outputs())
     line.order(Gate(0))
     after = trial.outputs()
@@ -273,7 +285,7 @@ def _valve(trial: _Trial) -> Check:
         return next((m for m in line.heard if isinstance(m, Done) and m.request_id == 1), None)
 
     line.order(Reward(1, PULSE_US, 1, 0))
-    done = line.listen(ended, 1.0, alive=True)
+    done = line.listen(ended, END_S, alive=True)
     if not isinstance(done, Done):
         return Check("valve", Status.FAIL, "the board did not tell of its end", "see line")
     message = f"asked for {PULSE_US / 1000:g} ms, open for {done.opened_us / 1000:.3f} ms"
@@ -296,7 +308,7 @@ def _watchdog(trial: _Trial) -> Check:
 
     line.keep_alive()
     line.order(Reward(2, round(asked_ms * 1000), 1, 0))
-    ended = line.listen(over, asked_ms / 1000 + 1.0)  # and not a byte is sent
+    ended = line.listen(over, asked_ms / 1000 + END_S)  # and not a byte is sent
     opened_ms = ended.opened_us / 1000 if isinstance(ended, (Cut, Done)) else asked_ms
     if not isinstance(ended, Cut) or ended.reason != Reason.HOST_SILENT:
         why = reason_in_words(ended.reason) if isinstance(ended, Cut) else "to the pulse's end"
