@@ -86,7 +86,8 @@ class SerialLink:
         self._ended = 0
         self._port: _Port | None = None
         self._t_connect_ns = 0
-        self._fault = "not tried yet"
+        self._fault = ""
+        self._tried = threading.Event()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -119,7 +120,8 @@ class SerialLink:
         while not self.connected:
             self.turn()
             refusal = self._talk.refusal
-            if refusal or time.monotonic() > t_end:
+            # before the first try there is nothing to say
+            if refusal or (time.monotonic() > t_end and self._tried.is_set()):
                 why = refusal or self._fault or f"no board answered within {timeout_s:g} s"
                 self.close(settle_s=0.0)
                 raise BoardError(f"rig.board at {self._url}: {why}")
@@ -181,6 +183,7 @@ class SerialLink:
         try:
             self._serve()
         finally:
+            self._tried.set()
             # however the thread ends, nobody takes its board for one that answers
             self._disconnect("closed")
             self._drain()
@@ -251,9 +254,11 @@ class SerialLink:
             self._port = _Port(self._find(), self._baud, self._inbox.put, dtr=self._dtr)
         except (OSError, ValueError, BoardError) as fault:
             self._fault = str(fault)
-            return
-        self._fault = ""
-        self._talk.opened(time.perf_counter_ns())
+        else:
+            self._fault = ""
+            self._talk.opened(time.perf_counter_ns())
+        finally:
+            self._tried.set()
 
     def _disconnect(self, why: str) -> None:
         port, self._port = self._port, None

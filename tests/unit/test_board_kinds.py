@@ -51,10 +51,12 @@ def test_simulated_board_and_present_port_have_no_fault(tmp_path: Path) -> None:
     assert port_faults(Board(kind="serial", port="socket://127.0.0.1:1")) == []
 
 
-def test_address_where_nobody_listens_is_an_error_that_names_it() -> None:
+def test_address_where_nobody_listens_is_an_error_that_names_it_however_little_time_there_is() -> (
+    None
+):
     settings = Board(kind="serial", port="socket://127.0.0.1:1")
     with pytest.raises(BoardError, match=r"rig\.board at socket://127\.0\.0\.1:1: Could not open"):
-        open_board(settings, dict, timeout_s=0.3)
+        open_board(settings, dict, timeout_s=0.0)
 
 
 def virtual(**settings: object) -> VirtualBoard:
