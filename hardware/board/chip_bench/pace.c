@@ -42,9 +42,9 @@ void pace_late_ns(int64_t late_ns) {
 }
 
 int64_t pace_behind_ns(void) {
-    static bool told; /* once, and not again while it catches up */
+    static bool told; /* once, and not again while it catches up; what is lost for good, always */
     int64_t behind = chip_ns(now_ns()) - t_zero - passed_ns();
-    if (!told) {
+    if (!told || behind > BEHIND_NS) {
         pace_late_ns(behind);
     }
     told = behind > TOLD_NS && behind <= BEHIND_NS;
