@@ -4,6 +4,8 @@ Nothing of the program's own code for them is used here. Each times its pulses i
 of this computer, and remembers every edge of its valve.
 """
 
+import heapq
+import itertools
 import os
 import select
 import struct
@@ -30,7 +32,8 @@ class Peer:
         self.edges: list[tuple[int, float]] = []
         self.heard = bytearray()
         self._t_zero = self._t_act = time.monotonic()
-        self._due: list[tuple[float, Callable[[], None]]] = []
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._number = itertools.count()
         self._buffer = bytearray()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._serve)
@@ -79,8 +82,8 @@ class Peer:
             self.edges.append((level, self._t_act))
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
-        self._due.append((time.monotonic() + seconds, act))
-        self._due.sort(key=lambda due: due[0])
+        # a heap of numbers is one step for other threads; a list that is being sorted looks empty
+        heapq.heappush(self._due, (time.monotonic() + seconds, next(self._number), act))
 
     def say(self, data: bytes) -> None:
         os.write(self._master, data)
@@ -102,7 +105,7 @@ class Peer:
                 self.hear()
             while self._due and self._due[0][0] <= time.monotonic():
                 self._t_act = time.monotonic()
-                self._due.pop(0)[1]()
+                heapq.heappop(self._due)[2]()
 
 
 class HarpPeer(Peer):
