@@ -1,6 +1,7 @@
 """What tests of every room share."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,12 @@ settings.load_profile("ours")
 # compared with text, that of the processes which tests start included.
 for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
     os.environ.pop(name, None)
+
+
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the programs run it is noon: no day ends before the test does."""
+    monkeypatch.setenv("TZ", f"NOON{time.gmtime().tm_hour - 12:+d}")
 
 
 @pytest.fixture(scope="session")

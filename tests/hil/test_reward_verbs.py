@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running_session import ROOT
+from running_session import ENDED_S, ROOT
 from test_firmware_line import Bench
 
 from bci.config.load import load_session
@@ -50,7 +50,7 @@ def reward(*arguments: object, typed: str = "") -> subprocess.CompletedProcess[s
         input=typed,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=ENDED_S,
         check=False,
     )
 
@@ -144,6 +144,7 @@ def test_weights_typed_in_that_make_no_sense_give_no_calibration(
     assert not folder.exists()
 
 
+@pytest.mark.usefixtures("noon")
 def test_drop_by_hand_counts_for_the_subject_and_a_line_in_use_is_refused(
     bench: Bench, tmp_path: Path
 ) -> None:

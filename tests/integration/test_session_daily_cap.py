@@ -1,7 +1,6 @@
 """The subject's daily cap, over two sessions and an operator's reward."""
 
 import csv
-import time
 from pathlib import Path
 
 import pytest
@@ -21,10 +20,7 @@ EASY = (
 )
 
 
-@pytest.fixture(autouse=True)
-def noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the programs run it is noon: no day ends before the test does."""
-    monkeypatch.setenv("TZ", f"NOON{time.gmtime().tm_hour - 12:+d}")
+pytestmark = pytest.mark.usefixtures("noon")
 
 
 def begin(session: RunningSession, block: BlockKind) -> None:
