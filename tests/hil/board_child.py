@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from bci.config.rig import Board
-from bci.core.board_types import RewardRequest
+from bci.core.board_types import BoardEventKind, RewardRequest
 from hardware.board.kinds import PROCESSES, open_board
 
 
@@ -49,13 +50,16 @@ def board(folder: Path) -> None:
 
 
 def host(folder: Path) -> None:
-    """Ask for the longest reward and go on turning until killed."""
+    """Ask for the longest reward, and be killed when it has begun, the time of it on file."""
     settings = Board.model_validate_json((folder / "board.json").read_bytes())
     opened = open_board(settings, FileLink(folder).peers, timeout_s=20.0)
     opened.reward(RewardRequest(1, 95.0, trial=1))
-    while True:
+    begun = (BoardEventKind.REWARD_ACKNOWLEDGED, BoardEventKind.REWARD_UNKNOWN)
+    while not any(event.kind in begun for event in opened.events()):
         opened.turn()
-        time.sleep(0.01)
+        time.sleep(0.002)
+    (folder / "killed_ns").write_text(str(time.perf_counter_ns()))
+    psutil.Process().kill()
 
 
 if __name__ == "__main__":

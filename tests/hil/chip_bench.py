@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from waiting import WAIT_S
 from whole_lines import whole_lines
 
 
@@ -40,6 +41,6 @@ class Bench:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        code = self.process.wait(20.0)
+        code = self.process.wait(WAIT_S)
         self.process.stdout.close()
         return code

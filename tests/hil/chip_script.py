@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from waiting import WAIT_S
+
 from hardware.board.codes import InputKind
 from hardware.board.framing import FrameDecoder
 from hardware.board.protocol import Event, Hello, KeepAlive, Message, NotAMessage, from_board
@@ -133,7 +135,7 @@ def run_script(bench: Path, elf: Path, folder: Path, script: Script, until_us: f
         check=True,
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        timeout=60.0,
+        timeout=WAIT_S,
     )
     lines = log.read_text().splitlines()
     frames = list(_frames(tuple(map(int, line.split())) for line in lines))

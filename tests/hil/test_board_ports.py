@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from chip_script import GREETING
 from test_firmware_line import Bench
 from waiting import until
 
@@ -17,7 +18,7 @@ from hardware.board.framing import FrameDecoder
 from hardware.board.interface import BoardError
 from hardware.board.kinds import open_board, port_faults
 from hardware.board.link import SerialLink
-from hardware.board.ports import find_board, open_port, survey
+from hardware.board.ports import ask, find_board, open_port, survey
 
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)
@@ -57,6 +58,8 @@ class Stranger:
 @pytest.fixture
 def bench(chip: tuple[Path, Path], tmp_path: Path) -> Iterator[Bench]:
     opened = Bench(chip, tmp_path)
+    # a new chip writes its EEPROM before it listens, for as long as a slow computer takes for that
+    until(lambda: ask(opened.told["pty"], 115200, GREETING).identity)
     yield opened
     if opened.process.poll() is None:
         opened.close()
@@ -80,7 +83,8 @@ def test_board_among_other_devices_is_found_and_gives_a_reward(
 ) -> None:
     gone = str(tmp_path / "ttyGone")
     usb(stranger.port, gone, bench.told["pty"])
-    settings = Board(kind="serial", name=NAME)
+    # a computer that stands still for a while is no silent host
+    settings = Board(kind="serial", name=NAME, watchdog_ms=20_000, pay_within_s=60)
     assert find_board(settings) == bench.told["pty"]
     # nothing but greetings was said to the stranger
     said = [payload[0] for payload in FrameDecoder().feed(stranger.told)]

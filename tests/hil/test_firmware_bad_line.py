@@ -16,7 +16,10 @@ WITHIN_US = 20
 
 Damage = Callable[[bytes], bytes]
 
-few = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 def lost(at: int) -> Damage:

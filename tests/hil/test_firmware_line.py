@@ -128,7 +128,12 @@ def test_time_in_which_the_chip_stood_still_is_told(bench: Bench, host: Host) ->
 def test_values_of_the_settings_reach_the_chip_and_come_again_after_a_reset(bench: Bench) -> None:
     values = {"sync_period_ms": 60, "lick_threshold": 512}
     settings = Board.model_validate(
-        {"kind": "serial", "port": f"socket://127.0.0.1:{bench.told['port']}", "values": values}
+        {
+            "kind": "serial",
+            "port": f"socket://127.0.0.1:{bench.told['port']}",
+            "watchdog_ms": 20_000,
+            "values": values,
+        }
     )
     board = open_board(settings, dict, timeout_s=20.0)
     told: list[BoardEvent] = []

@@ -26,7 +26,10 @@ WITHIN_US = 20.0
 START_US = 200_000
 LONG = Hello(1, session=9, max_open_us=HARD_MAX_OPEN_US, duty_permille=1000, watchdog_ms=300)
 
-few = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(
+    max_examples=8,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 def storm(script: Script, from_us: float, to_us: float) -> None:
