@@ -116,10 +116,14 @@ def test_what_a_slow_computer_tells_too_late_is_sensed_all_the_same(
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no SIGSTOP here")
 def test_time_in_which_the_chip_stood_still_is_told(bench: Bench, host: Host) -> None:
-    bench.process.send_signal(signal.SIGSTOP)
-    t_ns = time.perf_counter_ns()
-    until(lambda: time.perf_counter_ns() - t_ns > 200_000_000)
-    bench.process.send_signal(signal.SIGCONT)
+    # the second time while it still catches up with the first
+    for stood_ns in (60_000_000, 200_000_000):
+        bench.process.send_signal(signal.SIGSTOP)
+        t_ns = time.perf_counter_ns()
+        while time.perf_counter_ns() - t_ns < stood_ns:
+            time.sleep(0.001)
+        bench.process.send_signal(signal.SIGCONT)
+        until(lambda: whole_lines(bench.lost_path), every_s=0.0002)
     until(lambda: any(one["ms"] >= 150 for one in whole_lines(bench.lost_path)))
     host.heard.clear()
     until(lambda: host.tell(PATIENT) is not None or host.listen(Identity))
