@@ -240,7 +240,7 @@ def _check_epilogue(
     if earlier or start is None:
         return _check_summary(actual, offset)
     before = _prologue_of(data, start)
-    expected = epilogue(before, counts, times_ns, zlib.crc32(data[:offset]), offset)
+    expected = epilogue(before, counts, times_ns, journal.crc(offset), offset)
     place = 0
     for part in expected:
         found = actual[place : place + len(part.content)]

@@ -4,10 +4,10 @@ The mcap library stops at the first wrong byte; here reading goes on at the next
 CRC holds, and what lies between is told.
 """
 
+import mmap
 import re
 import zlib
 from collections.abc import Iterator
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +33,13 @@ _RECORDS_BEFORE = 1 + 2 * len(TOPICS)
 """Header, schemas and channels, before the first message."""
 _AFTER_DATA_END = (2, 3, 11)
 """Footer, schema or statistics: the records that may follow a data end."""
+
+
+HELD_BYTES = 64 * 1024 * 1024
+"""Of the file that may be in memory at once; what was read longer ago is given back."""
+_GIVE_BACK: int | None = getattr(mmap, "MADV_DONTNEED", None)
+"""None on Windows, which does so by itself where memory is short."""
+_CRC_BYTES = 1024 * 1024
 
 
 class Message(NamedTuple):
@@ -86,6 +93,8 @@ class Damage(NamedTuple):
 class JournalBytes:
     """A journal's file, mapped into memory; a context.
 
+    Slices of it are bytes. However large the file, only the stretch that is read now takes room.
+
     Parameters
     ----------
     path
@@ -99,16 +108,32 @@ class JournalBytes:
         Offset of the data end record, or of where the messages stop; known after `scan`.
     """
 
+    _held_from = 0
+    """Offset from which on the file may be in memory."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.data_end = 0
         with path.open("rb") as file:
             size = path.stat().st_size
-            self.data: mmap | bytes = mmap(file.fileno(), size, access=ACCESS_READ) if size else b""
+            self.data: mmap.mmap | bytes = (
+                mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
+            )
+
+    def __getitem__(self, where: slice) -> bytes:
+        self._hold(where.start)
+        return self.data[where]
+
+    def crc(self, n_bytes: int) -> int:
+        """CRC-32 of the first bytes of the file."""
+        crc = 0
+        for start in range(0, n_bytes, _CRC_BYTES):
+            crc = zlib.crc32(self[start : min(start + _CRC_BYTES, n_bytes)], crc)
+        return crc
 
     def close(self) -> None:
         """Let go of the file."""
-        if isinstance(self.data, mmap):
+        if isinstance(self.data, mmap.mmap):
             self.data.close()
 
     def __enter__(self) -> "JournalBytes":
@@ -122,6 +147,7 @@ class JournalBytes:
         data, n_bytes = self.data, len(self.data)
         offset, expected = self._first_message(), 0
         while offset < n_bytes:
+            self._hold(offset)
             message = self._message_at(offset, expected)
             if message is not None:
                 if message.number > expected:
@@ -146,6 +172,14 @@ class JournalBytes:
             yield Damage(offset, found[0] - offset, expected, last)
             offset, expected = found[0], last + 1
         self.data_end = offset
+
+    def _hold(self, offset: int) -> None:
+        """Give the pages that were read back, once reading is far from where it was."""
+        if 0 <= offset - self._held_from < HELD_BYTES:
+            return
+        self._held_from = offset
+        if _GIVE_BACK is not None and isinstance(self.data, mmap.mmap):
+            self.data.madvise(_GIVE_BACK)
 
     def _first_message(self) -> int:
         """Behind the records that stand before the messages, whatever their contents."""

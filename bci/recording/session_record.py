@@ -1,8 +1,10 @@
 """A recorded session, read back: what every export, report and replay starts from."""
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
@@ -32,7 +34,7 @@ from bci.recording.records import (
     SequencedEvent,
     Topic,
 )
-from bci.recording.scan import Damage, JournalBytes, Message
+from bci.recording.scan import Damage, JournalBytes
 
 _T = TypeVar("_T")
 
@@ -103,13 +105,18 @@ class Inputs(Sequence[ReceivedFrame | SequencedEvent]):
     """The one ordered list of frames and events; frames are read from the file when asked for."""
 
     def __init__(
-        self, data: Any, frames: Sequence[Message], events: Sequence[SequencedEvent]
+        self,
+        journal: JournalBytes,
+        frames: NDArray[np.int64],
+        events: Sequence[SequencedEvent],
     ) -> None:
-        self._data = data
+        self._journal = journal
         self._frames = frames
         self._events = events
-        heads = [FRAME_HEAD.unpack_from(data, frame.payload.start)[0] for frame in frames]
-        sequences = np.array([*heads, *(event.sequence for event in events)], dtype=np.uint64)
+        heads = (journal[start : start + FRAME_HEAD.size] for start in frames[:, 0].tolist())
+        of_frames = (FRAME_HEAD.unpack(head)[0] for head in heads)
+        of_events = (event.sequence for event in events)
+        sequences = np.fromiter(chain(of_frames, of_events), np.uint64, len(frames) + len(events))
         self._order = np.argsort(sequences, kind="stable")
         self.sequences: NDArray[np.uint64] = sequences[self._order]
 
@@ -133,7 +140,8 @@ class Inputs(Sequence[ReceivedFrame | SequencedEvent]):
     def _at(self, place: int) -> ReceivedFrame | SequencedEvent:
         if place >= len(self._frames):
             return self._events[place - len(self._frames)]
-        return read_frame(self._data[self._frames[place].payload])
+        start, stop = self._frames[place].tolist()
+        return read_frame(self._journal[start:stop])
 
 
 class SessionRecord:
@@ -172,8 +180,7 @@ class SessionRecord:
         self.folder = folder
         self.manifest = manifest
         self.session: Session = manifest.session_settings()
-        self._data = journal.data
-        self._frames: list[Message] = []
+        self._journal = journal
         self.infos: list[StreamInfo] = []
         self.decisions: list[Decision] = []
         self.sent: list[CommandSent] = []
@@ -206,15 +213,16 @@ class SessionRecord:
         }
         decoders = {topic: msgspec.msgpack.Decoder(kind) for topic, kind in PAYLOADS.items()}
         lost: list[Damage] = []
+        frames = array("q")
         for message in journal.scan():
             if isinstance(message, Damage):
                 lost.append(message)
                 continue
             topic = message.topic
             if topic is Topic.FRAME:
-                self._frames.append(message)
+                frames.extend((message.payload.start, message.payload.stop))
                 continue
-            value = decoders[topic].decode(self._data[message.payload])
+            value = decoders[topic].decode(journal[message.payload])
             if topic in plain:
                 plain[topic].append(value)
                 if topic is Topic.DECISION and value.ledger:
@@ -234,7 +242,9 @@ class SessionRecord:
                     f"{journal.path}: record {damage.first} is damaged, byte {damage.offset}. "
                     f"Run bci verify {folder} to see it, bci recover {folder} to leave it out."
                 )
-        self.inputs = Inputs(self._data, self._frames, [event.value for event in self.events])
+        self._frames = np.array(frames, np.int64).reshape(-1, 2)
+        """Where the payload of each frame begins and ends, bytes, shape (frames, 2)."""
+        self.inputs = Inputs(journal, self._frames, [event.value for event in self.events])
 
     @classmethod
     def read(cls, folder: Path) -> "SessionRecord":
@@ -273,9 +283,9 @@ class SessionRecord:
         Fields: sequence, t_received_ns, flags, session_hash, epoch, plane, frame_id, n_rois,
         t_scope_ns, t_sent_ns, roi_hash.
         """
-        size, data = FRAME_HEAD.size + HEADER.size, self._data
-        starts = (frame.payload.start for frame in self._frames)
-        joined = b"".join(data[start : start + size] for start in starts)
+        size, journal = FRAME_HEAD.size + HEADER.size, self._journal
+        starts = self._frames[:, 0].tolist()
+        joined = b"".join(journal[start : start + size] for start in starts)
         return np.frombuffer(joined, _FRAME_DTYPE)
 
     @cached_property
@@ -293,7 +303,7 @@ class SessionRecord:
 
         Fields: sequence, frame_id (at most `LARGEST_ID`), decoded, s, s3, angle_deg, state, trial.
         """
-        rows = [
+        rows = (
             (
                 d.sequence,
                 min(d.frame_id, LARGEST_ID),
@@ -305,8 +315,8 @@ class SessionRecord:
                 d.trial,
             )
             for d in self.decisions
-        ]
-        return np.array(rows, _DECISION_DTYPE)
+        )
+        return np.fromiter(rows, _DECISION_DTYPE, len(self.decisions))
 
     @property
     def trials(self) -> list[TrialEnd]:
@@ -325,8 +335,8 @@ class SessionRecord:
         traces = np.empty((len(rows), len(self.info.plane_rois(plane))), np.float32)
         skip = FRAME_HEAD.size + HEADER.size
         for place, row in enumerate(rows.tolist()):
-            payload = self._frames[row].payload
-            traces[place] = np.frombuffer(self._data[payload.start + skip : payload.stop], "<f4")
+            start, stop = self._frames[row].tolist()
+            traces[place] = np.frombuffer(self._journal[start + skip : stop], "<f4")
         return traces
 
     def seconds(self, perf_ns: int) -> float:
