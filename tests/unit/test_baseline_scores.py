@@ -1,5 +1,6 @@
 """Scores of a baseline find what its cells were made of."""
 
+import tracemalloc
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from bci.config.ensembles import EnsembleChoice
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import BlockBegun, BlockKind, EpochStarted, Pause, Resume
 from bci.core.stream_types import RoiFrame
+from bci.recording.folder import JOURNAL
 from bci.recording.readers.traces import RecordingError
 
 BASELINE, TIMES = baseline_of(CELLS)
@@ -241,6 +243,26 @@ def test_baseline_without_ensembles_can_be_chosen_from(tmp_path: Path) -> None:
     baseline = read_baseline(tmp_path / "day", None)
     assert len(plane_signals(baseline, 0).frame_ids) == 8 * 20 - 20
     assert len(baseline.run(baseline.with_ensembles(["a"], ["c"])).baseline_s3) == 140
+
+
+def test_of_a_long_session_no_more_than_its_baseline_is_held(tmp_path: Path) -> None:
+    labels = tuple(f"roi{i}" for i in range(2000))
+    decoder = {"p_plus": ["roi0"], "p_minus": ["roi1"], "f0_window_s": 1.0}
+    session = made_session(
+        experiment={"threshold": None, "baseline": {"duration_s": 3.0}, "decoder": decoder}
+    )
+    played = Played(tmp_path / "day", session, labels=labels).start()
+    played.frames(0, 2000)
+    played.close()
+    tracemalloc.start()
+    try:
+        baseline = read_baseline(tmp_path / "day", None)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    n_frames = sum(isinstance(item, RoiFrame) for item in baseline.inputs)
+    assert 60 <= n_frames < 120
+    assert most_bytes < (tmp_path / "day" / JOURNAL).stat().st_size / 3
 
 
 def test_session_without_a_baseline_is_refused(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ from bci.core.stimulus_types import ScreenKind
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.folder import JOURNAL
 from bci.recording.readers.traces import RecordingError
-from bci.recording.session_record import ReceivedFrame, SessionRecord
+from bci.recording.records import SequencedEvent
+from bci.recording.session_record import Inputs, ReceivedFrame, SessionRecord
 from hardware.imaging.open import open_source
 
 ENDLESS_S = 1e12
@@ -156,21 +157,18 @@ def _of_session(path: Path, session: Session | None) -> Baseline:
     if not record.infos:
         raise RecordingError(path, "a session that received nothing", "name another")
     info, manifest = record.info, record.manifest
-    items: list[RoiFrame | LoopEvent] = []
     block: slice | None = None
     shown: dict[int, float] = {}
     # the loop that ran it tells where the block lies; of several only the last counts
     loop = ClosedLoop(record.session, info)
-    for item in record.inputs:
+    for place, item in enumerate(record.inputs):
         if isinstance(item, ReceivedFrame):
-            items.append(item.frame)
             decision = loop.step(item.frame)
         else:
-            items.append(item.event)
             decision = loop.apply(item.event)
         for turn in decision.blocks:
             if turn.kind is BlockKind.BASELINE:
-                at = len(items) - _is_frame(items[-1], turn.frame_id)
+                at = place + 1 - _is_frame(item, turn.frame_id)
                 block = slice(at if turn.begins or block is None else block.start,
                               None if turn.begins else at)  # fmt: skip
         command = decision.command
@@ -182,13 +180,13 @@ def _of_session(path: Path, session: Session | None) -> Baseline:
     settings = session or record.session
     experiment = settings.experiment
     n_before = round(experiment.decoder.f0_window_s * info.plane_rate_hz) * info.n_planes
-    if _last_id(items[: block.start]) - n_before > experiment.faults.max_gap_s * info.rate_hz:
+    if _last_id(record.inputs, block.start) - n_before > experiment.faults.max_gap_s * info.rate_hz:
         # a stream that begins so late is believed after some frames
         n_before += CONFIRMING_IDS
     return Baseline(
         _with_block(settings),
         info,
-        (Start(), *_with_frames_before(items, block, n_before)),
+        (Start(), *_with_frames_before(record, block, n_before)),
         path,
         shown,
         settings_hash(settings),
@@ -197,26 +195,38 @@ def _of_session(path: Path, session: Session | None) -> Baseline:
     )
 
 
-def _last_id(items: Sequence[RoiFrame | LoopEvent]) -> int:
-    return next((item.frame_id for item in reversed(items) if isinstance(item, RoiFrame)), -1)
+def _last_id(inputs: Inputs, stop: int) -> int:
+    """Of the last frame before a place among the inputs; -1: none."""
+    for place in range(stop - 1, -1, -1):
+        item = inputs[place]
+        if isinstance(item, ReceivedFrame):
+            return item.frame.frame_id
+    return -1
 
 
-def _is_frame(item: RoiFrame | LoopEvent, frame_id: int) -> bool:
-    return isinstance(item, RoiFrame) and item.frame_id == frame_id
+def _is_frame(item: ReceivedFrame | SequencedEvent, frame_id: int) -> bool:
+    return isinstance(item, ReceivedFrame) and item.frame.frame_id == frame_id
 
 
 def _with_frames_before(
-    items: Sequence[RoiFrame | LoopEvent], block: slice, n_before: int
+    record: SessionRecord, block: slice, n_before: int
 ) -> list[RoiFrame | LoopEvent]:
     """What bears on the block's frames: those in it, and those that fill the F0 window."""
-    first = int(block.start)
+    inputs, first = record.inputs, int(block.start)
     while first > 0 and n_before > 0:
         first -= 1
-        n_before -= isinstance(items[first], RoiFrame)
-    epochs = [item for item in items[:first] if isinstance(item, EpochStarted)]
-    kept = [
-        item for item in items[first : block.stop] if isinstance(item, (RoiFrame, *KEPT_EVENTS))
-    ]
+        n_before -= isinstance(inputs[first], ReceivedFrame)
+    events_before = (
+        timed.value.event
+        for timed in record.events
+        if first > 0 and timed.value.sequence <= inputs.sequences[first - 1]
+    )
+    epochs = [event for event in events_before if isinstance(event, EpochStarted)]
+    block_items = (
+        item.frame if isinstance(item, ReceivedFrame) else item.event
+        for item in inputs[first : block.stop]
+    )
+    kept = [item for item in block_items if isinstance(item, (RoiFrame, *KEPT_EVENTS))]
     return [*epochs[-1:], *kept]
 
 
