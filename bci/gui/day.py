@@ -272,8 +272,15 @@ class Day(QObject):
                 self.model.take_telemetry(telemetry)
             for then, reply in client.answers():
                 then(reply)
-            self.model.now_ns = time.perf_counter_ns()
+            self.model.now_ns = self._now_ns()
         self.ticked.emit()
+
+    def _now_ns(self) -> int:
+        """Up to when views draw: a session that is over stands still at its last decision."""
+        decisions = self.model.decisions
+        if self.phase is Phase.ENDED and len(decisions):
+            return int(decisions.rows[-1]["t_ns"])
+        return time.perf_counter_ns()
 
     def _look(self) -> None:
         """See whether the session has begun, or ended; twice a second."""

@@ -118,6 +118,7 @@ QPushButton#danger:disabled {{ border-color: {LINE}; color: {GREY}; }}
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QDateEdit, QPlainTextEdit, QTextEdit {{
      background: {BACKGROUND}; border: 1px solid {LINE}; border-radius: {px(4)};
      padding: {px(5)}; selection-background-color: {BLUE}; }}
+QSpinBox::up-button, QSpinBox::down-button {{ width: 0; border: 0; }}
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus, QPlainTextEdit:focus {{
      border-color: {SKY}; }}
 QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{

@@ -131,6 +131,16 @@ def test_alarms_of_a_session_that_was_there_before_the_window_outlast_its_end(
     assert [alarm.key for alarm in window.alarms.alarms] == ["board_lost"]
 
 
+def test_a_session_that_is_over_stands_still(
+    qtbot: QtBot, day: Day, finished_session: Path
+) -> None:
+    day.attach(finished_session)
+    qtbot.waitUntil(lambda: day.model.end is not None)
+    with qtbot.waitSignal(day.ticked):
+        pass
+    assert day.model.now_ns == day.model.decisions.rows[-1]["t_ns"]
+
+
 def test_what_comes_after_the_end_of_the_day_begins_nothing(window: OperatorWindow) -> None:
     window.close()
     begun = []
