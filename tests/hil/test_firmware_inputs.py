@@ -31,6 +31,7 @@ from hardware.board.protocol import (
 
 START_US = 200_000
 WITHIN_US = 40
+WHEEL_US = 490
 
 
 def stamps(events: list[Event]) -> list[int]:
@@ -80,8 +81,9 @@ def test_storm_on_every_input_loses_no_edge_and_no_lick_goes_unheard(live: Live)
     script = Script()
     end_us = START_US + 1_000_000
     frames = script.square("frame_ttl", START_US + 130, end_us, 1_000)
-    steps = script.square("wheel_a", START_US + 70, end_us, 2_000)
-    script.square("wheel_b", START_US + 570, end_us, 2_000)
+    # 2 kHz of both phases, beside the frames at another place each time
+    steps = script.square("wheel_a", START_US + 70, end_us, WHEEL_US)
+    script.square("wheel_b", START_US + 70 + WHEEL_US // 4, end_us, WHEEL_US)
     licks = script.square("lick", START_US + 310, end_us, 20_000)
     spares = script.square("aux_1", START_US + 777, end_us, 100_000)
     for request_id in range(1, 20):
