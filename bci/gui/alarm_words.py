@@ -89,7 +89,7 @@ WORDS: dict[Kind, Words] = {
         Light.FAIL,
     ),
     Kind.FRAME_CLOCK_SHIFTED: Words(
-        "Since the board began anew, TTLs are counted apart from frames",
+        "Frames and their TTLs are counted apart",
         "note it; end this session where the times of frames matter, and start another",
         Light.FAIL,
     ),

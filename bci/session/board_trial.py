@@ -12,6 +12,7 @@ import msgspec
 
 from bci.config.rig import Board
 from bci.config.session import Session
+from bci.core.counted import counted
 from bci.session.check import Check, Status
 from bci.session.other_board_trial import other_board_checks
 from hardware.board.codes import DeviceFault, Pin, Reason, SetKey, reason_in_words
@@ -145,7 +146,7 @@ def _endpoint(settings: Board) -> Iterator[str]:
 
 def _identity(trial: _Trial) -> Check:
     identity: Identity = trial.line.greet()
-    message = f"{identity.text}, {identity.losses} losses of marks"
+    message = f"{identity.text}, {counted(identity.losses, 'loss', 'losses')} of marks"
     if identity.firmware < OLDEST_FIRMWARE:
         solution = "flash the firmware of this version: docs/firmware.md"
         return Check("identity", Status.FAIL, message, solution)
