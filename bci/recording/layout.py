@@ -56,6 +56,8 @@ DATA_END_HEAD = RECORD_HEAD.pack(Opcode.DATA_END, CRC.size)
 
 TOPICS = tuple(Topic)
 CHANNEL_IDS = {topic: number for number, topic in enumerate(TOPICS, start=1)}
+RECORDS_BEFORE = 1 + 2 * len(TOPICS)
+"""Header, schemas and channels, before the first message."""
 
 PAYLOADS: dict[Topic, Any] = {
     Topic.START: JournalStart,

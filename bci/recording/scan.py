@@ -19,6 +19,7 @@ from bci.recording.layout import (
     MESSAGE_HEAD,
     MESSAGE_OVERHEAD,
     RECORD_HEAD,
+    RECORDS_BEFORE,
     TOPICS,
 )
 from bci.recording.records import Topic
@@ -29,8 +30,6 @@ _OVERHEAD = MESSAGE_HEAD.size + CRC.size
 _CANDIDATE = re.compile(
     rb"\x05(?=.{4}\x00{4})|\x0f(?=" + re.escape(DATA_END_HEAD[1:]) + rb")", re.DOTALL
 )
-_RECORDS_BEFORE = 1 + 2 * len(TOPICS)
-"""Header, schemas and channels, before the first message."""
 _AFTER_DATA_END = (2, 3, 11)
 """Footer, schema or statistics: the records that may follow a data end."""
 
@@ -184,7 +183,7 @@ class JournalBytes:
     def _first_message(self) -> int:
         """Behind the records that stand before the messages, whatever their contents."""
         data, offset = self.data, len(MAGIC)
-        for _ in range(_RECORDS_BEFORE):
+        for _ in range(RECORDS_BEFORE):
             if offset + RECORD_HEAD.size > len(data):
                 break
             opcode, length = RECORD_HEAD.unpack_from(data, offset)

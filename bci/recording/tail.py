@@ -6,12 +6,13 @@ from typing import BinaryIO, NamedTuple
 
 from bci.recording.layout import (
     CRC,
+    MAGIC,
     MESSAGE,
     MESSAGE_HEAD,
     MESSAGE_OVERHEAD,
     RECORD_HEAD,
+    RECORDS_BEFORE,
     TOPICS,
-    prologue,
 )
 from bci.recording.records import Topic
 
@@ -62,8 +63,18 @@ class JournalTail:
 
     @property
     def first_position(self) -> int:
-        """Where the first record begins, bytes."""
-        return sum(len(part.content) for part in prologue())
+        """Where the first record begins, bytes; 0: what describes the file is not whole yet."""
+        position = len(MAGIC)
+        for _ in range(RECORDS_BEFORE + 1):
+            self._file.seek(position)
+            head = self._file.read(RECORD_HEAD.size)
+            if len(head) < RECORD_HEAD.size:
+                break
+            opcode, length = RECORD_HEAD.unpack(head)
+            if opcode == MESSAGE:
+                return position
+            position += RECORD_HEAD.size + length
+        return 0
 
     def record_at(self, position: int) -> TailRecord | None:
         """The record that begins here; None where none is whole yet, or no more will come."""

@@ -7,6 +7,7 @@ import pytest
 import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mcap.opcode import Opcode
 from played_session import Played
 from recorded_session import record_session
 from waiting import WAIT_S
@@ -21,6 +22,7 @@ from bci.recording.history import (
     HistoryReader,
     HistoryRequest,
 )
+from bci.recording.layout import MAGIC, RECORD_HEAD
 from bci.recording.session_record import SessionRecord
 from bci.recording.tail import JournalTail
 from bci.session.history import HistoryClient, HistoryServer
@@ -47,6 +49,20 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     record_session(folder)
     return folder
+
+
+def test_a_journal_that_describes_itself_at_other_length_is_read_from_its_start(
+    finished: Path, tmp_path: Path
+) -> None:
+    content = (finished / JOURNAL).read_bytes()
+    header = RECORD_HEAD.pack(Opcode.HEADER, 3) + b"any"
+    _, length = RECORD_HEAD.unpack_from(content, len(MAGIC))
+    rest = content[len(MAGIC) + RECORD_HEAD.size + length :]
+    of_another = tmp_path / JOURNAL
+    of_another.write_bytes(MAGIC + header + rest)
+    found = decisions(read_all(of_another))
+    assert len(found) > 0
+    assert found.tobytes() == decisions(read_all(finished / JOURNAL)).tobytes()
 
 
 @settings(
