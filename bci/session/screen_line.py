@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from math import inf
 from time import perf_counter_ns
 
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from bci.core.stimulus_types import (
 from bci.recording.journal import Journal
 from bci.recording.records import ClockTied, Peer, Topic
 from bci.session.latency import LatencyBudget, Stage
-from bci.stream.clock import ClockOffset, PeerClock
+from bci.stream.clock import PeerClock
 from bci.stream.commands import CommandPublisher
 from bci.stream.reports import ReportReceiver
 
@@ -68,8 +69,9 @@ class ScreenLine:
         self._lossless = settings.delivery == "lossless"
         self._sent_ns: dict[int, tuple[int, int]] = {}
         self._clock = PeerClock()
-        self._tied: ClockOffset | None = None
-        self._t_tied_ns = 0
+        self._offset_ns = 0
+        self._error_ns = inf
+        self._t_kept_ns = 0
         self._light = "waiting"
         self.died = False
         self.on_flip: Callable[[FlipReport, int], None] = lambda *_: None
@@ -135,7 +137,7 @@ class ScreenLine:
         blanks = "blanks" if hello.blanks else "no screen that blanks"
         log.info("screen: %s on %s, %s", hello.backend, hello.display, blanks)
         self._light = "ok" if hello.blanks else "ok (no screen)"
-        self._clock, self._tied, self._t_tied_ns = PeerClock(), None, 0
+        self._clock, self._error_ns, self._t_kept_ns = PeerClock(), inf, 0
         self.commands.resend()
 
     def _note_flip(self, report: FlipReport, note: Note) -> None:
@@ -161,21 +163,21 @@ class ScreenLine:
                 self._clock.reached(t_before_ns, report.t_received_ns)
         if report.t_flip_ns:
             self._clock.came(report.t_flip_ns, now_ns)
-        self._tie(now_ns)
-        offset_ns = self._tied.offset_ns if self._tied else 0
-        if not offset_ns:
+        self._keep_clock(now_ns)
+        if not self._offset_ns:
             return report
         names = (name for name in TIMES if getattr(report, name, 0))
-        return replace(report, **{name: getattr(report, name) - offset_ns for name in names})
+        return replace(report, **{name: getattr(report, name) - self._offset_ns for name in names})
 
-    def _tie(self, now_ns: int) -> None:
-        """Keep the screen's clock: once where it is ours, else as it goes."""
+    def _keep_clock(self, now_ns: int) -> None:
+        """Keep the screen's clock, as often as it is known better or goes another way than ours."""
         offset = self._clock.offset
-        if offset is None or (self._tied is not None and not offset.offset_ns):
+        if offset is None:
             return
-        self._tied = offset
-        if now_ns - self._t_tied_ns >= CLOCK_NS:
-            self._t_tied_ns = now_ns
+        self._offset_ns = offset.offset_ns
+        is_news = bool(offset.offset_ns) or offset.error_ns < self._error_ns
+        if is_news and now_ns - self._t_kept_ns >= CLOCK_NS:
+            self._t_kept_ns, self._error_ns = now_ns, offset.error_ns
             tied = ClockTied(Peer.STIMULUS, offset.offset_ns, offset.error_ns)
             self._journal.append(Topic.CLOCK, tied)
 
