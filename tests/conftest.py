@@ -21,9 +21,10 @@ settings.register_profile(
 )
 settings.load_profile("ours")
 
-# Some machines that run tests ask every program for colours, into pipes and files too. Here text is
-# compared with text, that of the processes which tests start included.
-for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+# Some machines that run tests ask every program for colours, into pipes and files too, or for lines
+# of a terminal's width. Here text is compared with text, also that of processes that tests start.
+_COLOURS = ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+for name in (*_COLOURS, "COLUMNS", "LINES"):
     os.environ.pop(name, None)
 
 
