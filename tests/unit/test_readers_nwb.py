@@ -1,9 +1,11 @@
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from hdmf.backends.hdf5 import H5DataIO
 from pynwb import NWBHDF5IO, NWBFile
 from pynwb.base import Images
 from pynwb.image import GrayscaleImage, ImageSeries
@@ -16,6 +18,7 @@ from pynwb.ophys import (
     RoiResponseSeries,
 )
 
+from bci.recording.readers import nwb
 from bci.recording.readers.registry import read_traces
 from bci.recording.readers.traces import RecordingError
 
@@ -189,6 +192,40 @@ def test_the_fluorescence_container_goes_before_the_neuropil_of_the_same_type(
         )
     traces = read_traces(builder.write(tmp_path / "t.nwb"))
     np.testing.assert_array_equal(traces.fluorescence[0], some(5, 2, 3).T)
+
+
+@pytest.mark.parametrize("chunk_frames", [None, 3, 50])
+@pytest.mark.parametrize("n_rois", [1, 5])
+def test_values_are_those_of_the_file_wherever_its_blocks_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_rois: int, chunk_frames: int | None
+) -> None:
+    monkeypatch.setattr(nwb, "BLOCK_FRAMES", 7)
+    builder, data = Builder(), some(50, n_rois)
+    laid = H5DataIO(data, chunks=(chunk_frames, 1)) if chunk_frames else data
+    table = builder.segment("plane0", n_rois, None)
+    rois = table.create_roi_table_region(region=list(range(n_rois)), description="all ROIs")
+    builder.module.add(
+        RoiResponseSeries(
+            name="F", data=laid, rois=rois, unit="n.a.", rate=10.0, conversion=1.5, offset=-20.0
+        )
+    )
+    (found,) = read_traces(builder.write(tmp_path / "a.nwb"), None, 1).fluorescence
+    np.testing.assert_array_equal(found, data.T.astype(np.float32) * 1.5 - 20.0)
+
+
+def test_a_long_recording_is_in_memory_once(tmp_path: Path) -> None:
+    builder, data = Builder(), some(30_000, 100).astype(np.float32)
+    series = builder.series("F", builder.segment("plane0", 100, None), data, rate=10.0)
+    builder.module.add(series)
+    path = builder.write(tmp_path / "a.nwb")
+    tracemalloc.start()
+    try:
+        traces = read_traces(path, None, 1)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert traces.fluorescence[0].nbytes == data.nbytes
+    assert most_bytes < 1.6 * data.nbytes
 
 
 def test_a_file_without_traces_says_so(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from bci.recording.readers.traces import (
 MEAN = re.compile(r"mean|average", re.IGNORECASE)
 OTHER_CHANNEL = re.compile(r"ch(?:an(?:nel)?)?_?[2-9]", re.IGNORECASE)
 PLANE = re.compile(r"(?:plane|backgrounds)_?(\d+)", re.IGNORECASE)
+BLOCK_FRAMES = 2048
 LABEL_COLUMNS = ("label", "labels", "roi_label", "roi_name", "name")
 
 
@@ -99,26 +100,41 @@ def _mean_images(file: NWBFile) -> dict[int, NDArray[Any]]:
 def _read_plane(
     path: Path, series: RoiResponseSeries, prefix: str, mean: NDArray[Any] | None
 ) -> PlaneTraces:
-    data = np.asarray(series.data[:], np.float32)
-    if data.ndim == 1:
-        data = data[:, np.newaxis]
+    shape = tuple(np.shape(series.data))
+    if len(shape) == 1:
+        shape = (*shape, 1)
     rows = np.asarray(series.rois.data[:], np.int64)
-    if data.ndim != 2 or data.shape[1] != len(rows):
+    if len(shape) != 2 or shape[1] != len(rows):
         raise RecordingError(
             path,
-            f"{series.name} has shape {data.shape} for {len(rows)} ROIs",
+            f"{series.name} has shape {shape} for {len(rows)} ROIs",
             "its data must be n_frames × n_rois",
         )
     table: PlaneSegmentation = series.rois.table
     masks = _masks(table, rows)
     mean = _reference_image(table) if mean is None else mean
     return PlaneTraces(
-        fluorescence=np.ascontiguousarray(data.T) * float(series.conversion) + float(series.offset),
+        fluorescence=_counts(series, shape),
         labels=_labels(table, rows, prefix),
         centres_px=tuple((float(np.mean(m.x_px)), float(np.mean(m.y_px))) for m in masks),
         masks=masks,
         mean_image=mean_image_of(mean, masks),
     )
+
+
+def _counts(series: RoiResponseSeries, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """All of a series, ROIs × frames; read in blocks, so that it is never in memory twice."""
+    n_frames, n_rois = shape
+    counts = np.empty((n_rois, n_frames), np.float32)
+    # a part of a compressed chunk costs as much as all of it
+    of_chunk = (getattr(series.data, "chunks", None) or (1,))[0]
+    block = -(-BLOCK_FRAMES // of_chunk) * of_chunk
+    for start in range(0, n_frames, block):
+        values = np.asarray(series.data[start : start + block], np.float32)
+        counts[:, start : start + block] = values.reshape(-1, n_rois).T
+    counts *= float(series.conversion)
+    counts += float(series.offset)
+    return counts
 
 
 def _reference_image(table: PlaneSegmentation) -> NDArray[Any] | None:

@@ -53,8 +53,9 @@ def read_session(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
             rate_hz=known_rate(path, info.rate_hz, rate_hz),
         ),
         fluorescence=tuple(
-            plane_values[ours[plane_rows]].T
-            for plane_values, plane_rows in zip(values, rows, strict=True)
+            # most often all are kept, and none is copied
+            (plane_values if keep.all() else plane_values[keep]).T
+            for plane_values, keep in zip(values, (ours[one] for one in rows), strict=True)
         ),
         frame_ids=frames["frame_id"][kept].astype(np.int64),
         planes=frames["plane"][kept].astype(np.int16),
