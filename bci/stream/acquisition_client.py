@@ -1,5 +1,6 @@
 """How a session of frames starts: control's end of the handshake."""
 
+from contextlib import suppress
 from time import perf_counter_ns
 
 import msgspec
@@ -110,10 +111,14 @@ class AcquisitionClient:
             clock.came(answer.t_ns, t_answered_ns)
 
     def ask_time(self) -> None:
-        """Ask for the time without waiting; `hear_time` takes the answer in when it is there."""
+        """Ask for the time without waiting; `hear_time` takes the answer in when it is there.
+
+        Where nobody takes requests any more, nothing is asked: others tell of that.
+        """
         self._number += 1
         self._time_number, self._t_asked_ns = self._number, perf_counter_ns()
-        self._send(self._number, Ping())
+        with suppress(StreamError):
+            self._send(self._number, Ping())
 
     def hear_time(self, clock: PeerClock) -> bool:
         """Take the answer to the newest `ask_time` in; True where it was there. Never waits."""

@@ -343,6 +343,21 @@ def test_the_clock_of_the_same_host_is_ours_also_where_nobody_waits_for_it():
         client.close()
 
 
+def test_time_is_asked_of_nobody_without_an_end():
+    client = AcquisitionClient("tcp://127.0.0.1:9")
+
+    def grant_until_full():
+        while True:
+            client.credit(1)
+
+    with pytest.raises(StreamError, match="not running"):
+        grant_until_full()
+    for _ in range(3):
+        client.ask_time()
+    assert not client.hear_time(PeerClock())
+    client.close()
+
+
 def test_a_silent_acquisition_is_told_with_address_request_and_time():
     client = AcquisitionClient("tcp://127.0.0.1:9", timeout_s=0.05)
     with pytest.raises(StreamError, match=r"tcp://127\.0\.0\.1:9 did not answer 'describe' within"):
