@@ -33,9 +33,10 @@ class Background:
 
     def finish(self) -> None:
         """Hand over what is done; to be called in the window's thread."""
-        done = [pair for pair in self._working if pair[0].done()]
-        self._working = [pair for pair in self._working if not pair[0].done()]
-        for future, then in done:
+        # each is asked once: one that ends meanwhile is handed over next time
+        looked_at = [(pair[0].done(), pair) for pair in self._working]
+        self._working = [pair for is_done, pair in looked_at if not is_done]
+        for future, then in [pair for is_done, pair in looked_at if is_done]:
             error = future.exception()
             if error is None:
                 then(future.result(), None)

@@ -1,7 +1,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 
 import pytest
 from PyQt6.QtCore import QLocale, Qt, QUrl
@@ -10,6 +10,7 @@ from PyQt6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 from waiting import WAIT_S
 
+from bci.gui.background import N_THREADS
 from bci.gui.day import Day, Phase
 from bci.gui.steps.end import EndStep
 from bci.gui.theme import Light
@@ -123,7 +124,11 @@ def test_notes_that_were_read_before_one_was_written_do_not_hide_it(
     step.write_down()
     qtbot.waitUntil(lambda: bool(step.noted))
     released.set()
-    qtbot.waitUntil(lambda: not step.day._working)
+    # one in each thread: whatever was begun before them has ended then
+    together, over = Barrier(N_THREADS), []
+    for _ in range(N_THREADS):
+        step.day.work(together.wait, lambda result, _: over.append(result))
+    qtbot.waitUntil(lambda: len(over) == N_THREADS)
     assert [note.text for note in step.noted] == ["drank well"]
 
 

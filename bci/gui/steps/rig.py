@@ -133,9 +133,9 @@ class RigStep(Step):
     def _done(self, run: PreflightRun) -> None:
         if run is self.run:
             self._is_trying = False
-            if run.complete and self._is_whole:
-                self.day.preflight = run.checks
-            self.day.tried.emit()
+            if self._is_whole:
+                self.day.preflight = run.checks if run.complete else []
+                self.day.tried.emit()
         self.refresh()
 
     def _monitors_trial(self) -> Trial:
