@@ -24,6 +24,7 @@ from hardware.board.protocol import (
 
 WITHIN_US = 20.0
 START_US = 200_000
+WHEEL_US = 490
 LONG = Hello(1, session=9, max_open_us=HARD_MAX_OPEN_US, duty_permille=1000, watchdog_ms=300)
 
 few = settings(
@@ -33,10 +34,10 @@ few = settings(
 
 
 def storm(script: Script, from_us: float, to_us: float) -> None:
-    """Frame TTLs at 1 kHz, encoder edges at 2 kHz, licks at 50 Hz."""
+    """Frame TTLs at 1 kHz, both phases of the encoder at 2 kHz, licks at 50 Hz."""
     script.square("frame_ttl", from_us + 130, to_us, 1_000)
-    script.square("wheel_a", from_us + 70, to_us, 2_000)
-    script.square("wheel_b", from_us + 570, to_us, 2_000)
+    script.square("wheel_a", from_us + 70, to_us, WHEEL_US)
+    script.square("wheel_b", from_us + 70 + WHEEL_US // 4, to_us, WHEEL_US)
     script.square("lick", from_us + 310, to_us, 20_000)
 
 
