@@ -30,7 +30,7 @@ class RoiActivity:
         """Take in what is new; begin again with another stream or other ensembles."""
         ring, info = model.fluorescence, model.info
         if ring is None or info is None:
-            self.image = None
+            self.image = self._ring = None
             return
         labels = model.ensembles
         if ring is not self._ring or labels != self._labels:
@@ -56,23 +56,31 @@ class HeatMap(TimePlot):
         self.addItem(self._line)
         self.getPlotItem().getViewBox().invertY(True)
         self._n_rows = 0
+        self._tell_rows(0)
 
     def draw(self, model: SessionModel, activity: RoiActivity) -> None:
         """Draw the minute up to `model.now_ns`."""
         image, ring = activity.image, model.fluorescence
         if image is None or ring is None or ring.total == 0:
             self._image.clear()
+            self._tell_rows(0)
             return
-        if image.n_rows != self._n_rows:
-            self._n_rows = image.n_rows
-            self.setYRange(0, image.n_rows, padding=0)
-            self._line.setValue(activity.n_plus + activity.n_minus)
+        self._tell_rows(image.n_rows)
+        self._line.setValue(activity.n_plus + activity.n_minus)
         self._image.setImage(image.image(), autoLevels=False, levels=(0, 255))
         order = ring.order()
         first_s = (int(ring.t_ns[order[0]]) - model.now_ns) * 1e-9
         last_s = (int(ring.t_ns[order[-1]]) - model.now_ns) * 1e-9
         width_s = (last_s - first_s) * len(order) / max(1, len(order) - 1) or 0.1
         self._image.setRect(pg.QtCore.QRectF(first_s, 0, width_s, image.n_rows))
+
+    def _tell_rows(self, n_rows: int) -> None:
+        """Let the axis have so many rows; none: no numbers, and no line below P+ and P−."""
+        self._line.setVisible(n_rows > 0)
+        if n_rows != self._n_rows or not n_rows:
+            self._n_rows = n_rows
+            self.left.setStyle(showValues=n_rows > 0)
+            self.setYRange(0, max(1, n_rows), padding=0)
 
 
 class EnsembleTraces(TimePlot):
@@ -93,7 +101,10 @@ class EnsembleTraces(TimePlot):
         """Draw the minute up to `model.now_ns`."""
         image, ring = activity.image, model.fluorescence
         n_plus, n_minus = activity.n_plus, activity.n_minus
-        if image is None or ring is None or ring.total == 0:
+        there = image is not None and ring is not None and ring.total > 0
+        for item in (self._plus, self._minus, *self._names):
+            item.setVisible(there)
+        if image is None or ring is None or not there:
             return
         if (n_plus, n_minus) != self._shape:
             self._shape = (n_plus, n_minus)
