@@ -5,7 +5,7 @@ from collections import deque
 import msgspec
 
 NEWEST = 16
-"""Messages each way that count: clocks drift apart, by some ten microseconds a second."""
+"""Messages each way that count: clocks drift apart, by tens of microseconds a second."""
 SAME_NS = 1_000_000
 """Bounds that miss 0 by no more than this are taken to hold it."""
 
