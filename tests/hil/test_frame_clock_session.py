@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pynwb import NWBHDF5IO
-from running_session import DEMO, SHORT, RunningSession, bci, sets
+from running_session import DEMO, ENDLESS, SHORT, RunningSession, bci, sets
 from test_firmware_line import Bench
+from waiting import until
 
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import LedgerKind
@@ -78,12 +79,14 @@ def test_frames_keep_their_ttls_when_acquisition_is_started_again(
     if kind == "chip":
         request.getfixturevalue("chip")
     overrides = (*WIRED, f"rig.board.kind={kind}")
-    arguments = ("run", DEMO, *sets(overrides), "--duration=16")
+    arguments = ("run", DEMO, *sets((*overrides, ENDLESS)))
     with RunningSession(*arguments, out=tmp_path / "sessions") as session:
         session.wait_for_state("RUN")
         acquisition = session.pid_of("acquisition")
         session.kill(acquisition)
-        session.pid_of("acquisition", other_than=acquisition)
+        # ended when it has been seen: how long a program takes to start is the machine's affair
+        until(lambda: np.count_nonzero(session.record().frames["epoch"]) >= 100, every_s=0.3)
+        session.interrupt()
         _, output = session.end()
         record = session.record()
     frames = record.frames
