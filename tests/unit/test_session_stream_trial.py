@@ -1,4 +1,6 @@
+import itertools
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -8,14 +10,15 @@ from held_port import held_port
 from microscope import N_ROIS, RATE_HZ, Microscope
 from waiting import WAIT_S
 
-from bci.config.rig import DoorSource, SimulatedSource
+from bci.config.rig import DoorSource, SimulatedSource, Source
 from bci.core.frame_header import FLAG_END
+from bci.core.source import FrameSource, SourceFrame
 from bci.core.stream_types import StreamInfo
 from bci.session import stream_trial
 from bci.session.check import Status
 from bci.session.screen_trial import jitter_ms
 from bci.session.stream_check import dark_check, rate_check, stream_check
-from bci.session.stream_trial import StreamTrial, StreamTrialFailed, try_stream
+from bci.session.stream_trial import LEAST_FRAMES, StreamTrial, StreamTrialFailed, try_stream
 
 
 def door(port: int, **changed: float) -> DoorSource:
@@ -86,6 +89,29 @@ def test_a_simulation_is_read_without_waiting() -> None:
     trial = try_stream(SimulatedSource(kind="simulated", n_planes=2), 5.0)
     assert not trial.arrives
     assert trial.lost == 0
+    assert rate_check(trial).status is Status.OK
+
+
+def test_a_computer_that_stands_still_for_a_moment_is_no_slow_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = stream_trial.open_source
+
+    def held_up_at_the_second_frame(settings: Source) -> FrameSource:
+        source = opened(settings)
+        read, n_read = source.read, itertools.count(1)
+
+        def late(timeout_s: float) -> SourceFrame | None:
+            if next(n_read) == 2:
+                time.sleep(0.3)  # what is being tried: longer than the source is read
+            return read(timeout_s)
+
+        monkeypatch.setattr(source, "read", late)
+        return source
+
+    monkeypatch.setattr(stream_trial, "open_source", held_up_at_the_second_frame)
+    trial = try_stream(SimulatedSource(kind="simulated", n_planes=2), 0.5)
+    assert trial.n_frames >= LEAST_FRAMES
     assert rate_check(trial).status is Status.OK
 
 
