@@ -135,7 +135,7 @@ class FrameLine:
     def stepped(self, received: Received, frame: RoiFrame) -> None:
         """Note a frame that the loop took as the next one."""
         frame_id = frame.frame_id
-        if self.offset_ns:
+        if self.offset_ns and frame.t_sent_ns:
             self._clock.came(frame.t_sent_ns, received.t_received_ns)
         self.t_stepped_ns = received.t_received_ns
         self.stalled = False

@@ -159,7 +159,8 @@ class ScreenLine:
         now_ns = perf_counter_ns()
         if isinstance(report, FlipReport):
             _, t_before_ns = self._sent_ns.get(report.command_id, (0, 0))
-            if t_before_ns:
+            # 0 where it was overwritten on its way
+            if t_before_ns and report.t_received_ns:
                 self._clock.reached(t_before_ns, report.t_received_ns)
         if report.t_flip_ns:
             self._clock.came(report.t_flip_ns, now_ns)
