@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 
 from bci.core.process import ProcessLink
+from bci.session.interrupts import on_interrupt
 from bci.session.logs import log_to_stderr
 from bci.stream.priority import start_transport
 from bci.stream.supervision import LocalLink, SupervisorLink
@@ -16,7 +17,9 @@ from bci.stream.supervision import LocalLink, SupervisorLink
 @contextmanager
 def _link_to(supervisor: str | None, name: str, peers: Mapping[str, str]) -> Iterator[ProcessLink]:
     if supervisor is None:
-        yield LocalLink(name, dict(peers))
+        alone = LocalLink(name, dict(peers))
+        with on_interrupt(alone.interrupt):
+            yield alone
         return
     link = SupervisorLink(supervisor, name)
     try:
@@ -38,7 +41,8 @@ def run_child(
     name
         acquisition, control, stimulus or board.
     supervisor
-        Endpoint of the supervisor's hub; None: the process runs alone until Ctrl-C.
+        Endpoint of the supervisor's hub; None: the process runs alone until Ctrl-C, which ends it
+        in order.
     work
         Gets the line to the supervisor.
     peers

@@ -261,6 +261,7 @@ class LocalLink:
         self._name = name
         self._peers = dict(endpoints or {})
         self._stop = stop or threading.Event()
+        self._interrupted = False
         self._changed = threading.Condition()
         self.announced: dict[str, str] = {}
         self.reports: list[tuple[str, str]] = []
@@ -289,7 +290,19 @@ class LocalLink:
 
     def stop_requested(self) -> bool:
         """True once we should end."""
-        return self._stop.is_set()
+        return self._interrupted or self._stop.is_set()
+
+    def interrupt(self) -> None:
+        """Let the process end in order; a second time, at once. For a signal: takes no lock.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            The second time.
+        """
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until a stop, at most this long."""
