@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 # How long an example takes, or making one, is the machine's affair: no test asserts a time. The
 # examples are the same ones at every run: what is found is found here, and not on another machine.
@@ -20,6 +21,10 @@ settings.register_profile(
     "explore", settings.get_profile("ours"), derandomize=False, print_blob=True
 )
 settings.load_profile("ours")
+# Among them would be numbers and texts that stand in the program, in those modules that happen to
+# be imported by then: other ones in another order of the tests, in another process, in another
+# folder. Without these the examples follow from the test alone.
+providers._get_local_constants = lambda: providers._local_constants
 
 # Some machines that run tests ask every program for colours, into pipes and files too, or for lines
 # of a terminal's width. Here text is compared with text, also that of processes that tests start.
