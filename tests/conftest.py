@@ -1,6 +1,7 @@
 """What tests of every room share."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -31,6 +32,10 @@ providers._get_local_constants = lambda: providers._local_constants
 _COLOURS = ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 for name in (*_COLOURS, "COLUMNS", "LINES"):
     os.environ.pop(name, None)
+
+# What a shell runs beside itself ignores Ctrl-C, and so would every process that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -269,7 +269,7 @@ def test_ctrl_c_while_the_program_loads_ends_it_without_a_word(package: str) -> 
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED_AT.format(package=package)],
         capture_output=True,
-        timeout=60,
+        timeout=WAIT_S,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
