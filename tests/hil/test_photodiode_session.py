@@ -23,10 +23,9 @@ def test_each_flip_of_a_window_is_light_at_the_photodiode_of_the_chip(tmp_path: 
     rows = {row["name"]: row for row in told["rows"]}
     flips = rows["draw and flip"]["n"]
     assert flips > 20  # how many it draws of 180 is the machine's affair
-    # where the computer was too slow for the chip its clock has stood, and edges before and after
-    # that lie too far from their flips to be known for theirs; else none is missing
+    # where the computer was too slow for the chip some may be missing; else none
     lost = rows["pace of the chip lost"]["p50"]
-    assert rows["flip to light"]["n"] >= (1 if lost else flips - 2)
+    assert rows["flip to light"]["n"] >= (0.5 * flips if lost else flips - 2)
     assert rows["flip to light"]["n"] + rows["unmatched"]["p50"] >= flips - 2
     assert abs(rows["flip to light"]["p50"]) < (150 if lost else 30)
     assert rows["sent_to_light"]["n"] > 0
