@@ -110,6 +110,20 @@ class Hands:
         state = self.wait(lambda state: field in state["fields"])
         self._x("mousemove", *state["fields"][field], "click", 1)
 
+    def stop_weigh_and_close(self, root: Path) -> None:
+        """End the session, write the animal's weight down, close the window."""
+        self.press("Escape", "Stop")
+        self.wait(lambda state: state["asking"])
+        self.press("Return")
+        self.wait(lambda state: state["phase"] == "ended" and state["page"] == "End", TO_THE_END_S)
+        self.click_into("weight of the animal")
+        self.type("23.4")
+        self.press("Return")
+        (note,) = until(lambda: SubjectFolder(root, "demo").notes())
+        assert note.weight_g == 23.4
+        os.kill(self.process.pid, signal.SIGINT)
+        self.process.communicate(timeout=WAIT_S)
+
     def output(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.read()
@@ -271,18 +285,8 @@ def test_day_1_by_hand_from_the_pre_flight_to_the_weight_of_the_animal(
         hands.press("b", "Begin the trials")
         hands.press("ctrl+5")
         hands.wait(lambda state: state["trials"] >= 2 and state["page"] == "Session")
-        hands.press("Escape", "Stop")
-        hands.wait(lambda state: state["asking"])
-        hands.press("Return")
         # End
-        hands.wait(lambda state: state["phase"] == "ended" and state["page"] == "End", TO_THE_END_S)
-        hands.click_into("weight of the animal")
-        hands.type("23.4")
-        hands.press("Return")
-        (note,) = until(lambda: SubjectFolder(root, "demo").notes())
-        assert note.weight_g == 23.4
-        os.kill(hands.process.pid, signal.SIGINT)
-        hands.process.communicate(timeout=WAIT_S)
+        hands.stop_weigh_and_close(root)
     finally:
         if hands.process.poll() is None:
             hands.kill()

@@ -1,7 +1,6 @@
 """A day by hand with the animal's own screen beside the window, both seen at once."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,11 @@ import pytest
 from measure_grating import angle_between, orientation_deg
 from PIL import Image, ImageGrab
 from running_session import DEMO, SHORT, sets
-from test_gui_day import TO_THE_END_S, Hands, session_process
+from test_gui_day import Hands, session_process
 from waiting import until
 
 from bci.core.stimulus_types import FlipKind, FlipReport
 from bci.recording.session_record import SessionRecord
-from bci.recording.subject import SubjectFolder
 from bci.recording.verify import verify
 from stimuli.xvfb import Xvfb
 
@@ -90,17 +88,7 @@ def test_the_dial_turns_with_the_grating_that_the_animal_sees(display: str, tmp_
 
         until(agree_on_two_oblique_gratings, 120)
         assert hands.state()["active"]
-        hands.press("Escape", "Stop")
-        hands.wait(lambda state: state["asking"])
-        hands.press("Return")
-        hands.wait(lambda state: state["phase"] == "ended" and state["page"] == "End", TO_THE_END_S)
-        hands.click_into("weight of the animal")
-        hands.type("23.4")
-        hands.press("Return")
-        (note,) = until(lambda: SubjectFolder(root, "demo").notes())
-        assert note.weight_g == 23.4
-        os.kill(hands.process.pid, signal.SIGINT)
-        hands.process.communicate(timeout=60)
+        hands.stop_weigh_and_close(root)
     finally:
         if hands.process.poll() is None:
             hands.kill()
