@@ -1,6 +1,7 @@
 """Reading a journal that is still being written, from where the last look ended."""
 
 import zlib
+from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -64,8 +65,11 @@ class JournalTail:
     @property
     def first_position(self) -> int:
         """Where the first record begins, bytes; 0: what describes the file is not whole yet."""
-        position = len(MAGIC)
+        position, size = len(MAGIC), self._file.seek(0, SEEK_END)
         for _ in range(RECORDS_BEFORE + 1):
+            # a length that is none leads anywhere
+            if position > size:
+                break
             self._file.seek(position)
             head = self._file.read(RECORD_HEAD.size)
             if len(head) < RECORD_HEAD.size:
