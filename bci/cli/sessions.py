@@ -209,6 +209,7 @@ def _run(
 
     console = told()
     result = run_session(session, out, console, duration, announce, preflight)
+    write_json(json_file, result)
     summary = result.summary
     if summary:
         cut_off = summary["trials"] - summary["hits"] - summary["misses"]
@@ -227,7 +228,6 @@ def _run(
         console.print(f"{kind:8s} {path}", markup=False, highlight=False, soft_wrap=True)
     ending = "ended" if result.ok else "FAILED"
     console.print(f"{ending}: {result.reason}", markup=False, highlight=False, soft_wrap=True)
-    write_json(json_file, result)
     if not result.ok:
         raise typer.Exit(FAULT)
 

@@ -115,12 +115,14 @@ def run_session(
         )
     if faults:
         raise SettingsError(faults)
-    console.file = cast(IO[str], LastingTerminal(console.file))
+    terminal = LastingTerminal(console.file)
+    console.file = cast(IO[str], terminal)
     now = datetime.now().astimezone()
     checks = quick_checks(session, root)
     made = {check.name for check in checks}
     checks += [check for check in earlier if check.name not in made]
     with ExitStack() as held:
+        held.callback(terminal.settle)
         try:
             if session.rig.board.kind not in REHEARSALS:
                 held.enter_context(sole_session(root, session.subject))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -122,6 +123,43 @@ def test_terminal_that_is_closed_ends_the_session_in_order(tmp_path: Path) -> No
     outcome = read_manifest(log.parent).outcome
     assert outcome["ok"] is True
     assert outcome["reason"].startswith("stopped by hand")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="consoles are written to otherwise there")
+def test_terminal_that_stands_still_holds_up_no_session(tmp_path: Path) -> None:
+    """As by Ctrl-S, or over a connection that froze."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"." * 4096)
+    os.set_blocking(writing, True)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "bci.cli"),
+            *("run", str(DEMO), *sets((*QUICK, ENDLESS)), "--headless", f"--out={tmp_path}"),
+        ],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=writing,
+    )
+    os.close(writing)
+    try:
+
+        def ready() -> Path | None:
+            logs = [*tmp_path.glob("*/*/log.jsonl")]
+            started = [line for log in logs for line in whole_lines(log) if is_ready(line)]
+            return logs[0] if started else None
+
+        log = until(ready)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(ENDED_S) == 0
+    finally:
+        os.close(reading)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert read_manifest(log.parent).outcome["reason"].startswith("stopped by hand")
 
 
 def is_ready(line: dict[str, object]) -> bool:

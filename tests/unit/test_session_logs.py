@@ -2,15 +2,12 @@
 
 import io
 import json
-import os
-import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from bci.session.logs import LogBook
-from bci.session.terminal import LastingTerminal
 
 
 def test_every_line_is_a_record_whatever_was_printed(tmp_path: Path) -> None:
@@ -34,14 +31,3 @@ def test_full_disk_is_told_once_and_stops_nobody() -> None:
     book.close()
     assert told.getvalue().count("lines are missing from here on") == 1
     assert "seen all the same" in told.getvalue()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
-def test_terminal_that_has_gone_is_written_to_in_vain() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as gone:
-        terminal = LastingTerminal(gone)
-        for _ in range(3):
-            assert terminal.write("text\n") == 5
-            terminal.flush()
