@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
@@ -37,18 +38,32 @@ ENDING = (Qt.Key.Key_Return, Qt.Key.Key_T)
 MOST_OPEN_S = 0.5
 
 
-class Monkey:
-    """Presses keys and buttons of a window that is shown, as chosen by a seed."""
+KINDS = ("key", "key", "button", "page", "type", "resize", "alarm")
 
-    def __init__(self, window: OperatorWindow, seed: int) -> None:
+
+class Monkey:
+    """Presses keys and buttons of a window that is shown, as chosen by a seed.
+
+    Parameters
+    ----------
+    window
+        The victim.
+    seed
+        Of what is chosen.
+    inside
+        How many times in ten it presses any button of the page that is shown, of whatever kind.
+    """
+
+    def __init__(self, window: OperatorWindow, seed: int, inside: int) -> None:
         self._window = window
         self._random = random.Random(seed)
+        self._kinds = (*KINDS, *("inside",) * inside)
         self.n_actions = 0
 
     def act(self) -> None:
         """One action, and what it leads to at once."""
         self.n_actions += 1
-        kind = self._random.choice(("key", "key", "button", "page", "type", "resize", "alarm"))
+        kind = self._random.choice(self._kinds)
         window, controls = self._window, self._window.controls
         if kind == "key":
             target = QApplication.focusWidget() or window
@@ -59,6 +74,10 @@ class Monkey:
             ]
             # the mouse presses what is disabled, too
             QTest.mouseClick(self._random.choice(buttons), Qt.MouseButton.LeftButton)
+        elif kind == "inside":
+            found = [one for one in window.page.findChildren(QAbstractButton) if one.isVisible()]
+            if found:
+                QTest.mouseClick(self._random.choice(found), Qt.MouseButton.LeftButton)
         elif kind == "page":
             window.show_page(self._random.randrange(len(window.pages)))
         elif kind == "type" and not controls.is_asking:
@@ -82,18 +101,21 @@ class Monkey:
             on_top.close()
 
 
-def run_monkey(qtbot: QtBot, day: Day, seed: int, n_actions: int) -> None:
+def run_monkey(qtbot: QtBot, day: Day, seed: int, n_actions: int, inside: int = 0) -> None:
     day.load(DEMO, SETS)
     window = make_window(day)
     qtbot.addWidget(window)
     with qtbot.waitActive(window):
         window.show()
         window.activateWindow()
-    monkey = Monkey(window, seed)
-    for _ in range(20):
+    monkey = Monkey(window, seed, inside)
+    for _ in range(20 + 10 * inside):
         monkey.act()
+        QTest.qWait(20)
     assert day.phase is Phase.SETTING_UP
     monkey.leave_dialogs()
+    # whatever it made of the settings
+    day.load(DEMO, SETS)
     window.show_page(0)
     window.controls.note.clearFocus()
     window.setFocus()
@@ -115,13 +137,16 @@ def run_monkey(qtbot: QtBot, day: Day, seed: int, n_actions: int) -> None:
         window.controls.stop.click()
     QTest.mouseClick(window.controls.stop_now, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: day.phase is Phase.ENDED, timeout=2 * WAIT_MS)
-    for _ in range(20):
+    # the way to another session may be among what it presses
+    folder = day.folder
+    for _ in range(20 + 10 * inside):
         monkey.act()
+        QTest.qWait(20)
     monkey.leave_dialogs()
     refused = window.controls.refused
     window.close()
-    assert day.folder is not None
-    assert_well(day.folder, refused)
+    assert folder is not None
+    assert_well(folder, refused)
 
 
 def has_done_enough(day: Day) -> bool:
@@ -152,5 +177,9 @@ def test_hundreds_of_random_actions_leave_the_session_well(qtbot: QtBot, day: Da
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(2, 5))
-def test_thousands_of_random_actions(qtbot: QtBot, day: Day, seed: int) -> None:
-    run_monkey(qtbot, day, seed, n_actions=3000)
+def test_thousands_of_random_actions_on_every_button_of_every_page(
+    qtbot: QtBot, day: Day, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # no file manager, no browser
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: True)
+    run_monkey(qtbot, day, seed, n_actions=3000, inside=3)
