@@ -2,7 +2,7 @@
 
 from bci.analysis.baseline.calibration import Calibrated
 from bci.gui.baseline_work import Scored
-from bci.gui.rich_text import escaped
+from bci.gui.rich_text import breakable, escaped
 
 
 def listed(labels: tuple[str, ...]) -> str:
@@ -36,5 +36,5 @@ def figures(found: Calibrated) -> str:
         f'<tr><td style="padding-right:12px">{name}</td><td><b>{escaped(value)}</b></td></tr>'
         for name, value in rows
     )
-    warnings = "".join(f"<br>! {escaped(text)}" for text in result.warnings)
+    warnings = "".join(f"<br>! {breakable(text)}" for text in result.warnings)
     return f"<table cellspacing=2>{cells}</table>{warnings}"

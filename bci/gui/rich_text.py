@@ -1,5 +1,7 @@
 """Plain text on its way into rich text."""
 
+import re
+
 ESCAPES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"))
 
 
@@ -8,3 +10,8 @@ def escaped(text: str) -> str:
     for character, written in ESCAPES:
         text = text.replace(character, written)
     return text
+
+
+def breakable(text: str) -> str:
+    """The same, with places in names of settings and of files where a line may end."""
+    return re.sub(r"(?<=\w[._/])(?=\w)", "\N{ZERO WIDTH SPACE}", escaped(text))

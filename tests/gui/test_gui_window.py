@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from held_port import held_port
 from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 from running_session import DEMO
 
@@ -19,6 +20,8 @@ from bci.core.loop_types import LedgerKind, TaskState
 from bci.gui.day import Day, Phase
 from bci.gui.pace import Pace
 from bci.gui.pages import make_window
+from bci.gui.rich_text import breakable
+from bci.gui.steps.ensembles import EnsemblesStep
 from bci.gui.theme import BASE_HEIGHT_PX, BASE_WIDTH_PX, scale_of
 from bci.gui.views.score_table import WHY_NOT, ScoreTable
 from bci.gui.window import OperatorWindow
@@ -156,6 +159,11 @@ def test_scores_fit_the_smallest_window_and_what_is_cut_is_told(
     window.show_page([page.title for page in window.pages].index(title))
     table = window.page.findChild(ScoreTable)
     assert table is not None
+    across, viewport, model = table.horizontalScrollBar(), table.viewport(), table.model()
+    assert across is not None
+    assert viewport is not None
+    assert model is not None
+    assert (model.rowCount(), across.maximum()) == (0, 0)
     widest = RoiScore(
         "roi1234", 0, snr=123, event_rate_hz=1.23, drift=-0.45, decay_s=0.45,
         correlation_max=0.98, most_like="roi1235", tuning=-0.12,
@@ -166,10 +174,6 @@ def test_scores_fit_the_smallest_window_and_what_is_cut_is_told(
     table.scores.show_scores(scores, EnsembleChoice(min_snr=200, max_drift=0.1))
     table.resizeColumnsToContents()
     table.scrollToBottom()
-    across, viewport, model = table.horizontalScrollBar(), table.viewport(), table.model()
-    assert across is not None
-    assert viewport is not None
-    assert model is not None
     last = model.index(model.rowCount() - 1, 0)
     qtbot.waitUntil(lambda: table.visualRect(last).bottom() <= viewport.height())
     assert across.maximum() == 0
@@ -177,3 +181,24 @@ def test_scores_fit_the_smallest_window_and_what_is_cut_is_told(
     told = model.data(why, Qt.ItemDataRole.ToolTipRole)
     assert told == model.data(why)
     assert len(told.split(", ")) > 1
+
+
+def test_what_is_told_of_a_choice_breaks_where_its_panel_ends(
+    window: OperatorWindow, qtbot: QtBot
+) -> None:
+    window.resize(BASE_WIDTH_PX, BASE_HEIGHT_PX)
+    window.show_page([page.title for page in window.pages].index("Ensembles"))
+    step = window.page
+    assert isinstance(step, EnsemblesStep)
+    told = "at least twice experiment.calibration.chance_block_s, in /data/mice/sessions/m1.toml"
+    step.figures.setText(breakable(told))
+    step.note.setText("a line<br>" * 40)
+    area = next(one for one in step.findChildren(QScrollArea) if one.isAncestorOf(step.figures))
+    viewport, down = area.viewport(), area.verticalScrollBar()
+    assert viewport is not None
+    assert down is not None
+    # where not all of it fits, the bar beside it takes its part of the width
+    qtbot.waitUntil(lambda: down.maximum() > 0)
+    qtbot.waitUntil(lambda: 0 < step.figures.width() <= viewport.width())
+    assert step.figures.minimumSizeHint().width() <= viewport.width()
+    assert step.figures.text().replace("\N{ZERO WIDTH SPACE}", "") == told

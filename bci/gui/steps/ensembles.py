@@ -8,6 +8,7 @@ from PyQt6.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSpinBox,
     QSplitter,
     QVBoxLayout,
@@ -21,7 +22,7 @@ from bci.gui.baseline_work import Scored
 from bci.gui.choice import NEXT, ChoiceBook, Sides
 from bci.gui.choice_words import figures, listed, origin
 from bci.gui.day import Day, Phase
-from bci.gui.rich_text import escaped
+from bci.gui.rich_text import breakable
 from bci.gui.step import Step, StepStatus
 from bci.gui.theme import P_MINUS, P_PLUS, Light, shown_scale
 from bci.gui.views.distribution import DistributionPlot
@@ -316,7 +317,7 @@ class EnsemblesStep(Step):
             f'<span style="color:{P_MINUS}">P− ■</span> {listed(sides.minus)}'
         )
         self.figures.setText("" if self.found is None else figures(self.found))
-        self.note.setText(escaped(self.trouble).replace("\n", "<br>") or origin(scored))
+        self.note.setText(breakable(self.trouble).replace("\n", "<br>") or origin(scored))
         self.refresh()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
@@ -357,6 +358,8 @@ def _text() -> QLabel:
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.RichText)
     label.setAlignment(Qt.AlignmentFlag.AlignTop)
+    # lines break where the panel ends, also those of a table
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label
 
 
@@ -380,6 +383,7 @@ def _panel(title: str, *widgets: QWidget) -> QFrame:
         lines.addWidget(widget)
     lines.addStretch()
     area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidget(inside)
     column.addWidget(area, 1)

@@ -153,6 +153,7 @@ class ScoreTable(QTableView):
             across.setMinimumSectionSize(NARROWEST_PX)
             # of thousands of rows some tell how wide a column must be
             across.setResizeContentsPrecision(ROWS_MEASURED)
+            self.resizeColumnsToContents()
         selection = self.selectionModel()
         assert selection is not None
         selection.currentRowChanged.connect(lambda *_: self.marked.emit(self.current))
@@ -182,7 +183,7 @@ class ScoreTable(QTableView):
     def changeEvent(self, event: QEvent | None) -> None:
         """Give columns the width that another size of the text needs."""
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.FontChange and self.n_rows:
+        if event is not None and event.type() == QEvent.Type.FontChange:
             self.resizeColumnsToContents()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
