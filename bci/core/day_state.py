@@ -10,7 +10,12 @@ from bci.core.baseline_record import BaselineRecord
 from bci.core.baseline_tape import BaselineTape, Kept
 from bci.core.blocks import BaselineClock, BlockPlan, block_fault, planned_blocks
 from bci.core.calibration import CalibrationResult, calibrate
-from bci.core.ensembles import ensembles_fault, with_ensembles
+from bci.core.ensembles import (
+    CHOSEN_BEFORE,
+    are_chosen_within,
+    ensembles_fault,
+    with_ensembles,
+)
 from bci.core.guards import GuardRule
 from bci.core.loop_types import BlockKind, BlockTurn, EnsemblesSet, TaskState
 from bci.core.reader import EnsembleReader
@@ -49,9 +54,8 @@ class DayState:
             hold=experiment.hold,
         )
         decoder = self.reader.decoder
-        may_choose = experiment.hold or not decoder.labels
         known_frames = decoder.window_frames + experiment.decoder.smoothing_frames - 1
-        self._tape = BaselineTape(known_frames) if may_choose else None
+        self._tape = BaselineTape(known_frames) if are_chosen_within(experiment) else None
         self._turns: tuple[BlockTurn, ...] = ()
 
     @property
@@ -159,7 +163,7 @@ class DayState:
             Why they were refused, and what to do; empty where they stand now.
         """
         if self._tape is None:
-            return "the session began with ensembles: experiment.hold = true lets others be chosen"
+            return CHOSEN_BEFORE
         why = self._not_between_blocks(state) or ensembles_fault(
             event.p_plus, event.p_minus, self.experiment, self._info
         )

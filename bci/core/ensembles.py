@@ -12,6 +12,15 @@ FEWEST = 2
 """ROIs a side: with one, a single cell does it alone."""
 
 
+CHOSEN_BEFORE = "the session began with ensembles: experiment.hold = true lets others be chosen"
+
+
+def are_chosen_within(experiment: Experiment) -> bool:
+    """Whether ensembles may be chosen while the session runs, from its settings as it began."""
+    decoder = experiment.decoder
+    return experiment.hold or not (decoder.p_plus or decoder.p_minus)
+
+
 def ensembles_fault(
     p_plus: Sequence[str], p_minus: Sequence[str], experiment: Experiment, info: StreamInfo
 ) -> str:

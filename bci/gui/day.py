@@ -77,6 +77,8 @@ class Day(QObject):
         Where the day stands.
     preflight
         Of the newest complete one; stored with the session that is started next.
+    ending
+        Sessions before this one whose processes have not ended yet.
     scoring
         Scores of the session's baseline.
 
@@ -124,6 +126,7 @@ class Day(QObject):
         self.phase = Phase.SETTING_UP
         self.preflight: list[Check] = []
         self.launch: Launch | None = None
+        self.ending: list[Launch] = []
         self._background = Background()
         self.scoring = Scoring(root, self._background, self)
         self.session_changed.connect(self._turn_scoring)
@@ -195,6 +198,7 @@ class Day(QObject):
         command += [part for text in self.sets for part in ("--set", text)]
         if self.duration_s is not None:
             command.append(f"--duration={self.duration_s}")
+        self._let_go()
         self.launch = Launch(command, self.preflight)
         self.phase, self.failure = Phase.STARTING, []
         self.folder, self.manifest = None, None
@@ -223,7 +227,8 @@ class Day(QObject):
         if self.is_live:
             return
         self._leave()
-        self.phase, self.folder, self.manifest, self.launch = Phase.SETTING_UP, None, None, None
+        self._let_go()
+        self.phase, self.folder, self.manifest = Phase.SETTING_UP, None, None
         if self.verb[0] == "run":
             # a single block, or what an interrupted session left over, has been run
             self.verb, self.options = ["run"], DayOptions(self.root)
@@ -284,6 +289,7 @@ class Day(QObject):
 
     def _look(self) -> None:
         """See whether the session has begun, or ended; twice a second."""
+        self.ending = [launch for launch in self.ending if not launch.forget()]
         if self.phase is Phase.STARTING and self.launch is not None:
             folder = self.launch.folder()
             if folder is not None:
@@ -330,6 +336,12 @@ class Day(QObject):
             self._client.close()
             self._client = None
 
+    def _let_go(self) -> None:
+        """Leave a session to its end: its files are written, its processes may still be there."""
+        if self.launch is not None:
+            self.ending.append(self.launch)
+            self.launch = None
+
     def close(self) -> None:
         """Let go of everything; the session, where one runs, goes on."""
         self._background.refuse_more()
@@ -338,5 +350,6 @@ class Day(QObject):
         self._leave()
         self.scoring.close()
         self._background.close()
-        if self.launch is not None:
-            self.launch.forget()
+        self._let_go()
+        for launch in self.ending:
+            launch.forget()

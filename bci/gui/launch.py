@@ -70,10 +70,12 @@ class Launch:
         lines = self._output.read_text("utf-8", errors="replace").splitlines()
         return [line.strip() for line in lines if line.strip()][-LAST_LINES:]
 
-    def forget(self) -> None:
-        """Throw away what was noted of a session that has ended."""
-        if self.exit_code() is not None:
-            shutil.rmtree(self._place, ignore_errors=True)
+    def forget(self) -> bool:
+        """Throw away what was noted of a session that has ended; False where it still runs."""
+        if self.exit_code() is None:
+            return False
+        shutil.rmtree(self._place, ignore_errors=True)
+        return True
 
 
 def _detached() -> int:

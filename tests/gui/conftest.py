@@ -72,8 +72,8 @@ def day(tmp_path: Path) -> Iterator[Day]:
     launch = day.launch
     if launch is not None and launch.exit_code() is None:
         os.kill(launch.pid, signal.SIGTERM)
-        until(lambda: launch.exit_code() is not None)
     day.close()
+    until(lambda: all(launch.exit_code() is not None for launch in day.ending))
 
 
 @pytest.fixture(scope="session")

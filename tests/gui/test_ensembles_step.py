@@ -11,9 +11,10 @@ from window_session import QUICK
 from bci.analysis.baseline.calibration import calibrate_ensembles
 from bci.analysis.baseline.proposal import Ensembles
 from bci.analysis.baseline.recording import read_baseline
+from bci.core.ensembles import CHOSEN_BEFORE
 from bci.core.loop_types import BlockBegun, BlockKind, TaskState
 from bci.gui.choice import MINUS, NONE, PLUS, ChoiceBook, Sides
-from bci.gui.day import Day
+from bci.gui.day import Day, Phase
 from bci.gui.permissions import Action, refusals
 from bci.gui.steps.ensembles import EnsemblesStep
 from bci.gui.theme import Light
@@ -153,6 +154,18 @@ def test_missing_neurons_wait_for_the_operator_and_can_come_back(
     stored = SubjectFolder(tmp_path, "demo").ensembles()
     assert stored is not None
     assert stored.p_plus == ("roi0000", "roi0002")
+
+
+def test_a_session_that_began_with_ensembles_is_asked_for_no_others(
+    qtbot: QtBot, day: Day, step: EnsemblesStep, chosen_from: Path
+) -> None:
+    day.attach(chosen_from)
+    score(qtbot, step)
+    qtbot.waitUntil(step.use_button.isEnabled)
+    day.phase = Phase.RUNNING
+    step.refresh()
+    assert (step.use_button.isEnabled(), step.use_button.toolTip()) == (False, CHOSEN_BEFORE)
+    day.phase = Phase.ENDED
 
 
 @pytest.mark.timeout(400)

@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import (
 )
 
 from bci.analysis.baseline.calibration import Calibrated
-from bci.core.ensembles import FEWEST
+from bci.core.ensembles import CHOSEN_BEFORE, FEWEST, are_chosen_within
 from bci.core.loop_types import EnsemblesSet, TaskState
 from bci.gui.baseline_work import Scored
 from bci.gui.choice import NEXT, ChoiceBook, Sides
@@ -299,9 +299,19 @@ class EnsemblesStep(Step):
         incomplete = self._incomplete()
         if incomplete or self.found is None:
             return incomplete or self.trouble or "T is being found"
-        if self.day.phase is Phase.RUNNING and self.day.model.state is not TaskState.WAITING:
-            return "ensembles are chosen between two blocks of a session that waits for them"
+        if self.day.phase is Phase.RUNNING:
+            return self._not_now()
         return "" if self.day.phase in (Phase.RUNNING, Phase.ENDED) else "no session"
+
+    def _not_now(self) -> str:
+        """Why the running session takes no other ensembles at this moment."""
+        session, telemetry = self.day.session, self.day.model.telemetry
+        if session is not None and not are_chosen_within(session.experiment):
+            return CHOSEN_BEFORE
+        in_block = telemetry is None or bool(telemetry.block)
+        if in_block or self.day.model.state is not TaskState.WAITING:
+            return "ensembles are chosen between two blocks of a session that waits for them"
+        return ""
 
     def _draw(self) -> None:
         """Show the choice everywhere."""
