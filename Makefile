@@ -27,8 +27,11 @@ test-long: setup ## run the tests that take long: cohorts, soaks, many repeats
 lint: setup ## check style, types and the layers between packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python Makefile.d/as_installed.py
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/mypy --platform win32
+	$(BIN)/mypy --platform darwin
+	cd .venv/as_installed && $(CURDIR)/$(BIN)/lint-imports --config $(CURDIR)/pyproject.toml
 
 bench: setup ## measure latency and throughput against the figures in the README
 	$(BIN)/bci bench loop

@@ -5,9 +5,9 @@ import time
 from collections.abc import Mapping
 
 from bci.core.stimulus_types import ScreenHello, ScreenReport
+from bci.stimuli.command_inbox import CommandInbox
 from bci.stream.commands import Arrival
 from bci.stream.reports import ReportSender
-from stimuli.command_inbox import CommandInbox
 
 _log = logging.getLogger("bci.stimulus")
 

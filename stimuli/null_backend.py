@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bci.config.rig import Screen
 from bci.core.stimulus_types import ScreenHello, ScreenKind, StimulusCommand
-from stimuli.drift import DriftPhase
+from bci.stimuli.drift import DriftPhase
 
 _LOGGED_PICTURES = 10_000
 

@@ -16,15 +16,15 @@ from bci.core.stimulus_types import (
     ScreenHello,
     StimulusCommand,
 )
+from bci.stimuli.backend import ScreenError, StimulusBackend
+from bci.stimuli.command_sequence import CommandSequence
+from bci.stimuli.control_line import ControlLine
+from bci.stimuli.null_backend import NullBackend
+from bci.stimuli.pacing import FlipPacer
+from bci.stimuli.psychopy_backend import PsychoPyBackend
+from bci.stimuli.speaker import Speaker, open_speaker
 from bci.stream.commands import Arrival
 from bci.stream.wires import WIRED, Wire
-from stimuli.backend import ScreenError, StimulusBackend
-from stimuli.command_sequence import CommandSequence
-from stimuli.control_line import ControlLine
-from stimuli.null_backend import NullBackend
-from stimuli.pacing import FlipPacer
-from stimuli.psychopy_backend import PsychoPyBackend
-from stimuli.speaker import Speaker, open_speaker
 
 _log = logging.getLogger("bci.stimulus")
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from bci.config.experiment import Stimulus
 from bci.config.rig import PhotodiodePatch, Screen
 from bci.core.stimulus_types import ScreenHello, ScreenKind, StimulusCommand
-from stimuli.awake import Awake, idle_reset
-from stimuli.backend import ScreenError
-from stimuli.drift import DriftPhase
-from stimuli.geometry import ScreenGeometry
-from stimuli.pacing import measure_blanking
-from stimuli.psychopy_import import PsychoPy, import_psychopy
-from stimuli.still_there import StillThere, window_exists
-from stimuli.xvfb import Xvfb, needs_xvfb
+from bci.stimuli.awake import Awake, idle_reset
+from bci.stimuli.backend import ScreenError
+from bci.stimuli.drift import DriftPhase
+from bci.stimuli.geometry import ScreenGeometry
+from bci.stimuli.pacing import measure_blanking
+from bci.stimuli.psychopy_import import PsychoPy, import_psychopy
+from bci.stimuli.still_there import StillThere, window_exists
+from bci.stimuli.xvfb import Xvfb, needs_xvfb
 
 _log = logging.getLogger("bci.stimulus")
 

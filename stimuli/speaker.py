@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.config.rig import Sound
-from stimuli.oscillator import Oscillator
+from bci.stimuli.oscillator import Oscillator
 
 _log = logging.getLogger("bci.stimulus")
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from typing import IO
 
-from stimuli.backend import ScreenError
+from bci.stimuli.backend import ScreenError
 
 _log = logging.getLogger("bci.stimulus")
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from bci.config import validate_session
+from bci.hardware.imaging.process import run_acquisition
 from bci.stream.supervision import SupervisorLink
-from hardware.imaging.process import run_acquisition
 
 endpoint, settings, name, epoch, *origin = sys.argv[1:]
 session, faults = validate_session(json.loads(Path(settings).read_text()))

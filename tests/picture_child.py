@@ -14,7 +14,7 @@ import msgspec
 from bci.config.experiment import Stimulus
 from bci.config.rig import Screen
 from bci.core.stimulus_types import StimulusCommand
-from stimuli.psychopy_backend import PsychoPyBackend
+from bci.stimuli.psychopy_backend import PsychoPyBackend
 
 
 def main() -> None:

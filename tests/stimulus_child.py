@@ -12,8 +12,8 @@ import sys
 import threading
 
 from bci.config import validate_session
-from stimuli.backend import ScreenError
-from stimuli.process import run_stimulus
+from bci.stimuli.backend import ScreenError
+from bci.stimuli.process import run_stimulus
 
 
 class StdioLink:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from bci.analysis.report.figures import styled
 from bci.analysis.report.html import Rows, document, facts, figure_html, section, table
-from hardware.board.valve_calibration import ValveFit, WeighedDrops
+from bci.hardware.board.valve_calibration import ValveFit, WeighedDrops
 
 _HEAD = ("opening", "drops", "weight", "one drop", "off the line")
 

@@ -14,9 +14,9 @@ from bci.bench.sessions import BenchFailed
 from bci.bench.table import Bench, Row, make_bench
 from bci.config.rig import Board as BoardSettings
 from bci.core.board_types import RewardRequest
-from hardware.board.hosted import hosted
-from hardware.board.interface import Board, BoardError
-from hardware.board.kinds import open_board
+from bci.hardware.board.hosted import hosted
+from bci.hardware.board.interface import Board, BoardError
+from bci.hardware.board.kinds import open_board
 
 EDGE_MS = 5.0
 WIDTH_US = 20.0

@@ -10,8 +10,8 @@ from bci.bench.table import Bench, Row, make_bench
 from bci.config.rig import Board, Screen
 from bci.core.loop_types import LedgerKind
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello
+from bci.hardware.board.chip import LOST_PACE
 from bci.recording.session_record import SessionRecord
-from hardware.board.chip import LOST_PACE
 
 N_ROIS = 64
 RATE_HZ = 30.0

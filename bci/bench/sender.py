@@ -14,11 +14,11 @@ import msgspec
 import numpy as np
 
 from bci.bench.sessions import BenchFailed
+from bci.hardware.imaging.acquisition import AcquisitionThread
+from bci.hardware.imaging.recording_source import RecordingSource
 from bci.recording.readers.traces import deal, plain_labels
 from bci.stream.handshake import HandshakeServer
 from bci.stream.publisher import FramePublisher
-from hardware.imaging.acquisition import AcquisitionThread
-from hardware.imaging.recording_source import RecordingSource
 
 N_COLUMNS = 64
 POLL_S = 0.02

@@ -11,7 +11,7 @@ from types import TracebackType
 import psutil
 
 from bci.bench.sessions import BenchFailed
-from stimuli.xvfb import Xvfb
+from bci.stimuli.xvfb import Xvfb
 
 WINDOW_PX = (1280, 800)
 SAMPLE_S = 0.25

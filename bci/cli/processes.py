@@ -40,8 +40,8 @@ def acquire(
     first_frame_ns: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Acquisition alone: the source of the session file, published for control."""
+    from bci.hardware.imaging.process import run_acquisition
     from bci.session.child_main import run_child
-    from hardware.imaging.process import run_acquisition
 
     session, name = _load(session_file, sets)
     raise typer.Exit(
@@ -90,7 +90,7 @@ def stimulus(
 ) -> None:
     """Run the animal's screen alone. Peers: commands and flips."""
     from bci.session.child_main import run_child
-    from stimuli.process import run_stimulus
+    from bci.stimuli.process import run_stimulus
 
     session, _ = _load(session_file, sets)
     if supervisor is None:
@@ -113,8 +113,8 @@ def board(
     ] = 0,
 ) -> None:
     """Run a board that is a process of ours alone: simulated, or the firmware in simavr."""
+    from bci.hardware.board.kinds import PROCESSES
     from bci.session.child_main import run_child
-    from hardware.board.kinds import PROCESSES
 
     settings = _load(session_file, sets)[0].rig.board
     if settings.kind not in PROCESSES:

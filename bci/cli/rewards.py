@@ -29,8 +29,8 @@ from bci.core.counted import counted
 if TYPE_CHECKING:
     from bci.config.rig import Rig
     from bci.config.session import Session
-    from hardware.board.interface import Board
-    from hardware.board.valve_calibration import WeighedDrops
+    from bci.hardware.board.interface import Board
+    from bci.hardware.board.valve_calibration import WeighedDrops
 
 reward = typer.Typer(no_args_is_help=True, help="The valve: one drop, flush the line, calibrate.")
 
@@ -69,7 +69,7 @@ def give(
         _refuse_past_cap(session, out, volume_ul)
     open_ms = rig.board.valve.open_ms(volume_ul)
     _refuse_opening(rig, open_ms)
-    from hardware.board.drops import give_drops
+    from bci.hardware.board.drops import give_drops
 
     with _board(rig) as board:
         opened_ms = give_drops(board, rig.board.valve, open_ms, 1)
@@ -125,7 +125,7 @@ def calibrate(
     open_times = _opening_times(rig, openings)
     if not 0.5 <= density <= 2:
         raise WrongInput("--density: mg for 1 µl, between 0.5 and 2; water has 1.0")
-    from hardware.board.valve_calibration import NoFit, fit_valve
+    from bci.hardware.board.valve_calibration import NoFit, fit_valve
 
     # now, and not when three hundred drops have been weighed
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -169,9 +169,9 @@ def _session_of(path: Path, sets: list[str] | None) -> "Session | None":
 
 @contextmanager
 def _board(rig: "Rig") -> "Iterator[Board]":
-    from hardware.board.hosted import hosted
-    from hardware.board.interface import BoardError
-    from hardware.board.kinds import PROCESSES, open_board
+    from bci.hardware.board.hosted import hosted
+    from bci.hardware.board.interface import BoardError
+    from bci.hardware.board.kinds import PROCESSES, open_board
 
     try:
         with ExitStack() as stack:
@@ -188,7 +188,7 @@ def _board(rig: "Rig") -> "Iterator[Board]":
 
 
 def _refuse_opening(rig: "Rig", open_ms: float) -> None:
-    from hardware.board.drops import drop_fault
+    from bci.hardware.board.drops import drop_fault
 
     if why := drop_fault(open_ms, rig.board.valve):
         raise WrongInput(why)
@@ -243,7 +243,7 @@ def _write_down(session: "Session", out: Path, volume_ul: float) -> None:
 def _train(rig: "Rig", board: "Board", open_ms: float, n: int, first_id: int, what: str) -> float:
     from rich.progress import Progress
 
-    from hardware.board.drops import give_drops
+    from bci.hardware.board.drops import give_drops
 
     with Progress(console=told()) as progress:
         task = progress.add_task(what, total=n)
@@ -277,9 +277,9 @@ def _weigh(
     scale_baud: int,
     scale_ask: str,
 ) -> "list[WeighedDrops]":
-    from hardware.board.interface import BoardError
-    from hardware.board.scale import Scale
-    from hardware.board.valve_calibration import WeighedDrops
+    from bci.hardware.board.interface import BoardError
+    from bci.hardware.board.scale import Scale
+    from bci.hardware.board.valve_calibration import WeighedDrops
 
     weighed: list[WeighedDrops] = []
     scale: Scale | None = None
@@ -317,7 +317,7 @@ def _write_calibration(
     rig: "Rig", weighed: "list[WeighedDrops]", density: float, folder: Path
 ) -> Path:
     from bci.analysis.valve_page import valve_page
-    from hardware.board.valve_calibration import calibration_toml, fit_valve
+    from bci.hardware.board.valve_calibration import calibration_toml, fit_valve
 
     fit, day = fit_valve(weighed, density), date.today()
     folder.mkdir(parents=True, exist_ok=True)

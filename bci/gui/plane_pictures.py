@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from bci.config.rig import RecordingSource
 from bci.config.session import Session
 from bci.core.stream_types import StreamInfo
+from bci.hardware.imaging.open import describe_source
 from bci.recording.readers.registry import read_traces
 from bci.recording.readers.traces import Image, RoiMask
-from hardware.imaging.open import describe_source
 
 MEAN, FOOTPRINTS = "mean image", "footprints of the ROIs"
 # an outline goes round pixels of this share of the heaviest: demixed masks have long faint tails

@@ -1,23 +1,48 @@
-"""Who writes a journal holds a lock on it, which ends with the process however it ends."""
+"""Lock an open file for one process; the lock ends with the process, however that ends."""
 
+import errno
+import os
 import sys
 
 if sys.platform == "win32":
-    # A file open for writing cannot be renamed there, which is the only thing the lock is for.
-    def take(descriptor: int) -> bool:
-        """Take the lock of an open file; False where another process has it."""
-        return descriptor >= 0
+    import msvcrt
+
+    # Windows keeps others from reading a locked byte, so the lock is on one that no file has.
+    _LOCKED_BYTE = 1 << 62
+
+    def _at_locked_byte(descriptor: int, mode: int) -> None:
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, mode, 1)
+        finally:
+            os.lseek(descriptor, position, os.SEEK_SET)
+
+    def take(descriptor: int, *, wait: bool = False) -> bool:
+        """Take the lock of an open file; False if another process has it."""
+        while True:
+            try:
+                _at_locked_byte(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK)
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EDEADLOCK):
+                    # Some network file systems have no locks: then nobody is kept out.
+                    return True
+                if not wait:
+                    return False
+            else:
+                return True
 
     def release(descriptor: int) -> None:
-        """Give it back."""
+        """Release the lock."""
+        _at_locked_byte(descriptor, msvcrt.LK_UNLCK)
 
 else:
     import fcntl
 
-    def take(descriptor: int) -> bool:
-        """Take the lock of an open file; False where another process has it."""
+    def take(descriptor: int, *, wait: bool = False) -> bool:
+        """Take the lock of an open file; False if another process has it."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             return False
         except OSError:
@@ -26,5 +51,5 @@ else:
         return True
 
     def release(descriptor: int) -> None:
-        """Give it back."""
+        """Release the lock."""
         fcntl.flock(descriptor, fcntl.LOCK_UN)

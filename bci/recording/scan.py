@@ -6,6 +6,7 @@ CRC holds, and what lies between is told.
 
 import mmap
 import re
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,11 +34,8 @@ _CANDIDATE = re.compile(
 _AFTER_DATA_END = (2, 3, 11)
 """Footer, schema or statistics: the records that may follow a data end."""
 
-
 HELD_BYTES = 64 * 1024 * 1024
 """Of the file that may be in memory at once; what was read longer ago is given back."""
-_GIVE_BACK: int | None = getattr(mmap, "MADV_DONTNEED", None)
-"""None on Windows, which does so by itself where memory is short."""
 _CRC_BYTES = 1024 * 1024
 
 
@@ -177,8 +175,9 @@ class JournalBytes:
         if 0 <= offset - self._held_from < HELD_BYTES:
             return
         self._held_from = offset
-        if _GIVE_BACK is not None and isinstance(self.data, mmap.mmap):
-            self.data.madvise(_GIVE_BACK)
+        # Windows has no such call, and takes the pages back itself if memory is short.
+        if sys.platform != "win32" and isinstance(self.data, mmap.mmap):
+            self.data.madvise(mmap.MADV_DONTNEED)
 
     def _first_message(self) -> int:
         """Behind the records that stand before the messages, whatever their contents."""

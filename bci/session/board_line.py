@@ -11,6 +11,9 @@ from bci.config.session_type import pays_anything, pays_hits
 from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.loop_types import LedgerEntry
 from bci.core.stimulus_types import FlipReport
+from bci.hardware.board.interface import Board, BoardError
+from bci.hardware.board.kinds import open_board
+from bci.hardware.board.virtual import VirtualBoard
 from bci.recording.journal import Journal
 from bci.recording.records import Topic
 from bci.recording.reward_ledger import RewardLedger, ledger_path, read_ledger, volume_on
@@ -19,9 +22,6 @@ from bci.session.latency import LatencyBudget, Stage
 from bci.session.live_clock import LiveClock
 from bci.session.photodiode import Photodiode
 from bci.session.reward_budget import RewardBudget
-from hardware.board.interface import Board, BoardError
-from hardware.board.kinds import open_board
-from hardware.board.virtual import VirtualBoard
 
 ARM_S = 2.0
 PHOTODIODES = ("serial", "chip", "simulated")

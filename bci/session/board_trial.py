@@ -13,14 +13,12 @@ import msgspec
 from bci.config.rig import Board
 from bci.config.session import Session
 from bci.core.counted import counted
-from bci.session.check import Check, Status
-from bci.session.other_board_trial import other_board_checks
-from hardware.board.codes import DeviceFault, Pin, Reason, SetKey, reason_in_words
-from hardware.board.hosted import hosted
-from hardware.board.interface import BoardError
-from hardware.board.kinds import DIALECTS, PROCESSES, port_faults
-from hardware.board.ports import find_board, is_auto
-from hardware.board.protocol import (
+from bci.hardware.board.codes import DeviceFault, Pin, Reason, SetKey, reason_in_words
+from bci.hardware.board.hosted import hosted
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.kinds import DIALECTS, PROCESSES, port_faults
+from bci.hardware.board.ports import find_board, is_auto
+from bci.hardware.board.protocol import (
     NAME_BYTES,
     Clock,
     ClockTime,
@@ -41,7 +39,9 @@ from hardware.board.protocol import (
     SelfTest,
     Set,
 )
-from hardware.board.questions import Questions
+from bci.hardware.board.questions import Questions
+from bci.session.check import Check, Status
+from bci.session.other_board_trial import other_board_checks
 
 OLDEST_FIRMWARE = 0x0101
 UNNAMED = "bci-board"

@@ -71,7 +71,7 @@ def _code_of(
     except KeyboardInterrupt:
         return 0
     except Exception as error:
-        known = type(error).__module__.partition(".")[0] in ("bci", "hardware", "stimuli")
+        known = type(error).__module__.partition(".")[0] == "bci"
         log.error("%s", error or type(error).__name__, exc_info=not known)
         return 1
     finally:

@@ -18,6 +18,7 @@ from bci.core.loop_types import (
     Stop,
 )
 from bci.core.process import ProcessEvent
+from bci.hardware.board.interface import Board
 from bci.recording.journal import Journal
 from bci.recording.records import Note, Topic
 from bci.session.runner import LoopRunner
@@ -33,7 +34,6 @@ from bci.stream.operator import (
     Reply,
 )
 from bci.stream.telemetry import Telemetry
-from hardware.board.interface import Board
 
 NOT_BEGUN = "the session has not begun: wait until stream, screen and board are ready"
 AT_ONCE = 32

@@ -5,11 +5,11 @@ from time import perf_counter_ns
 from bci.core.ledger import entry
 from bci.core.loop_types import Decision, LedgerEntry, LedgerKind
 from bci.core.stimulus_types import StimulusCommand
+from bci.hardware.board.interface import Board
 from bci.recording.journal import Journal
 from bci.recording.records import CommandSent, Topic
 from bci.session.latency import LatencyBudget, Stage
 from bci.session.screen_line import ScreenLine
-from hardware.board.interface import Board
 
 
 class Effects:

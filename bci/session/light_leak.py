@@ -11,9 +11,9 @@ from bci.config.session import Session
 from bci.core.frame_header import NotAFrame
 from bci.core.source import EndOfSource, FrameSource
 from bci.core.stimulus_types import ScreenKind, StimulusCommand
+from bci.hardware.imaging.open import open_source
 from bci.session.screen_trial import OpenScreen, open_screen
 from bci.session.stream_trial import WAIT_S, StreamTrialFailed, fault_of_frame
-from hardware.imaging.open import open_source
 
 TURNS = 4
 TURN_S = 0.75

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from bci.config.session import Session
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
+from bci.hardware.board.interface import Board, BoardError
+from bci.hardware.board.kinds import DIALECTS, open_board
 from bci.session.check import Check, Status
-from hardware.board.interface import Board, BoardError
-from hardware.board.kinds import DIALECTS, open_board
 
 END_S = 10.0
 TURN_S = 0.005

@@ -16,6 +16,10 @@ from bci.config.rig import DoorSource
 from bci.config.session import Session
 from bci.config.session_type import pays_anything
 from bci.core.counted import counted
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.kinds import DIALECTS, PROCESSES, open_board, port_faults
+from bci.hardware.board.ports import AUTO, is_auto, names, survey
+from bci.hardware.imaging.open import source_faults
 from bci.recording.reward_ledger import volume_today
 from bci.session.check import Check, Status, Trial
 from bci.session.day_words import check_subject
@@ -23,11 +27,7 @@ from bci.session.light_leak import try_light_leak
 from bci.session.screen_trial import ScreenTrialFailed, try_screen
 from bci.session.stream_check import ANY_PORT, FIX_PORT, stream_trials
 from bci.session.stream_trial import StreamTrialFailed
-from hardware.board.interface import BoardError
-from hardware.board.kinds import DIALECTS, PROCESSES, open_board, port_faults
-from hardware.board.ports import AUTO, is_auto, names, survey
-from hardware.imaging.open import source_faults
-from stimuli.speaker import SoundDevice, SpeakerError
+from bci.stimuli.speaker import SoundDevice, SpeakerError
 
 MB = 1_000_000
 SPARE = 3.0

@@ -14,6 +14,8 @@ from bci.config import Fault, SettingsError
 from bci.config.conditions import conditions_in_words
 from bci.config.session import Session
 from bci.core.counted import counted
+from bci.hardware.board.kinds import port_faults
+from bci.hardware.imaging.open import source_faults
 from bci.recording.folder import JOURNAL, LOG, NWB, REPORT, replace_file, session_folder
 from bci.recording.integrity import check_journal
 from bci.recording.manifest import NoManifest, finish_manifest, make_manifest, write_manifest
@@ -33,8 +35,6 @@ from bci.session.progress import TerminalProgress
 from bci.session.sole_session import sole_session
 from bci.session.supervisor import Ending, Supervisor
 from bci.session.terminal import LastingTerminal
-from hardware.board.kinds import port_faults
-from hardware.imaging.open import source_faults
 
 
 class WritingInterrupted(Exception):

@@ -9,7 +9,7 @@ from bci.config.rig import Source
 from bci.core.frame_header import NotAFrame
 from bci.core.source import EndOfSource, FrameSource, SourceFrame
 from bci.core.stream_types import StreamInfo
-from hardware.imaging.open import open_source
+from bci.hardware.imaging.open import open_source
 
 TRIAL_S = 2.0
 FIRST_FRAME_S = 5.0

@@ -12,6 +12,7 @@ import msgspec
 
 from bci.config.session import Session
 from bci.core.process import ASKED_TO_STOP, ProcessEvent
+from bci.hardware.board.kinds import PROCESSES
 from bci.recording.folder import MANIFEST, write_endpoints
 from bci.session.children import Child
 from bci.session.interrupts import on_interrupt
@@ -20,7 +21,6 @@ from bci.stream.errors import StreamError
 from bci.stream.hub import SupervisorHub
 from bci.stream.operator import OperatorClient
 from bci.stream.telemetry import Telemetry, TelemetrySubscriber
-from hardware.board.kinds import PROCESSES
 
 TURN_S = 0.05
 END_S = 3.0

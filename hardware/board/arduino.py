@@ -12,8 +12,8 @@ from typing import ClassVar
 
 from bci.config.rig import ArduinoBoard
 from bci.core.board_types import BoardEventKind
-from hardware.board.codes import Capability
-from hardware.board.dialect import Changed, Heard, Present, identity_of
+from bci.hardware.board.codes import Capability
+from bci.hardware.board.dialect import Changed, Heard, Present, identity_of
 
 
 class ArduinoDialect:

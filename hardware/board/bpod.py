@@ -16,8 +16,8 @@ from typing import ClassVar
 import msgspec
 
 from bci.config.rig import BpodBoard
-from hardware.board.codes import Capability
-from hardware.board.dialect import Closed, Damaged, Heard, Opened, Present, Refused, identity_of
+from bci.hardware.board.codes import Capability
+from bci.hardware.board.dialect import Closed, Damaged, Heard, Opened, Present, Refused, identity_of
 
 HANDSHAKE, HERE, DISCOVERY = b"6", ord("5"), b"\xde"
 FIRMWARE, HARDWARE, SCHEME, SEND, RUN, FORCE_EXIT = b"F", b"H", b"G", b"C", b"R", b"X"

@@ -15,8 +15,9 @@ from bci.config.fault import Fault
 from bci.config.rig import Board as BoardSettings
 from bci.config.rig import Faults
 from bci.core.process import ProcessLink
+from bci.hardware.board.interface import BoardError
+from bci.recording.exclusive import take
 from bci.stream.wires import Level, WireEnd
-from hardware.board.interface import BoardError
 
 _LOG = logging.getLogger("bci.board")
 _HERE = Path(__file__).parent
@@ -75,10 +76,8 @@ def build_chip() -> tuple[Path, Path]:
 
 def make(folder: Path, *arguments: str) -> None:
     """Run make in a folder, one at a time on this machine; raises `BoardError`."""
-    import fcntl
-
     with (folder / "Makefile").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        take(lock.fileno(), wait=True)
         done = subprocess.run(
             ["make", "--silent", "-C", str(folder), *arguments],
             capture_output=True,

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from bci.core.board_types import BoardEventKind
-from hardware.board.outbox import Outbox
-from hardware.board.protocol import Clock, ClockTime
+from bci.hardware.board.outbox import Outbox
+from bci.hardware.board.protocol import Clock, ClockTime
 
 FIRST = 10
 """The first so many are asked ten times as often, so that the clocks are soon tied."""

@@ -9,14 +9,14 @@ from enum import StrEnum
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
-from hardware.board.arming import Arming
-from hardware.board.clock_questions import ClockQuestions
-from hardware.board.codes import DeviceState, InputKind, Reason, reason_in_words
-from hardware.board.delivery import Delivery
-from hardware.board.framing import FrameDecoder
-from hardware.board.light import LightRequests
-from hardware.board.outbox import Outbox
-from hardware.board.protocol import (
+from bci.hardware.board.arming import Arming
+from bci.hardware.board.clock_questions import ClockQuestions
+from bci.hardware.board.codes import DeviceState, InputKind, Reason, reason_in_words
+from bci.hardware.board.delivery import Delivery
+from bci.hardware.board.framing import FrameDecoder
+from bci.hardware.board.light import LightRequests
+from bci.hardware.board.outbox import Outbox
+from bci.hardware.board.protocol import (
     PROTOCOL_VERSION,
     Ack,
     Arm,
@@ -40,8 +40,8 @@ from hardware.board.protocol import (
     from_board,
     next_sequence,
 )
-from hardware.board.rewards import IllegalTransition, Rewards
-from hardware.board.values import ValueRequests
+from bci.hardware.board.rewards import IllegalTransition, Rewards
+from bci.hardware.board.values import ValueRequests
 
 UNANSWERED_LIMIT = 5
 """Questions in a row without any answer after which the line counts as dead."""

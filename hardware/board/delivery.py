@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, RewardRequest
-from hardware.board.codes import Reason, RingState, reason_in_words
-from hardware.board.outbox import Outbox
-from hardware.board.protocol import Ack, Cut, Done, Nack, Reward, Ring, RingEntry
-from hardware.board.rewards import TRANSITIONS, MemoryId, Rewards, RewardState, Transaction
+from bci.hardware.board.codes import Reason, RingState, reason_in_words
+from bci.hardware.board.outbox import Outbox
+from bci.hardware.board.protocol import Ack, Cut, Done, Nack, Reward, Ring, RingEntry
+from bci.hardware.board.rewards import TRANSITIONS, MemoryId, Rewards, RewardState, Transaction
 
 BUSY_RETRY_NS = 20_000_000
 _U32_MAX = 0xFFFF_FFFF

@@ -6,15 +6,23 @@ behind a socket (`simulated.py`), on virtual time (`virtual.py`) and in the test
 
 from collections.abc import Callable
 
-from hardware.board.codes import Capability, DeviceState, InputKind, Pin, Reason, RingState, SetKey
-from hardware.board.duty import DutyLimit
-from hardware.board.framing import FrameDecoder
-from hardware.board.gate import GateTimer
-from hardware.board.input_counts import InputCounts
-from hardware.board.limits import HARD_MAX_OPEN_US, MIN_GAP_US, MIN_OPEN_US, greeting_fault
-from hardware.board.memory import RING_SIZE, Memory, Remembered
-from hardware.board.outputs import Edge, Outputs
-from hardware.board.protocol import (
+from bci.hardware.board.codes import (
+    Capability,
+    DeviceState,
+    InputKind,
+    Pin,
+    Reason,
+    RingState,
+    SetKey,
+)
+from bci.hardware.board.duty import DutyLimit
+from bci.hardware.board.framing import FrameDecoder
+from bci.hardware.board.gate import GateTimer
+from bci.hardware.board.input_counts import InputCounts
+from bci.hardware.board.limits import HARD_MAX_OPEN_US, MIN_GAP_US, MIN_OPEN_US, greeting_fault
+from bci.hardware.board.memory import RING_SIZE, Memory, Remembered
+from bci.hardware.board.outputs import Edge, Outputs
+from bci.hardware.board.protocol import (
     NAME_BYTES,
     PROTOCOL_VERSION,
     Ack,
@@ -46,7 +54,7 @@ from hardware.board.protocol import (
     from_host,
     next_sequence,
 )
-from hardware.board.valve import Valve
+from bci.hardware.board.valve import Valve
 
 FIRMWARE = 0x0101
 SCOPE_PULSE_US = 1_000

@@ -5,7 +5,7 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from bci.core.board_types import BoardEventKind
-from hardware.board.protocol import NAME_BYTES, Identity
+from bci.hardware.board.protocol import NAME_BYTES, Identity
 
 
 class Present(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from bci.config.rig import Valve
 from bci.core.board_types import BoardEventKind, RewardRequest
-from hardware.board.interface import Board, BoardError
+from bci.hardware.board.interface import Board, BoardError
 
 LEAST_GAP_S = 0.05
 _TURN_S = 0.005

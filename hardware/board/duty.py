@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from hardware.board.protocol import DUTY_WINDOW_US
+from bci.hardware.board.protocol import DUTY_WINDOW_US
 
 SLOT_US = 500_000
 SLOTS = DUTY_WINDOW_US // SLOT_US + 1

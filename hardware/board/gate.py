@@ -1,6 +1,6 @@
 """PMT gate and light of one frame: the light is never up unless the gate is."""
 
-from hardware.board.codes import SetKey
+from bci.hardware.board.codes import SetKey
 
 FASTEST = 1.2
 """Frame TTLs faster than this multiple of the nominal rate are not obeyed."""

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from bci.config.rig import HarpBoard
 from bci.core.board_types import BoardEventKind
-from hardware.board.codes import Capability
-from hardware.board.dialect import (
+from bci.hardware.board.codes import Capability
+from bci.hardware.board.dialect import (
     Changed,
     Closed,
     Damaged,

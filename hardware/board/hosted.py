@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bci.config.rig import Board as BoardSettings
-from hardware.board.interface import BoardError
-from hardware.board.kinds import PROCESSES
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.kinds import PROCESSES
 
 _START_S = 60.0
 """A chip may have to be compiled first."""

@@ -1,7 +1,7 @@
 """How often each input of the simulated board changed."""
 
-from hardware.board.codes import InputKind
-from hardware.board.protocol import Counts
+from bci.hardware.board.codes import InputKind
+from bci.hardware.board.protocol import Counts
 
 
 class InputCounts:

@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from bci.core.board_types import BoardEvent, LightCommand, RewardRequest
-from hardware.board.protocol import Identity
-from hardware.board.rewards import RewardTotals
+from bci.hardware.board.protocol import Identity
+from bci.hardware.board.rewards import RewardTotals
 
 
 class BoardError(Exception):

@@ -11,15 +11,15 @@ from bci.config.fault import Fault
 from bci.config.rig import ON_A_PORT
 from bci.config.rig import Board as BoardSettings
 from bci.core.process import ProcessLink
-from hardware.board import ports
-from hardware.board.arduino import ArduinoDialect
-from hardware.board.bpod import BpodDialect
-from hardware.board.chip import chip_faults, run_chip_board
-from hardware.board.dialect import Dialect
-from hardware.board.harp import HarpDialect
-from hardware.board.interface import Board, BoardError
-from hardware.board.link import SerialLink
-from hardware.board.simulated import run_simulated_board
+from bci.hardware.board import ports
+from bci.hardware.board.arduino import ArduinoDialect
+from bci.hardware.board.bpod import BpodDialect
+from bci.hardware.board.chip import chip_faults, run_chip_board
+from bci.hardware.board.dialect import Dialect
+from bci.hardware.board.harp import HarpDialect
+from bci.hardware.board.interface import Board, BoardError
+from bci.hardware.board.link import SerialLink
+from bci.hardware.board.simulated import run_simulated_board
 
 _LOG = logging.getLogger("bci.board")
 Wake = Callable[[], None] | None

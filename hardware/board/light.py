@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from bci.core.board_types import BoardEventKind, LightCommand
-from hardware.board.outbox import Outbox
-from hardware.board.protocol import Ack, Gate, Light
+from bci.hardware.board.outbox import Outbox
+from bci.hardware.board.protocol import Ack, Gate, Light
 
 Tell = Callable[..., None]
 

@@ -1,7 +1,7 @@
 """Limits compiled into the board, which no host can raise."""
 
-from hardware.board.codes import Reason
-from hardware.board.protocol import PROTOCOL_VERSION, Hello
+from bci.hardware.board.codes import Reason
+from bci.hardware.board.protocol import PROTOCOL_VERSION, Hello
 
 HARD_MAX_OPEN_US = 1_000_000
 MIN_OPEN_US = 100

@@ -1,8 +1,8 @@
 """What a simulated board does wrong on the line, as `rig.board.faults` tells."""
 
 from bci.config.rig import Faults
-from hardware.board.framing import DELIMITER, FrameDecoder
-from hardware.board.protocol import Ack
+from bci.hardware.board.framing import DELIMITER, FrameDecoder
+from bci.hardware.board.protocol import Ack
 
 _FLIP = 0x55
 

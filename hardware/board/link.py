@@ -12,14 +12,14 @@ from queue import Empty, SimpleQueue
 
 from bci.config.rig import Board as BoardSettings
 from bci.core.board_types import BoardEvent, LightCommand, RewardRequest
-from hardware.board.conversation import Conversation, LineState
-from hardware.board.dialect import Dialect
-from hardware.board.interface import BoardError
-from hardware.board.plain import PlainTalk
-from hardware.board.ports import AUTO, find_board, open_port
-from hardware.board.protocol import Identity
-from hardware.board.rewards import RewardTotals
-from hardware.board.talk import Talk
+from bci.hardware.board.conversation import Conversation, LineState
+from bci.hardware.board.dialect import Dialect
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.plain import PlainTalk
+from bci.hardware.board.ports import AUTO, find_board, open_port
+from bci.hardware.board.protocol import Identity
+from bci.hardware.board.rewards import RewardTotals
+from bci.hardware.board.talk import Talk
 
 _LOG = logging.getLogger("bci.board.link")
 _READ_S = 0.05

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from hardware.board.codes import RingState
-from hardware.board.framing import crc16
-from hardware.board.protocol import Ring, RingEntry
+from bci.hardware.board.codes import RingState
+from bci.hardware.board.framing import crc16
+from bci.hardware.board.protocol import Ring, RingEntry
 
 RING_SIZE = 16
 _HEAD = struct.Struct("<IHB")

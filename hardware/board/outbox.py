@@ -1,6 +1,6 @@
 """What the host sends: numbered frames, and how many of them nobody answered."""
 
-from hardware.board.protocol import Message, next_sequence
+from bci.hardware.board.protocol import Message, next_sequence
 
 
 class Outbox:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from hardware.board.codes import Pin
+from bci.hardware.board.codes import Pin
 
 
 class Edge(msgspec.Struct, frozen=True):

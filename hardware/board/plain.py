@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
-from hardware.board.conversation import UNANSWERED_LIMIT, LineState
-from hardware.board.dialect import (
+from bci.hardware.board.conversation import UNANSWERED_LIMIT, LineState
+from bci.hardware.board.dialect import (
     Changed,
     Closed,
     Damaged,
@@ -15,10 +15,10 @@ from hardware.board.dialect import (
     Present,
     Refused,
 )
-from hardware.board.duty import DutyLimit
-from hardware.board.limits import MIN_OPEN_US
-from hardware.board.protocol import Identity
-from hardware.board.rewards import IllegalTransition, Rewards, RewardState, Transaction
+from bci.hardware.board.duty import DutyLimit
+from bci.hardware.board.limits import MIN_OPEN_US
+from bci.hardware.board.protocol import Identity
+from bci.hardware.board.rewards import IllegalTransition, Rewards, RewardState, Transaction
 
 ASK_AGAIN_NS = 20_000_000
 ASK_ALIVE_NS = 300_000_000

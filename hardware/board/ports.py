@@ -10,9 +10,9 @@ import serial
 from serial.tools import list_ports
 
 from bci.config.rig import Board as BoardSettings
-from hardware.board.framing import FrameDecoder
-from hardware.board.interface import BoardError
-from hardware.board.protocol import PROTOCOL_VERSION, Hello, Identity, NotAMessage, from_board
+from bci.hardware.board.framing import FrameDecoder
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.protocol import PROTOCOL_VERSION, Hello, Identity, NotAMessage, from_board
 
 if sys.platform == "win32":
     _NOT_AN_OSERROR: tuple[type[Exception], ...] = ()

@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 
 import msgspec
 
-from hardware.board.codes import Reason
-from hardware.board.framing import MAX_PAYLOAD, encode_frame
+from bci.hardware.board.codes import Reason
+from bci.hardware.board.framing import MAX_PAYLOAD, encode_frame
 
 PROTOCOL_VERSION = 1
 NAME_BYTES = 12

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import TypeVar
 
 from bci.config.rig import Board
-from hardware.board.codes import reason_in_words
-from hardware.board.framing import FrameDecoder
-from hardware.board.interface import BoardError
-from hardware.board.ports import open_port
-from hardware.board.protocol import (
+from bci.hardware.board.codes import reason_in_words
+from bci.hardware.board.framing import FrameDecoder
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.ports import open_port
+from bci.hardware.board.protocol import (
     PROTOCOL_VERSION,
     Ack,
     Hello,

@@ -10,7 +10,7 @@ import time
 
 import serial
 
-from hardware.board.interface import BoardError
+from bci.hardware.board.interface import BoardError
 
 _READ_S = 0.2
 _AGAIN_S = 0.3

@@ -10,11 +10,11 @@ from typing import IO
 
 from bci.config.rig import Board as BoardSettings
 from bci.core.process import ProcessLink
+from bci.hardware.board.codes import InputKind, Pin
+from bci.hardware.board.device import Device
+from bci.hardware.board.line_faults import LineFaults
+from bci.hardware.board.memory import Memory
 from bci.stream.wires import WireEnd
-from hardware.board.codes import InputKind, Pin
-from hardware.board.device import Device
-from hardware.board.line_faults import LineFaults
-from hardware.board.memory import Memory
 
 _LOG = logging.getLogger("bci.board")
 _POLL_S = 0.02

@@ -3,9 +3,9 @@
 from typing import Protocol
 
 from bci.core.board_types import LightCommand, RewardRequest
-from hardware.board.conversation import LineState
-from hardware.board.protocol import Identity
-from hardware.board.rewards import Rewards
+from bci.hardware.board.conversation import LineState
+from bci.hardware.board.protocol import Identity
+from bci.hardware.board.rewards import Rewards
 
 
 class Talk(Protocol):

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from bci.config.rig import BoardValues
 from bci.core.board_types import BoardEventKind
-from hardware.board.codes import SetKey, reason_in_words
-from hardware.board.outbox import Outbox
-from hardware.board.protocol import Ack, Nack, Set
+from bci.hardware.board.codes import SetKey, reason_in_words
+from bci.hardware.board.outbox import Outbox
+from bci.hardware.board.protocol import Ack, Nack, Set
 
 
 class ValueRequests:

@@ -1,6 +1,6 @@
 """The valve of the simulated board: the pulses of one reward at a time."""
 
-from hardware.board.protocol import Reward
+from bci.hardware.board.protocol import Reward
 
 
 class Valve:

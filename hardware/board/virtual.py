@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from bci.config.rig import Board as BoardSettings
 from bci.core.board_types import BoardEvent, LightCommand, RewardRequest
-from hardware.board.conversation import Conversation, LineState
-from hardware.board.device import Device
-from hardware.board.interface import BoardError
-from hardware.board.outputs import Edge
-from hardware.board.protocol import Identity
-from hardware.board.rewards import RewardTotals
+from bci.hardware.board.conversation import Conversation, LineState
+from bci.hardware.board.device import Device
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.outputs import Edge
+from bci.hardware.board.protocol import Identity
+from bci.hardware.board.rewards import RewardTotals
 
 _SESSION = 1
 _KEEP_ALIVE_MS = 20_000.0

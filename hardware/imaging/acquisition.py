@@ -11,9 +11,9 @@ import numpy as np
 from bci.core.frame_header import FLAG_END, NotAFrame, pack_header
 from bci.core.source import EndOfSource, FrameSource, SourceFrame
 from bci.core.stream_types import RoiFrame, hash64
+from bci.hardware.imaging.pacing import Schedule
 from bci.stream.publisher import Delivery, FramePublisher
 from bci.stream.wires import Wire
-from hardware.imaging.pacing import Schedule
 
 log = logging.getLogger("bci.acquisition")
 

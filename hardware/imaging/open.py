@@ -17,11 +17,11 @@ from bci.core.light import blanked_rows, is_barred
 from bci.core.loop_types import BlockKind
 from bci.core.source import FrameSource
 from bci.core.stream_types import Roi, StreamInfo
+from bci.hardware.imaging.door_source import DoorSource, describe_door
+from bci.hardware.imaging.recording_source import RecordingSource
 from bci.recording.readers.registry import read_traces
 from bci.recording.readers.traces import RateUnknown, RecordingError
 from bci.simulation.field_of_view import SimulatedFieldOfView
-from hardware.imaging.door_source import DoorSource, describe_door
-from hardware.imaging.recording_source import RecordingSource
 
 LABELS_SHOWN = 6
 

@@ -7,12 +7,12 @@ import msgspec
 from bci.config import Session
 from bci.core.process import ProcessLink
 from bci.core.source import FrameSource
+from bci.hardware.imaging.acquisition import AcquisitionThread, Ending
+from bci.hardware.imaging.door_source import DoorSource
+from bci.hardware.imaging.open import open_source
 from bci.stream.handshake import HandshakeServer
 from bci.stream.publisher import FramePublisher
 from bci.stream.wires import WIRED, Wire
-from hardware.imaging.acquisition import AcquisitionThread, Ending
-from hardware.imaging.door_source import DoorSource
-from hardware.imaging.open import open_source
 
 log = logging.getLogger("bci.acquisition")
 

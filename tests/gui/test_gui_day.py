@@ -21,7 +21,7 @@ from bci.recording.session_record import SessionRecord
 from bci.recording.subject import SubjectFolder
 from bci.recording.verify import verify
 from bci.session.desk import FIRST_OPERATOR_REWARD
-from stimuli.xvfb import Xvfb
+from bci.stimuli.xvfb import Xvfb
 
 State = dict[str, Any]
 SIZE = (1280, 800)

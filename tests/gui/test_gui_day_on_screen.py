@@ -16,7 +16,7 @@ from waiting import until
 from bci.core.stimulus_types import FlipKind, FlipReport
 from bci.recording.session_record import SessionRecord
 from bci.recording.verify import verify
-from stimuli.xvfb import Xvfb
+from bci.stimuli.xvfb import Xvfb
 
 WIDTH_PX, HEIGHT_PX = 3200, 800
 SCREEN_PX = (500, 380)

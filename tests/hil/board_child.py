@@ -9,7 +9,7 @@ import psutil
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEventKind, RewardRequest
-from hardware.board.kinds import PROCESSES, open_board
+from bci.hardware.board.kinds import PROCESSES, open_board
 
 
 class FileLink:

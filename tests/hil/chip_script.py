@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 from waiting import WAIT_S
 
-from hardware.board.codes import InputKind
-from hardware.board.framing import FrameDecoder
-from hardware.board.protocol import Event, Hello, KeepAlive, Message, NotAMessage, from_board
+from bci.hardware.board.codes import InputKind
+from bci.hardware.board.framing import FrameDecoder
+from bci.hardware.board.protocol import Event, Hello, KeepAlive, Message, NotAMessage, from_board
 
 Heard = TypeVar("Heard", bound=Message)
 CYCLES_PER_US = 16

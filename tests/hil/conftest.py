@@ -8,7 +8,7 @@ import pytest
 from chip_script import Live, Lived, Script, run_script
 
 from bci.config.rig import Board
-from hardware.board.chip import FIRMWARE, build_chip, chip_faults, make
+from bci.hardware.board.chip import FIRMWARE, build_chip, chip_faults, make
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from running_session import DEMO, ROOT, bci, sets
 
 from bci.config import Override, load_session
 from bci.config.session import Session
+from bci.hardware.board.questions import Questions
 from bci.session.board_trial import Wishes, board_checks
 from bci.session.check import Check, Status
-from hardware.board.questions import Questions
 
 PATIENT = {"rig.board.watchdog_ms": 800, "rig.board.valve.max_open_ms": 1000}
 """A computer that stands still for a moment is no silent host."""

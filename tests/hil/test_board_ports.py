@@ -13,12 +13,12 @@ from waiting import until
 
 from bci.config.rig import Board
 from bci.core.board_types import RewardRequest
-from hardware.board import ports
-from hardware.board.framing import FrameDecoder
-from hardware.board.interface import BoardError
-from hardware.board.kinds import open_board, port_faults
-from hardware.board.link import SerialLink
-from hardware.board.ports import ask, find_board, open_port, survey
+from bci.hardware.board import ports
+from bci.hardware.board.framing import FrameDecoder
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.kinds import open_board, port_faults
+from bci.hardware.board.link import SerialLink
+from bci.hardware.board.ports import ask, find_board, open_port, survey
 
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)

@@ -15,12 +15,12 @@ from whole_lines import whole_lines
 
 from bci.config.rig import Board, Faults
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from bci.hardware.board import link
+from bci.hardware.board.chip import LOST_PACE
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.kinds import open_board
+from bci.hardware.board.link import SerialLink
 from bci.recording.device_clock import DeviceClock
-from hardware.board import link
-from hardware.board.chip import LOST_PACE
-from hardware.board.interface import BoardError
-from hardware.board.kinds import open_board
-from hardware.board.link import SerialLink
 
 CHILD = Path(__file__).with_name("board_child.py")
 WIDTH_US = 40_000

@@ -13,11 +13,11 @@ import serial
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
-from hardware.board import link, ports
-from hardware.board.device import Device
-from hardware.board.interface import BoardError
-from hardware.board.kinds import open_board
-from hardware.board.link import SerialLink
+from bci.hardware.board import link, ports
+from bci.hardware.board.device import Device
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.kinds import open_board
+from bci.hardware.board.link import SerialLink
 
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)

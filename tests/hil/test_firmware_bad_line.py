@@ -6,7 +6,7 @@ from chip_script import GREETING, Live, Lived, Script
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hardware.board.protocol import Gate, KeepAlive, Light, Message, Reward
+from bci.hardware.board.protocol import Gate, KeepAlive, Light, Message, Reward
 
 START_US = 200_000
 PULSE_US = 450_000

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from chip_script import GREETING, Live, Script
 
-from hardware.board.codes import DeviceFault, InputKind, SetKey
-from hardware.board.protocol import (
+from bci.hardware.board.codes import DeviceFault, InputKind, SetKey
+from bci.hardware.board.protocol import (
     Ack,
     Arm,
     Clock,

@@ -17,10 +17,10 @@ from whole_lines import whole_lines
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind
-from hardware.board.codes import InputKind
-from hardware.board.framing import FrameDecoder
-from hardware.board.kinds import open_board
-from hardware.board.protocol import (
+from bci.hardware.board.codes import InputKind
+from bci.hardware.board.framing import FrameDecoder
+from bci.hardware.board.kinds import open_board
+from bci.hardware.board.protocol import (
     Event,
     Hello,
     Identity,

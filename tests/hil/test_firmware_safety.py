@@ -8,9 +8,9 @@ import pytest
 from chip_script import GREETING, READY_US, Live, Lived, Script
 from test_firmware_valve import RULES as VALVE_RULES
 
-from hardware.board.chip import FIRMWARE
-from hardware.board.codes import DeviceFault, DeviceState, InputKind, Reason, RingState, SetKey
-from hardware.board.protocol import (
+from bci.hardware.board.chip import FIRMWARE
+from bci.hardware.board.codes import DeviceFault, DeviceState, InputKind, Reason, RingState, SetKey
+from bci.hardware.board.protocol import (
     Ack,
     Clock,
     Cut,

@@ -9,10 +9,10 @@ from chip_script import GREETING, Live, Script
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hardware.board.codes import Reason, SetKey
-from hardware.board.framing import encode_frame
-from hardware.board.limits import HARD_MAX_OPEN_US
-from hardware.board.protocol import (
+from bci.hardware.board.codes import Reason, SetKey
+from bci.hardware.board.framing import encode_frame
+from bci.hardware.board.limits import HARD_MAX_OPEN_US
+from bci.hardware.board.protocol import (
     DUTY_WINDOW_US,
     Ack,
     Done,

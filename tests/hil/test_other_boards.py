@@ -15,11 +15,11 @@ from waiting import until
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
-from hardware.board.codes import Capability
-from hardware.board.harp import HarpDialect
-from hardware.board.interface import Board as OpenBoard
-from hardware.board.interface import BoardError
-from hardware.board.kinds import open_board
+from bci.hardware.board.codes import Capability
+from bci.hardware.board.harp import HarpDialect
+from bci.hardware.board.interface import Board as OpenBoard
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.kinds import open_board
 
 LONG_VALVE = {"max_open_ms": 5_000.0, "max_duty": 1.0}
 Opened = tuple[OpenBoard, list[BoardEvent]]

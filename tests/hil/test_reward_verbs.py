@@ -13,8 +13,8 @@ from running_session import ENDED_S, ROOT
 from test_firmware_line import Bench
 
 from bci.config.load import load_session
+from bci.hardware.board.ports import open_port
 from bci.recording.reward_ledger import read_ledger
-from hardware.board.ports import open_port
 
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)

@@ -9,9 +9,9 @@ from waiting import until
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind
+from bci.hardware.board.hosted import hosted
+from bci.hardware.board.kinds import open_board
 from bci.stream.wires import Wire
-from hardware.board.hosted import hosted
-from hardware.board.kinds import open_board
 
 SENSED = (BoardEventKind.PHOTODIODE, BoardEventKind.FRAME_TTL)
 

@@ -11,11 +11,11 @@ from bci.config import Session, validate_session
 from bci.core.frame_header import FLAG_END
 from bci.core.loop_types import Malformed
 from bci.core.stream_types import RoiFrame
+from bci.hardware.imaging.process import run_acquisition
 from bci.stream.acquisition_client import AcquisitionClient
 from bci.stream.publisher import Delivery
 from bci.stream.subscriber import FrameSubscriber
 from bci.stream.supervision import LocalLink
-from hardware.imaging.process import run_acquisition
 
 
 def session_of(source: dict[str, Any], **stream: Any) -> Session:

@@ -14,13 +14,13 @@ from waiting import WAIT_S, until
 
 from bci.core.source import SourceFrame
 from bci.core.stream_types import hash64
+from bci.hardware.imaging.acquisition import AcquisitionThread, Ending
+from bci.hardware.imaging.process import AcquisitionFailed, run_acquisition
+from bci.hardware.imaging.recording_source import RecordingSource
 from bci.recording.readers.registry import read_traces
 from bci.stream.hub import SupervisorHub
 from bci.stream.publisher import Delivery, FramePublisher
 from bci.stream.supervision import LocalLink
-from hardware.imaging.acquisition import AcquisitionThread, Ending
-from hardware.imaging.process import AcquisitionFailed, run_acquisition
-from hardware.imaging.recording_source import RecordingSource
 
 N_ROIS, N_TURNS = 5, 700
 

@@ -16,7 +16,7 @@ from waiting import lives, until
 from x_idle import XIdle
 
 from bci.core.stimulus_types import FlipKind, MissedFlips, ScreenKind
-from stimuli.xvfb import Xvfb
+from bci.stimuli.xvfb import Xvfb
 
 DRIFT_HZ = 0.25
 """So slow that pictures seconds apart tell it from any other speed."""

@@ -10,14 +10,14 @@ import pytest
 from picture_screen import screenshot
 from waiting import lives, until
 
-from stimuli.backend import ScreenError
-from stimuli.xvfb import Xvfb, needs_xvfb
+from bci.stimuli.backend import ScreenError
+from bci.stimuli.xvfb import Xvfb, needs_xvfb
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Xvfb is for Linux")
 
 START_AND_WAIT = """
 import sys
-from stimuli.xvfb import Xvfb
+from bci.stimuli.xvfb import Xvfb
 print(Xvfb(320, 240).pid, flush=True)
 sys.stdin.read()
 """

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.imaging.pacing import MAX_PACED_GAP_S, Schedule
+from bci.hardware.imaging.pacing import MAX_PACED_GAP_S, Schedule
 
 PERIOD_NS = 100_000_000
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bci.core.source import EndOfSource, SourceFrame
+from bci.hardware.imaging.recording_source import BLOCK_FRAMES, RecordingSource
 from bci.recording.readers.traces import PlaneTraces, Traces, combine, deal, plain_labels
-from hardware.imaging.recording_source import BLOCK_FRAMES, RecordingSource
 
 HERE = Path("recording")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bci.config import Fault, validate_session
-from hardware.imaging.open import describe_source, open_source, source_faults
+from bci.hardware.imaging.open import describe_source, open_source, source_faults
 
 
 def faults(

@@ -2,12 +2,12 @@
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
-from hardware.board.codes import InputKind, Reason, RingState
-from hardware.board.conversation import Conversation
-from hardware.board.delivery import Delivery
-from hardware.board.outbox import Outbox
-from hardware.board.protocol import Event, Identity, Nack, Reward, RingEntry
-from hardware.board.rewards import MemoryId, RewardState, Transaction
+from bci.hardware.board.codes import InputKind, Reason, RingState
+from bci.hardware.board.conversation import Conversation
+from bci.hardware.board.delivery import Delivery
+from bci.hardware.board.outbox import Outbox
+from bci.hardware.board.protocol import Event, Identity, Nack, Reward, RingEntry
+from bci.hardware.board.rewards import MemoryId, RewardState, Transaction
 
 SETTINGS = Board(kind="simulated", ack_timeout_ms=200.0, retries=3)
 MS = 1_000_000

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.board import protocol
-from hardware.board.codes import DeviceState, InputKind, Pin, Reason, RingState, SetKey
-from hardware.board.device import Device
-from hardware.board.framing import FrameDecoder, encode_frame
-from hardware.board.limits import HARD_MAX_OPEN_US
-from hardware.board.memory import RING_SIZE, Memory
-from hardware.board.outputs import Edge
-from hardware.board.protocol import (
+from bci.hardware.board import protocol
+from bci.hardware.board.codes import DeviceState, InputKind, Pin, Reason, RingState, SetKey
+from bci.hardware.board.device import Device
+from bci.hardware.board.framing import FrameDecoder, encode_frame
+from bci.hardware.board.limits import HARD_MAX_OPEN_US
+from bci.hardware.board.memory import RING_SIZE, Memory
+from bci.hardware.board.outputs import Edge
+from bci.hardware.board.protocol import (
     DUTY_WINDOW_US,
     Ack,
     Arm,

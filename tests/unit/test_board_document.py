@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hardware.board import protocol
-from hardware.board.codes import (
+from bci.hardware.board import protocol
+from bci.hardware.board.codes import (
     Capability,
     DeviceFault,
     DeviceState,
@@ -20,9 +20,9 @@ from hardware.board.codes import (
     RingState,
     SetKey,
 )
-from hardware.board.framing import MAX_ENCODED, MAX_PAYLOAD, FrameDecoder
-from hardware.board.memory import RING_SIZE, Memory
-from hardware.board.protocol import (
+from bci.hardware.board.framing import MAX_ENCODED, MAX_PAYLOAD, FrameDecoder
+from bci.hardware.board.memory import RING_SIZE, Memory
+from bci.hardware.board.protocol import (
     Ack,
     Done,
     Hello,

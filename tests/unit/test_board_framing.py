@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.board import protocol
-from hardware.board.framing import MAX_ENCODED, MAX_PAYLOAD, FrameDecoder, crc16, encode_frame
+from bci.hardware.board import protocol
+from bci.hardware.board.framing import MAX_ENCODED, MAX_PAYLOAD, FrameDecoder, crc16, encode_frame
 
 payloads = st.binary(min_size=1, max_size=MAX_PAYLOAD)
 MESSAGES = (*protocol.HOST_MESSAGES, *protocol.BOARD_MESSAGES)

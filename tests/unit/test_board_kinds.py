@@ -8,11 +8,11 @@ import pytest
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEventKind, LightCommand, RewardRequest
-from hardware.board import kinds
-from hardware.board.codes import Pin
-from hardware.board.interface import BoardError
-from hardware.board.kinds import open_board, port_faults
-from hardware.board.virtual import VirtualBoard
+from bci.hardware.board import kinds
+from bci.hardware.board.codes import Pin
+from bci.hardware.board.interface import BoardError
+from bci.hardware.board.kinds import open_board, port_faults
+from bci.hardware.board.virtual import VirtualBoard
 
 
 def test_absent_port_is_told_with_the_ports_found_and_what_to_do() -> None:

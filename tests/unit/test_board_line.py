@@ -10,15 +10,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bci.config.rig import Board, BoardValues
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
-from hardware.board.codes import InputKind, Pin, Reason, reason_in_words
-from hardware.board.conversation import Conversation, LineState
-from hardware.board.device import Device
-from hardware.board.framing import encode_frame
-from hardware.board.outbox import Outbox
-from hardware.board.outputs import Edge
-from hardware.board.protocol import BOARD_MESSAGES, Ack, Done, Nack, Reward, Set
-from hardware.board.rewards import RewardState
-from hardware.board.values import ValueRequests
+from bci.hardware.board.codes import InputKind, Pin, Reason, reason_in_words
+from bci.hardware.board.conversation import Conversation, LineState
+from bci.hardware.board.device import Device
+from bci.hardware.board.framing import encode_frame
+from bci.hardware.board.outbox import Outbox
+from bci.hardware.board.outputs import Edge
+from bci.hardware.board.protocol import BOARD_MESSAGES, Ack, Done, Nack, Reward, Set
+from bci.hardware.board.rewards import RewardState
+from bci.hardware.board.values import ValueRequests
 
 SETTINGS = Board(kind="simulated", ack_timeout_ms=50.0, clock_every_s=1e6)
 VOLUME_UL = 4.0

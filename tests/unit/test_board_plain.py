@@ -2,9 +2,9 @@
 
 from bci.config.rig import Board, BpodBoard
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
-from hardware.board.bpod import BpodDialect
-from hardware.board.conversation import LineState
-from hardware.board.plain import PlainTalk
+from bci.hardware.board.bpod import BpodDialect
+from bci.hardware.board.conversation import LineState
+from bci.hardware.board.plain import PlainTalk
 
 STEP_NS = 10_000_000
 HARDWARE = bytes([0, 1, 100, 0, 60, 5, 5, 5, 2]) + b"UX" + bytes([3]) + b"UXS"

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bci.config.rig import Valve
 from bci.core.board_types import BoardEventKind, RewardRequest
-from hardware.board.rewards import TRANSITIONS, IllegalTransition, Rewards, RewardState
+from bci.hardware.board.rewards import TRANSITIONS, IllegalTransition, Rewards, RewardState
 
 STATES = st.sampled_from(RewardState)
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bci.config.rig import Valve
-from hardware.board.drops import drop_fault, period_s
-from hardware.board.scale import weight_mg
-from hardware.board.valve_calibration import NoFit, WeighedDrops, calibration_toml, fit_valve
+from bci.hardware.board.drops import drop_fault, period_s
+from bci.hardware.board.scale import weight_mg
+from bci.hardware.board.valve_calibration import NoFit, WeighedDrops, calibration_toml, fit_valve
 
 
 def weighed(ms_per_ul: float, dead_ms: float = 0.0, density: float = 1.0) -> list[WeighedDrops]:

@@ -36,9 +36,12 @@ def follow(page: str, root: Path) -> list[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for name in ("bci", "hardware", "stimuli", "configs", "tests"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.npy", "build")
+    ignored = shutil.ignore_patterns("__pycache__", "*.npy", "build")
+    for name in ("bci", "configs", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    for name in ("hardware", "stimuli"):
+        # as they are installed
+        shutil.copytree(ROOT / name, tmp_path / "bci" / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 

@@ -11,6 +11,7 @@ from bci.config import settings_hash
 from bci.core.frame_header import pack_header
 from bci.core.source import EndOfSource
 from bci.core.stream_types import RoiFrame
+from bci.hardware.imaging.recording_source import RecordingSource
 from bci.recording.folder import JOURNAL
 from bci.recording.journal import Journal
 from bci.recording.manifest import make_manifest, write_manifest
@@ -18,7 +19,6 @@ from bci.recording.readers.registry import read_traces
 from bci.recording.readers.traces import RecordingError
 from bci.recording.records import JournalStart, Topic
 from bci.recording.session_record import SessionRecord
-from hardware.imaging.recording_source import RecordingSource
 
 
 def record(folder: Path, frames: list[RoiFrame]) -> None:

@@ -1,6 +1,6 @@
 """Idle time starts again before any screen saver would look."""
 
-from stimuli.awake import Awake
+from bci.stimuli.awake import Awake
 
 
 def test_idle_time_is_reset_at_once_and_then_twice_a_minute() -> None:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from picture_screen import grating_command
 
 from bci.core.stimulus_types import ScreenKind
-from stimuli.drift import DriftPhase
+from bci.stimuli.drift import DriftPhase
 
 
 def test_phase_moves_with_the_time_between_pictures() -> None:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from stimuli.geometry import ScreenGeometry
+from bci.stimuli.geometry import ScreenGeometry
 
 # 10 px a centimetre
 GEOMETRY = ScreenGeometry(width_px=800, height_px=600, width_cm=80.0, distance_cm=20.0)

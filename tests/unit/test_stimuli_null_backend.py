@@ -2,7 +2,7 @@ from picture_screen import grating_command
 
 from bci.config.rig import Screen
 from bci.core.stimulus_types import ScreenKind
-from stimuli.null_backend import NullBackend
+from bci.stimuli.null_backend import NullBackend
 
 
 def test_log_holds_what_would_have_been_shown() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stimuli.oscillator import Oscillator
+from bci.stimuli.oscillator import Oscillator
 
 RATE_HZ = 48000.0
 VOLUME = 0.5

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from stimuli.pacing import FlipPacer, measure_blanking
+from bci.stimuli.pacing import FlipPacer, measure_blanking
 
 REFRESH_S = 1 / 60
 

@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 from picture_screen import grating_command
 
 from bci.core.stimulus_types import FlipKind
+from bci.stimuli.command_sequence import CommandSequence
 from bci.stream.commands import Arrival
-from stimuli.command_sequence import CommandSequence
 
 
 def arrival(command_id: int) -> Arrival:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bci.config.rig import Sound
-from stimuli.speaker import NullSpeaker, SoundDevice, SpeakerError, open_speaker
+from bci.stimuli.speaker import NullSpeaker, SoundDevice, SpeakerError, open_speaker
 
 TONES_HZ = (6000.0, 11000.0, 19000.0)
 PART = 4800
@@ -21,7 +21,7 @@ ALSA = 'pcm.!default {{ type file slave.pcm "null" file "{file}" format "raw" }}
 PLAY = """
 import os, sys, time
 from bci.config.rig import Sound
-from stimuli.speaker import SoundDevice
+from bci.stimuli.speaker import SoundDevice
 file, *tones_hz = sys.argv[1:]
 speaker = SoundDevice(Sound(volume=0.5))
 for tone_hz in map(float, tones_hz):

@@ -1,6 +1,6 @@
 """A window is asked after once a second, and what is found is told at once."""
 
-from stimuli.still_there import PERIOD_NS, StillThere
+from bci.stimuli.still_there import PERIOD_NS, StillThere
 
 
 def test_window_is_asked_after_once_a_second() -> None:

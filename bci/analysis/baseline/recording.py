@@ -31,11 +31,11 @@ from bci.core.loop_types import (
 from bci.core.source import EndOfSource
 from bci.core.stimulus_types import ScreenKind
 from bci.core.stream_types import RoiFrame, StreamInfo
+from bci.hardware.imaging.open import open_source
 from bci.recording.folder import JOURNAL
 from bci.recording.readers.traces import RecordingError
 from bci.recording.records import SequencedEvent
 from bci.recording.session_record import Inputs, ReceivedFrame, SessionRecord
-from hardware.imaging.open import open_source
 
 ENDLESS_S = 1e12
 Tap = Callable[[ClosedLoop, RoiFrame], None]
