@@ -9,6 +9,7 @@ from pathlib import Path
 JOURNAL = "journal.mcap"
 DAMAGED_JOURNAL = "journal.damaged.mcap"
 MANIFEST = "manifest.json"
+DAMAGED_MANIFEST = "manifest.damaged.json"
 ENDPOINTS = "endpoints.json"
 NWB = "session.nwb"
 REPORT = "report.html"
@@ -90,6 +91,16 @@ def replace_file(path: Path, content: bytes) -> None:
             error.filename = str(path)
         raise
     sync_folder(path.parent)
+
+
+def free_name(path: Path) -> Path:
+    """The path itself, or the next one with a number if there is such a file already."""
+    number = 2
+    free = path
+    while free.exists():
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        number += 1
+    return free
 
 
 def sync_folder(folder: Path) -> None:

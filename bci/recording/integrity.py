@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bci.core.frame_header import NotAFrame
 from bci.core.loop_types import Decision
 from bci.recording.layout import (
     CHANNEL_IDS,
@@ -20,6 +19,7 @@ from bci.recording.layout import (
     epilogue,
     part_names,
 )
+from bci.recording.mending import LONGEST_BYTES, Mended, decodes, mend
 from bci.recording.records import JournalEnd, JournalStart, Recovered, SequencedEvent, Topic
 from bci.recording.scan import Damage, JournalBytes
 from bci.recording.session_record import read_frame
@@ -69,7 +69,7 @@ class Integrity(NamedTuple):
     n_records
         Messages whose CRC holds.
     start, end
-        First and last record; None where not there whole.
+        First and last record, put right if one changed byte explains their damage; None if lost.
     recoveries
         What earlier runs of `bci recover` left out.
     prologue_whole
@@ -116,14 +116,20 @@ def check_journal(journal: JournalBytes) -> Integrity:
         if found.topic in kept:
             decoder = msgspec.msgpack.Decoder(PAYLOADS[found.topic])
             kept[found.topic].append(decoder.decode(data[found.payload]))
+    mended = {damage: mend(data, damage) for damage in damages}
+    for one in (one for found in mended.values() for one in found):
+        if one.message.topic in kept:
+            decoder = msgspec.msgpack.Decoder(PAYLOADS[one.message.topic])
+            kept[one.message.topic].append(decoder.decode(one.payload))
     start = kept[Topic.START][0] if kept[Topic.START] else None
     end = kept[Topic.END][-1] if kept[Topic.END] else None
     known = {(s.first, s.last) for recovery in kept[Topic.RECOVERY] for s in recovery.lost}
     cut = next((d for d in damages if d.cut_short), None)
     defects = [
-        _defect_of(data, damage)
+        defect
         for damage in damages
         if not damage.cut_short and (damage.first, damage.last) not in known
+        for defect in _defects_of(data, damage, mended[damage])
     ]
     before = _check_prologue(data, start, first_message)
     defects[:0] = before
@@ -151,13 +157,12 @@ def check_journal(journal: JournalBytes) -> Integrity:
 
 def describe(topic: Topic, payload: bytes) -> str:
     """What a record holds, in words, as far as it can be read."""
-    try:
-        if topic is Topic.FRAME:
-            received = read_frame(payload)
-            return f"frame, sequence {received.sequence}, frame id {received.frame.frame_id}"
-        value = msgspec.msgpack.decode(payload, type=PAYLOADS[topic])
-    except (NotAFrame, msgspec.MsgspecError, UnicodeDecodeError, ValueError, IndexError):
+    if not decodes(topic, payload):
         return f"{topic}, unreadable"
+    if topic is Topic.FRAME:
+        received = read_frame(payload)
+        return f"frame, sequence {received.sequence}, frame id {received.frame.frame_id}"
+    value = msgspec.msgpack.decode(payload, type=PAYLOADS[topic])
     if isinstance(value, Decision):
         return f"decision, sequence {value.sequence}, frame id {value.frame_id}"
     if isinstance(value, SequencedEvent):
@@ -165,39 +170,38 @@ def describe(topic: Topic, payload: bytes) -> str:
     return str(topic)
 
 
-def _defect_of(data: Any, damage: Damage) -> Defect:
+def _defects_of(data: Any, damage: Damage, mended: Sequence[Mended]) -> list[Defect]:
     offset, size, first, last = damage.offset, damage.size, damage.first, damage.last
     if size == 0:
-        return Defect(_records(first, last), "missing", offset, first)
+        return [Defect(_records(first, last), "missing", offset, first)]
     if last < first:
-        return Defect(f"before record {first}", f"{size} bytes that are no record", offset)
-    if last > first:
-        return Defect(_records(first, last), f"{size} bytes are damaged", offset, first)
-    content = bytes(data[offset : offset + size])
-    return _one_record(content, offset, first)
+        return [Defect(f"before record {first}", f"{size} bytes that are no record", offset)]
+    defects, end = [], offset + size
+    for one in mended:
+        message = one.message
+        if message.number > first:
+            defects.append(_damaged(data, offset, message.offset, first, message.number - 1))
+        holds = describe(message.topic, one.payload)
+        detail = f"it is 0x{one.changed.found:02x} and was 0x{one.changed.original:02x}"
+        where = f"record {message.number} ({holds})"
+        defects.append(Defect(where, detail, one.changed.place, message.number, message.topic))
+        offset, first = message.offset + message.size, message.number + 1
+    if first <= last:
+        defects.append(_damaged(data, offset, end, first, last))
+    return defects
 
 
-def _one_record(content: bytes, offset: int, number: int) -> Defect:
-    body, tail = content[: -CRC.size], content[-CRC.size :]
-    if len(content) >= MESSAGE_HEAD.size + CRC.size:
-        changed = changed_byte(body, CRC.unpack(tail)[0])
-        if changed is not None:
-            whole = bytearray(content)
-            whole[changed.place] = changed.original
-            _, _, channel, stored, _, _ = MESSAGE_HEAD.unpack_from(whole)
-            if stored == number and 0 < channel <= len(TOPICS):
-                topic = TOPICS[channel - 1]
-                holds = describe(topic, bytes(whole[MESSAGE_HEAD.size : -CRC.size]))
-                detail = f"it is 0x{changed.found:02x} and was 0x{changed.original:02x}"
-                place = offset + changed.place
-                return Defect(f"record {number} ({holds})", detail, place, number, topic)
-        channel = MESSAGE_HEAD.unpack_from(content)[2]
+def _damaged(data: Any, offset: int, end: int, first: int, last: int) -> Defect:
+    """Records of which more than one byte is wrong."""
+    size = end - offset
+    if first == last and MESSAGE_HEAD.size + CRC.size <= size <= LONGEST_BYTES:
+        channel = MESSAGE_HEAD.unpack_from(data, offset)[2]
         if 0 < channel <= len(TOPICS):
             topic = TOPICS[channel - 1]
-            holds = describe(topic, content[MESSAGE_HEAD.size : -CRC.size])
-            where = f"record {number} ({holds}, as far as it can be read)"
-            return Defect(where, "its CRC does not hold", offset, number, topic)
-    return Defect(f"record {number}", f"{len(content)} bytes are damaged", offset, number)
+            holds = describe(topic, bytes(data[offset + MESSAGE_HEAD.size : end - CRC.size]))
+            where = f"record {first} ({holds}, as far as it can be read)"
+            return Defect(where, "its CRC does not hold", offset, first, topic)
+    return Defect(_records(first, last), f"{size} bytes are damaged", offset, first)
 
 
 def _records(first: int, last: int) -> str:

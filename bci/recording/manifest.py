@@ -5,6 +5,8 @@ import json
 import os
 import platform
 import subprocess
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +19,8 @@ import psutil
 import bci
 from bci.config import Session, dump_session, settings_hash, validate_session
 from bci.config.fault import SettingsError
-from bci.recording.folder import JOURNAL, MANIFEST, replace_file
+from bci.recording.folder import DAMAGED_MANIFEST, JOURNAL, MANIFEST, free_name, replace_file
+from bci.recording.single_byte import ChangedByte
 
 FORMAT = 1
 DISTRIBUTION = "two-photon-bci"
@@ -36,6 +39,7 @@ PACKAGES = (
 )
 GIT_TIMEOUT_S = 5.0
 _UNSEALED = "0" * 64
+_BEHIND_SEAL = b'"\n}\n'
 _COPY = "Copy it again from where the session was recorded."
 
 
@@ -200,7 +204,10 @@ def read_manifest(folder: Path) -> Manifest:
             why = f"no {MANIFEST} here. Name the folder of a session, the one with {JOURNAL}."
         raise NoManifest(f"{folder}: {why}") from None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise NoManifest(f"{path}: not readable as a manifest ({error}). {_COPY}") from error
+        raise NoManifest(
+            f"{path}: not readable as a manifest ({error}). Run bci recover {folder}: it "
+            f"puts one changed byte right. {_COPY}"
+        ) from error
 
 
 def seal_holds(folder: Path, manifest: Manifest) -> bool:
@@ -218,6 +225,75 @@ def seal_holds(folder: Path, manifest: Manifest) -> bool:
     before, _, after = (folder / MANIFEST).read_bytes().rpartition(manifest.seal.encode())
     content = before + _UNSEALED.encode() + after
     return hashlib.sha256(content).hexdigest() == manifest.seal
+
+
+def mend_manifest(folder: Path) -> ChangedByte | None:
+    """Put the one changed byte of manifest.json right, if one explains that its seal fails.
+
+    The seal is a SHA-256: what makes it hold is what was written. The file as it was found is kept
+    as manifest.damaged.json. Tries every character that the file holds at every place, some
+    seconds.
+
+    Returns
+    -------
+    ChangedByte or None
+        None if the seal holds, if no single byte explains it, or if there is no manifest.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read or written.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    changed = _changed_byte(content)
+    if changed is not None:
+        mended = bytearray(content)
+        mended[changed.place] = changed.original
+        replace_file(free_name(folder / DAMAGED_MANIFEST), content)
+        replace_file(path, bytes(mended))
+    return changed
+
+
+def _changed_byte(content: bytes) -> ChangedByte | None:
+    """The byte whose change broke the seal, which stands at a fixed distance from the end."""
+    place = len(content) - len(_BEHIND_SEAL) - len(_UNSEALED)
+    if place < 0:
+        return None
+    seal = content[place : place + len(_UNSEALED)]
+    unsealed = content[:place] + _UNSEALED.encode() + content[place + len(_UNSEALED) :]
+    computed = hashlib.sha256(unsealed).hexdigest().encode()
+    wrong = [i for i, pair in enumerate(zip(seal, computed, strict=True)) if pair[0] != pair[1]]
+    if len(wrong) == 1:
+        return ChangedByte(place + wrong[0], seal[wrong[0]], computed[wrong[0]])
+    if not wrong:
+        return None
+    try:
+        target = bytes.fromhex(seal.decode("ascii"))
+    except ValueError:
+        return None
+    flips = [1 << bit for bit in range(8)]
+    common = [byte for byte, _ in Counter(content).most_common()]
+    return _byte_that_seals(unsealed, target, lambda found: [found ^ flip for flip in flips]) or (
+        _byte_that_seals(unsealed, target, lambda _: common)
+    )
+
+
+def _byte_that_seals(
+    unsealed: bytes, target: bytes, candidates: Callable[[int], list[int]]
+) -> ChangedByte | None:
+    before = hashlib.sha256()
+    for place, found in enumerate(unsealed):
+        behind = unsealed[place + 1 :]
+        for byte in candidates(found):
+            sealed = before.copy()
+            sealed.update(bytes((byte,)) + behind)
+            if sealed.digest() == target:
+                return ChangedByte(place, found, byte)
+        before.update(unsealed[place : place + 1])
+    return None
 
 
 def finish_manifest(folder: Path, outcome: dict[str, Any]) -> None:

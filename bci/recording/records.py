@@ -132,25 +132,54 @@ class LostSpan(msgspec.Struct, frozen=True):
     detail: str
 
 
+class MendedRecord(msgspec.Struct, frozen=True):
+    """A record of which one byte was put right: its CRC tells which one, and what it was.
+
+    Parameters
+    ----------
+    number, topic
+        Of the record.
+    offset
+        Place of the byte in the damaged file.
+    found, written
+        The byte as `bci recover` found it, and as it was written.
+    """
+
+    number: int
+    topic: Topic
+    offset: int
+    found: int
+    written: int
+
+    def __str__(self) -> str:
+        return (
+            f"record {self.number} ({self.topic}) mended: one byte was "
+            f"0x{self.found:02x}, 0x{self.written:02x} was written"
+        )
+
+
 class Recovered(msgspec.Struct, frozen=True):
     """Written before the last record by `bci recover`: what the journal lost.
 
     Parameters
     ----------
     n_kept
-        Records carried over byte for byte.
+        Records carried over, those that were mended among them.
     lost
         What was left behind, in order of place; a tail cut short stands here too.
     last_frame_id
         Of the last frame kept; -1: none.
     damaged
         File name of the journal as it was found.
+    mended
+        Records with one changed byte, which was put right.
     """
 
     n_kept: int
     lost: tuple[LostSpan, ...]
     last_frame_id: int
     damaged: str
+    mended: tuple[MendedRecord, ...] = ()
 
 
 class JournalEnd(msgspec.Struct, frozen=True):

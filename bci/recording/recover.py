@@ -4,7 +4,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,13 +12,31 @@ import msgspec
 
 from bci.core.counted import counted
 from bci.recording.exclusive import release, take
-from bci.recording.folder import DAMAGED_JOURNAL, JOURNAL, sync_folder
+from bci.recording.folder import DAMAGED_JOURNAL, JOURNAL, MANIFEST, free_name, sync_folder
 from bci.recording.integrity import Integrity, check_journal
-from bci.recording.layout import CHANNEL_IDS, Part, epilogue, pack_message, parts_of, prologue
-from bci.recording.manifest import NoManifest, read_manifest
-from bci.recording.records import JournalEnd, JournalStart, LostSpan, Recovered, Topic
+from bci.recording.layout import (
+    CHANNEL_IDS,
+    CRC,
+    MESSAGE_HEAD,
+    Part,
+    epilogue,
+    pack_message,
+    parts_of,
+    prologue,
+)
+from bci.recording.manifest import NoManifest, mend_manifest, read_manifest
+from bci.recording.mending import mend
+from bci.recording.records import (
+    JournalEnd,
+    JournalStart,
+    LostSpan,
+    MendedRecord,
+    Recovered,
+    Topic,
+)
 from bci.recording.scan import Damage, JournalBytes, Message
-from bci.recording.session_record import read_frame
+from bci.recording.session_record import ReceivedFrame, read_frame
+from bci.recording.single_byte import ChangedByte
 
 _REBUILT = ".journal.recovering"
 
@@ -46,6 +64,10 @@ class RecoveryReport:
     time_lost_s
         Time between the records around each lost stretch; behind the last record, until the file
         was last written to. An upper bound.
+    mended
+        Records with one changed byte, which was put right.
+    manifest
+        The byte of manifest.json that was put right; None: nothing was done to it.
     """
 
     journal: Path
@@ -55,6 +77,8 @@ class RecoveryReport:
     last_frame_id: int
     last_sequence: int
     time_lost_s: float
+    mended: tuple[MendedRecord, ...] = ()
+    manifest: ChangedByte | None = None
 
     @property
     def n_lost(self) -> int:
@@ -62,16 +86,28 @@ class RecoveryReport:
         return sum(max(span.last - span.first + 1, 0) for span in self.lost)
 
     def __str__(self) -> str:
+        told = self._of_journal()
+        if self.manifest is not None:
+            place, found, written = self.manifest
+            told += (
+                f"\n{self.journal.parent / MANIFEST} mended: byte {place} was 0x{found:02x}, "
+                f"0x{written:02x} was written."
+            )
+        return told
+
+    def _of_journal(self) -> str:
         if self.damaged is None:
             kept = counted(self.n_kept, "record")
             return f"{self.journal}: whole and closed, nothing to do ({kept})."
         is_empty = self.last_frame_id < 0
         frames = "no frame among them" if is_empty else f"last frame id {self.last_frame_id}"
         lines = [
-            f"{self.journal}: {counted(self.n_kept, 'record')} kept, {self.n_lost} lost, "
+            f"{self.journal}: {counted(self.n_kept, 'record')} kept, "
+            f"{len(self.mended)} of them mended, {self.n_lost} lost, "
             f"at most {self.time_lost_s:.3f} s; {frames}."
         ]
         lines += [f"  byte {span.offset}: {span.detail}" for span in self.lost]
+        lines += [f"  byte {one.offset}: {one}" for one in self.mended]
         lines.append(f"  as it was found: {self.damaged}")
         return "\n".join(lines)
 
@@ -79,10 +115,11 @@ class RecoveryReport:
 def recover(folder: Path) -> RecoveryReport:
     """Make the journal of a session whole again.
 
-    Every record whose CRC holds is carried over byte for byte, with its number; the rest is named
-    in a record of its own, so that `verify` knows the gaps. The journal as it was found is kept as
+    Every record whose CRC holds is carried over byte for byte, with its number, and so is every
+    record of which one byte was changed, once that byte is put right. The rest is named in a record
+    of its own, so that `verify` knows the gaps. The journal as it was found is kept as
     `journal.damaged.mcap` and never overwritten. Interrupted at any moment, a second run ends it;
-    on a whole journal it does nothing.
+    on a whole journal it does nothing. A changed byte of manifest.json is put right as well.
 
     Parameters
     ----------
@@ -105,18 +142,19 @@ def recover(folder: Path) -> RecoveryReport:
         if not take(file.fileno()):
             raise StillRecording(f"{path}: still being written. End the session first.")
         release(file.fileno())
+    changed = mend_manifest(folder)
     rebuilt = folder / _REBUILT
     with JournalBytes(source) as journal:
         integrity = check_journal(journal)
         if not integrity.defects and integrity.unclosed is None and source == path:
-            return _nothing_to_do(path, journal, integrity)
-        name = damaged.name if source == damaged else _free_name(damaged).name
+            return replace(_nothing_to_do(path, journal, integrity), manifest=changed)
+        name = damaged.name if source == damaged else free_name(damaged).name
         report = _rebuild(rebuilt, journal, integrity, name)
     if source == path:
         os.rename(path, folder / name)
     os.replace(rebuilt, path)
     sync_folder(folder)
-    return report
+    return replace(report, manifest=changed)
 
 
 def _rebuild(path: Path, journal: JournalBytes, integrity: Integrity, name: str) -> RecoveryReport:
@@ -149,52 +187,79 @@ class _Rebuild:
         self._counts: Counter[int] = Counter()
         self._times_ns: tuple[int, int] | None = None
         self._lost: list[LostSpan] = []
+        self._mended: list[MendedRecord] = []
+        self._damage: Damage | None = None
+        """Behind the record before, of which nothing was mended."""
         self._time_lost_ns = 0
         self._next = 0
 
     def run(self) -> RecoveryReport:
-        defects = self._integrity.defects
-        details = {one.offset: str(one) for one in defects if one.offset is not None}
         before = self._write_prologue()
-        first, last, last_frame = None, None, None
-        for found in self._journal.scan():
-            if isinstance(found, Damage):
-                self._lost.append(self._span(found, details))
-                self._next = max(self._next, found.last + 1)
-                continue
+        last, last_frame = None, None
+        for found, content in self._whole_records():
             if found.topic is Topic.END:
                 continue
-            if first is None:
-                first = found
-                if found.topic is not Topic.START:
-                    self._write_start(before, found.wall_ns, found.perf_ns)
-            if self._lost and last is not None and self._lost[-1].last + 1 == found.number:
-                self._time_lost_ns += max(found.perf_ns - last.perf_ns, 0)
+            if last is None and found.topic is not Topic.START:
+                self._write_start(before, found.wall_ns, found.perf_ns)
+            self._note_lost(found, last)
             if found.topic is Topic.START and not self._keeps_start(before):
                 self._write_start(before, found.wall_ns, found.perf_ns)
             else:
-                self._copy(found)
+                self._copy(found, content)
             last = found
             if found.topic is Topic.FRAME:
-                last_frame = found
-        return self._end(before, last, last_frame)
-
-    def _end(
-        self, before: tuple[Part, ...], last: Message | None, last_frame: Message | None
-    ) -> RecoveryReport:
-        data = self._journal.data
+                last_frame = read_frame(content[MESSAGE_HEAD.size : -CRC.size])
         if last is None:
             self._write_start(before, 0, 0)
+        if self._damage is not None:
+            self._lost.append(self._span(self._next, self._damage.last, self._damage))
+            self._next = max(self._next, self._damage.last + 1)
+        return self._end(before, last, last_frame)
+
+    def _whole_records(self) -> Iterator[tuple[Message, bytes]]:
+        """Every record with its bytes, the mended ones among them."""
+        for found in self._journal.scan():
+            if isinstance(found, Message):
+                yield found, self._journal[found.offset : found.offset + found.size]
+                continue
+            rest = found
+            for one in mend(self._journal.data, found):
+                message, changed = one.message, one.changed
+                self._damage = _before(rest, message)
+                self._mended.append(
+                    MendedRecord(
+                        message.number,
+                        message.topic,
+                        changed.place,
+                        changed.found,
+                        changed.original,
+                    )
+                )
+                yield message, one.content
+                rest = _behind(rest, message)
+            self._damage = rest if rest.size or rest.first <= rest.last else None
+
+    def _note_lost(self, found: Message, last: Message | None) -> None:
+        """Name what lies between the record before and this one."""
+        damage, self._damage = self._damage, None
+        if damage is None:
+            return
+        if found.number > self._next and last is not None:
+            self._time_lost_ns += max(found.perf_ns - last.perf_ns, 0)
+        self._lost.append(self._span(self._next, found.number - 1, damage))
+
+    def _end(
+        self, before: tuple[Part, ...], last: Message | None, last_frame: ReceivedFrame | None
+    ) -> RecoveryReport:
         n_kept = sum(self._counts.values())
         if self._integrity.end is None and last is not None:
             written_ns = self._journal.path.stat().st_mtime_ns
             self._time_lost_ns += max(written_ns - last.wall_ns, 0)
-        frame = read_frame(bytes(data[last_frame.payload])) if last_frame else None
-        frame_id = frame.frame.frame_id if frame else -1
-        lost = tuple(self._lost)
+        frame_id = last_frame.frame.frame_id if last_frame else -1
+        lost, mended = tuple(self._lost), tuple(self._mended)
         wall_ns, perf_ns = (last.wall_ns, last.perf_ns) if last else (0, 0)
         self._message(
-            Topic.RECOVERY, wall_ns, perf_ns, Recovered(n_kept, lost, frame_id, self._name)
+            Topic.RECOVERY, wall_ns, perf_ns, Recovered(n_kept, lost, frame_id, self._name, mended)
         )
         end = self._integrity.end
         reason = f"recovered; {end.reason}" if end else "recovered; the journal was cut short"
@@ -213,8 +278,9 @@ class _Rebuild:
             n_kept,
             lost,
             frame_id,
-            frame.sequence if frame else 0,
+            last_frame.sequence if last_frame else 0,
             self._time_lost_ns / 1e9,
+            mended,
         )
 
     def _write_prologue(self) -> tuple[Part, ...]:
@@ -249,34 +315,27 @@ class _Rebuild:
         start = msgspec.structs.replace(
             start, prologue_crc=zlib.crc32(content), prologue_parts=parts_of(before)
         )
-        following, self._next = self._next, 0
         self._message(Topic.START, start.t_wall_ns, start.t_perf_ns, start)
-        self._next = max(following, 1)
-        self._lost = [
-            LostSpan(0, -1, span.offset, span.n_bytes, f"{span.detail}; made again")
-            if (span.first, span.last) == (0, 0)
-            else span
-            for span in self._lost
-        ]
 
-    def _span(self, damage: Damage, details: dict[int, str]) -> LostSpan:
-        detail = next(
-            (
-                text
-                for offset, text in details.items()
-                if damage.offset <= offset < damage.offset + max(damage.size, 1)
-            ),
-            "",
-        )
+    def _span(self, first: int, last: int, damage: Damage) -> LostSpan:
+        defects = self._integrity.defects
+        end = damage.offset + max(damage.size, 1)
+        details = [
+            str(one)
+            for one in defects
+            if one.offset is not None and damage.offset <= one.offset < end
+        ]
+        detail = details[0] if details else f"record {damage.first} was lost before"
         if damage.cut_short:
             detail = f"record {damage.first} is cut short, {damage.size} bytes of it are there"
-        known = detail or f"record {damage.first} was lost before"
-        return LostSpan(damage.first, damage.last, damage.offset, damage.size, known)
+        if damage.first < first:
+            detail += "; record 0 is made again"
+        return LostSpan(first, last, damage.offset, damage.size, detail)
 
-    def _copy(self, found: Message) -> None:
+    def _copy(self, found: Message, content: bytes) -> None:
         self._count(found.topic, found.wall_ns)
         self._next = found.number + 1
-        self._write(bytes(self._journal.data[found.offset : found.offset + found.size]))
+        self._write(content)
 
     def _message(self, topic: Topic, wall_ns: int, perf_ns: int, value: msgspec.Struct) -> None:
         self._count(topic, wall_ns)
@@ -295,6 +354,19 @@ class _Rebuild:
         self._crc = zlib.crc32(content, self._crc)
 
 
+def _before(damage: Damage, message: Message) -> Damage | None:
+    """The part of a damaged stretch before a record that was mended; None: nothing."""
+    size, last = message.offset - damage.offset, message.number - 1
+    return damage._replace(size=size, last=last) if size or damage.first <= last else None
+
+
+def _behind(damage: Damage, message: Message) -> Damage:
+    """The part of a damaged stretch behind a record that was mended."""
+    offset = message.offset + message.size
+    size = damage.offset + damage.size - offset
+    return damage._replace(offset=offset, size=size, first=message.number + 1)
+
+
 def _nothing_to_do(path: Path, journal: JournalBytes, integrity: Integrity) -> RecoveryReport:
     frame_id, sequence = -1, 0
     last = None
@@ -305,13 +377,3 @@ def _nothing_to_do(path: Path, journal: JournalBytes, integrity: Integrity) -> R
         received = read_frame(bytes(journal.data[last.payload]))
         frame_id, sequence = received.frame.frame_id, received.sequence
     return RecoveryReport(path, None, integrity.n_records, (), frame_id, sequence, 0.0)
-
-
-def _free_name(path: Path) -> Path:
-    """`journal.damaged.mcap`, or the next number where an earlier one is kept there."""
-    number = 2
-    free = path
-    while free.exists():
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
-        number += 1
-    return free

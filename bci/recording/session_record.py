@@ -20,9 +20,9 @@ from bci.core.loop_types import Decision, LedgerEntry, TrialEnd
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import ScreenReport
 from bci.core.stream_types import RoiFrame, StreamInfo
-from bci.recording.folder import JOURNAL
+from bci.recording.folder import JOURNAL, MANIFEST
 from bci.recording.layout import FRAME_HEAD, PAYLOADS
-from bci.recording.manifest import Manifest, read_manifest
+from bci.recording.manifest import Manifest, read_manifest, seal_holds
 from bci.recording.records import (
     ClockTied,
     CommandSent,
@@ -38,6 +38,8 @@ from bci.recording.scan import Damage, JournalBytes
 
 _T = TypeVar("_T")
 
+LISTED = 20
+"""Losses that are named one by one."""
 LARGEST_ID = 2**63 - 1
 """Of a signed column: ids beyond it come in garbage alone, and are shown as this one."""
 _FRAME_DTYPE = np.dtype(
@@ -213,6 +215,7 @@ class SessionRecord:
         }
         decoders = {topic: msgspec.msgpack.Decoder(kind) for topic, kind in PAYLOADS.items()}
         lost: list[Damage] = []
+        described = b""
         frames = array("q")
         for message in journal.scan():
             if isinstance(message, Damage):
@@ -222,7 +225,13 @@ class SessionRecord:
             if topic is Topic.FRAME:
                 frames.extend((message.payload.start, message.payload.stop))
                 continue
-            value = decoders[topic].decode(journal[message.payload])
+            payload = journal[message.payload]
+            if topic is Topic.INFO:
+                # it is repeated at each block
+                if payload == described:
+                    continue
+                described = payload
+            value = decoders[topic].decode(payload)
             if topic in plain:
                 plain[topic].append(value)
                 if topic is Topic.DECISION and value.ledger:
@@ -240,7 +249,7 @@ class SessionRecord:
             if not damage.cut_short and (damage.first, damage.last) not in known:
                 raise DamagedJournal(
                     f"{journal.path}: record {damage.first} is damaged, byte {damage.offset}. "
-                    f"Run bci verify {folder} to see it, bci recover {folder} to leave it out."
+                    f"Run bci verify {folder} to see it, bci recover {folder} to mend it."
                 )
         self._frames = np.array(frames, np.int64).reshape(-1, 2)
         """Where the payload of each frame begins and ends, bytes, shape (frames, 2)."""
@@ -338,6 +347,18 @@ class SessionRecord:
             start, stop = self._frames[row].tolist()
             traces[place] = np.frombuffer(self._journal[start + skip : stop], "<f4")
         return traces
+
+    @property
+    def losses(self) -> list[str]:
+        """What is not as it was written, in words; empty: everything is."""
+        told = []
+        for found in self.recoveries:
+            told += [f"lost: {span.detail}" for span in found.lost]
+            told += [str(one) for one in found.mended]
+        if not seal_holds(self.folder, self.manifest):
+            told.append(f"{MANIFEST} was changed after it was written: its seal does not hold")
+        n_more = len(told) - LISTED
+        return told if n_more <= 0 else [*told[:LISTED], f"and {n_more} more, see bci verify"]
 
     def seconds(self, perf_ns: int) -> float:
         """Seconds since the start of the session of a `time.perf_counter_ns` of control's host."""

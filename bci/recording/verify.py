@@ -216,7 +216,11 @@ def _verify_decisions(record: SessionRecord, integrity: Integrity) -> Verdict:
         n_lost = sum(
             max(span.last - span.first + 1, 0) for r in record.recoveries for span in r.lost
         )
-        notes.append(f"recovered from a journal that had lost {counted(n_lost, 'record')}")
+        n_mended = sum(len(recovery.mended) for recovery in record.recoveries)
+        notes.append(
+            f"recovered from a journal that had lost {counted(n_lost, 'record')}, "
+            f"{counted(n_mended, 'record')} mended"
+        )
     if record.end is not None and record.end.n_refused:
         refused = counted(record.end.n_refused, "record was", "records were")
         notes.append(f"{refused} refused: the disk did not keep up")

@@ -160,6 +160,7 @@ class Played:
         self.journal.append(Topic.BOARD, event, t_perf_ns=t_ns)
 
     def close(self, reason: str = "task over") -> "Played":
+        self.journal.append(Topic.INFO, self.info)
         self.journal.close(reason)
         assert self.journal.fault is None
         return self

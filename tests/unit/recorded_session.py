@@ -83,6 +83,7 @@ def record_session(folder: Path, n_frames: int = 40, *, close: bool = True) -> J
         if sequence == 5:
             journal.append(Topic.NOTE, Note("the animal sits well"))
     if close:
+        journal.append(Topic.INFO, info)
         journal.close("done")
         assert journal.fault is None
     return journal

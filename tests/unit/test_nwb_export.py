@@ -27,6 +27,7 @@ from bci.recording.nwb import export_nwb
 from bci.recording.readers.registry import read_traces
 from bci.recording.records import Topic
 from bci.recording.recover import recover
+from bci.recording.scan import JournalBytes, Message
 from bci.recording.session_record import DamagedJournal, SessionRecord
 
 
@@ -308,6 +309,25 @@ def test_recovered_session_is_exported_up_to_the_damage(tmp_path: Path) -> None:
         s3 = file.processing["bci"]["s3"].data[:]
     assert 50 < len(s3) < 200
     np.testing.assert_array_equal(s3, [d.s3 for d in decoded(session)][: len(s3)])
+
+
+def test_session_whose_first_records_are_gone_is_exported_and_says_so(tmp_path: Path) -> None:
+    """Nobody's clocks, nobody's description of the stream but the repeated one."""
+    session = played(tmp_path, 60)
+    path = tmp_path / JOURNAL
+    content = bytearray(path.read_bytes())
+    with JournalBytes(path) as journal:
+        found = [one for one in journal.scan() if isinstance(one, Message)][:2]
+    assert [one.topic for one in found] == [Topic.START, Topic.INFO]
+    start, stop = found[0].offset, found[1].offset + found[1].size
+    content[start:stop] = bytes(stop - start)
+    path.write_bytes(content)
+    recover(tmp_path)
+    with opened(tmp_path) as file:
+        s3 = file.processing["bci"]["s3"].data[:]
+        (loss,) = SessionRecord.read(tmp_path).losses
+        assert loss in file.notes
+    np.testing.assert_array_equal(s3, [d.s3 for d in decoded(session)])
 
 
 def test_failed_export_leaves_the_earlier_file(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from recorded_session import NAME, record_session
 from bci.recording import recover as recover_module
 from bci.recording.folder import DAMAGED_JOURNAL, JOURNAL, MANIFEST
 from bci.recording.integrity import check_journal
-from bci.recording.records import Topic
+from bci.recording.manifest import mend_manifest
+from bci.recording.records import MendedRecord, Topic
 from bci.recording.recover import StillRecording, recover
 from bci.recording.scan import JournalBytes, Message
 from bci.recording.session_record import SessionRecord
@@ -42,6 +43,14 @@ def records(path) -> list[tuple[Message, bytes]]:
     with JournalBytes(path) as journal:
         found = [item for item in journal.scan() if isinstance(item, Message)]
         return [(m, bytes(journal.data[m.offset : m.offset + m.size])) for m in found]
+
+
+def damage(path, message: Message) -> None:
+    """Change two bytes of a record: no single byte explains it."""
+    data = bytearray(path.read_bytes())
+    data[message.payload.stop - 3] ^= 0x10
+    data[message.payload.stop - 9] ^= 0x10
+    path.write_bytes(data)
 
 
 def is_whole(path) -> bool:
@@ -131,9 +140,7 @@ def test_damaged_record_is_left_out_and_everything_else_kept(folder):
     path = folder / JOURNAL
     found = records(path)
     frame = [m for m, _ in found if m.topic is Topic.FRAME][20]
-    data = bytearray(path.read_bytes())
-    data[frame.payload.stop - 3] ^= 0x10
-    path.write_bytes(data)
+    damage(path, frame)
     report = recover(folder)
     assert [(s.first, s.last, s.offset) for s in report.lost] == [
         (frame.number, frame.number, frame.offset)
@@ -155,13 +162,139 @@ def test_damaged_record_is_left_out_and_everything_else_kept(folder):
 def test_lost_decision_leaves_the_rest_verifiable(folder):
     path = folder / JOURNAL
     decision = [m for m, _ in records(path) if m.topic is Topic.DECISION][20]
-    data = bytearray(path.read_bytes())
-    data[decision.payload.stop - 3] ^= 0x10
-    path.write_bytes(data)
+    damage(path, decision)
     recover(folder)
     verdict = verify(folder)
     assert verdict.kind is VerdictKind.IDENTICAL
     assert verdict.n_compared == verdict.n_inputs - 1
+
+
+FIELDS = {"opcode": 0, "length": 1, "channel": 9, "number": 11, "wall": 15, "perf": 23}
+"""Where each field of a record's head begins."""
+
+
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_any_changed_byte_of_the_journal_costs_nothing(original, tmp_path_factory, data):
+    """Of every topic, at its head, in its payload and its CRC, and around the records."""
+    content = bytearray((original / JOURNAL).read_bytes())
+    found = [m for m, _ in records(original / JOURNAL)]
+    end = found[-1].offset + found[-1].size
+    topic = data.draw(st.sampled_from([None, *{m.topic for m in found}]))
+    message = data.draw(st.sampled_from([m for m in found if m.topic is topic] or [None]))
+    if message is None:
+        before = st.integers(0, found[0].offset - 1)
+        place = data.draw(before | st.integers(end, len(content) - 1))
+    else:
+        place = message.offset + data.draw(
+            st.sampled_from([*FIELDS.values()])
+            | st.integers(0, message.size - 1)
+            | st.integers(message.size - 4, message.size - 1)
+        )
+    written = content[place]
+    content[place] ^= data.draw(st.integers(1, 255))
+    folder = copy_of(original, tmp_path_factory.mktemp("changed") / "s", bytes(content))
+    report = recover(folder)
+    assert report.n_lost == 0
+    number = None if message is None else message.number
+    expected = MendedRecord(number, topic, place, content[place], written)
+    assert report.mended == (() if message is None else (expected,))
+    assert is_whole(folder / JOURNAL)
+    assert verify(folder).kind is VerdictKind.IDENTICAL
+    whole, record = SessionRecord.read(original), SessionRecord.read(folder)
+    assert list(map(repr, record.inputs)) == list(map(repr, whole.inputs))
+    assert repr(record.decisions) == repr(whole.decisions)
+    assert repr(record.infos) == repr(whole.infos)
+    assert all(str(one) in record.losses for one in report.mended)
+
+
+@settings(
+    max_examples=15,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_changed_byte_in_each_of_two_neighbours_costs_nothing(original, tmp_path_factory, data):
+    content = bytearray((original / JOURNAL).read_bytes())
+    found = [m for m, _ in records(original / JOURNAL)]
+    first = data.draw(st.integers(0, len(found) - 2))
+    for message in found[first : first + 2]:
+        content[message.offset + data.draw(st.integers(31, message.size - 1))] ^= data.draw(
+            st.integers(1, 255)
+        )
+    folder = copy_of(original, tmp_path_factory.mktemp("changed") / "s", bytes(content))
+    report = recover(folder)
+    assert [one.number for one in report.mended] == [first, first + 1]
+    assert report.n_lost == 0
+    assert verify(folder).kind is VerdictKind.IDENTICAL
+
+
+@pytest.mark.parametrize(("first", "n"), [(0, 2), (1, 1), (0, 5)])
+def test_first_records_that_are_gone_leave_the_session_readable(folder, first, n):
+    """The settings are in the manifest, the description of the stream is repeated."""
+    path = folder / JOURNAL
+    whole = SessionRecord.read(folder)
+    found = [m for m, _ in records(path)]
+    content = bytearray(path.read_bytes())
+    start, stop = found[first].offset, found[first + n - 1].offset + found[first + n - 1].size
+    content[start:stop] = bytes(stop - start)
+    path.write_bytes(content)
+    report = recover(folder)
+    assert [(span.first, span.last) for span in report.lost] == [(max(first, 1), first + n - 1)]
+    assert is_whole(path)
+    record = SessionRecord.read(folder)
+    assert record.start.session == NAME
+    assert record.start.settings_hash == whole.start.settings_hash
+    assert repr(record.info) == repr(whole.info)
+    assert len(record.frames) == len(whole.frames) - (n == 5)
+    assert len(record.losses) == 1
+    assert verify(folder).kind in (VerdictKind.IDENTICAL, VerdictKind.INCOMPLETE)
+
+
+@settings(
+    max_examples=10,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_changed_bit_of_the_manifest_is_put_right(original, tmp_path_factory, data):
+    content = bytearray((original / MANIFEST).read_bytes())
+    length = len(content)
+    place = data.draw(st.integers(0, length - 1) | st.integers(length - 70, length - 1))
+    content[place] ^= 1 << data.draw(st.integers(0, 7))
+    folder = copy_of(original, tmp_path_factory.mktemp("changed") / "s", None)
+    (folder / MANIFEST).write_bytes(content)
+    report = recover(folder)
+    assert report.manifest is not None
+    assert report.manifest.place == place
+    assert (folder / MANIFEST).read_bytes() == (original / MANIFEST).read_bytes()
+    assert (folder / "manifest.damaged.json").read_bytes() == content
+    assert SessionRecord.read(folder).losses == []
+    assert recover(folder).manifest is None
+
+
+def test_changed_byte_of_the_manifest_is_put_right(folder):
+    """Of which more than one bit was changed."""
+    whole = (folder / MANIFEST).read_bytes()
+    place = whole.index(b"rate_hz")
+    (folder / MANIFEST).write_bytes(whole[:place] + b"~" + whole[place + 1 :])
+    assert recover(folder).manifest == (place, ord("~"), ord("r"))
+    assert (folder / MANIFEST).read_bytes() == whole
+
+
+def test_manifest_that_somebody_edited_is_left_alone(tmp_path):
+    edited = b'{\n  "a": 12345,\n  "seal": "%s"\n}\n' % (b"5e" * 32)
+    (tmp_path / MANIFEST).write_bytes(edited)
+    assert mend_manifest(tmp_path) is None
+    assert (tmp_path / MANIFEST).read_bytes() == edited
+
+
+def test_manifest_that_somebody_edited_is_named_where_the_session_is_read(folder):
+    edited = (folder / MANIFEST).read_bytes().replace(b'"r"', b'"rig 7"')
+    (folder / MANIFEST).write_bytes(edited)
+    (loss,) = SessionRecord.read(folder).losses
+    assert MANIFEST in loss
 
 
 @pytest.mark.parametrize("part", ["magic", "schema", "start", "summary"])

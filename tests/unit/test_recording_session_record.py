@@ -124,7 +124,7 @@ def test_running_session_reads_as_far_as_it_is(tmp_path):
 def test_damaged_journal_says_what_to_do(tmp_path):
     record_session(tmp_path)
     content = bytearray((tmp_path / JOURNAL).read_bytes())
-    content[18_000] ^= 0xFF
+    content[content.index(b"the animal sits")] ^= 0xFF
     (tmp_path / JOURNAL).write_bytes(content)
     with pytest.raises(DamagedJournal, match="bci recover"):
         SessionRecord.read(tmp_path)

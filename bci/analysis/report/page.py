@@ -146,12 +146,8 @@ def _title(record: SessionRecord, axis: TimeAxis) -> str:
 def _ending(record: SessionRecord) -> str:
     told = record.end.reason if record.end else "the journal was not closed: cut short"
     outcome = record.manifest.outcome.get("reason")
-    lost = sum(len(found.lost) for found in record.recoveries)
     texts = [told, *([str(outcome)] if outcome and outcome not in told else [])]
-    if lost:
-        stretches = "1 stretch" if lost == 1 else f"{lost} stretches"
-        texts.append(f"recovered, {stretches} of records lost")
-    return "; ".join(texts)
+    return "; ".join([*texts, *record.losses])
 
 
 def _tiles(

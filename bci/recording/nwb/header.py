@@ -25,7 +25,10 @@ def new_file(record: SessionRecord, axis: TimeAxis) -> NWBFile:
     experiment = record.session.experiment
     started = datetime.fromisoformat(manifest.started)
     notes = "\n".join(
-        f"{axis.of_perf(note.perf_ns):.1f} s: {note.value.text}" for note in record.notes
+        [
+            *(f"{axis.of_perf(note.perf_ns):.1f} s: {note.value.text}" for note in record.notes),
+            *(f"The record was damaged. {loss}" for loss in record.losses),
+        ]
     )
     name = f"{DISTRIBUTION}/{manifest.session}/{manifest.settings_hash}"
     return NWBFile(
