@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from math import inf
 from pathlib import Path
 
+import msgspec
+
 from bci.config.load import settings_hash
 from bci.config.session import Session
 from bci.core.counted import counted
@@ -24,6 +26,7 @@ from bci.core.loop_types import (
     Stop,
 )
 from bci.core.process import ASKED_TO_STOP, ProcessLink
+from bci.core.stream_types import StreamInfo
 from bci.recording.journal import Journal
 from bci.recording.playback import playback_of
 from bci.recording.records import JournalStart, Topic
@@ -136,6 +139,9 @@ class _Control:
         self._operator = OperatorServer(host=host, port=stream.operator_port, exposed=exposed)
         self._telemetry = TelemetryPublisher(host=host, port=stream.telemetry_port, exposed=exposed)
         self._ended = ""
+        self._described: StreamInfo | None = None
+        self._description = b""
+        self._described_block = 0
         self._at_cap = False
         self._open = ExitStack()
         for part in (self._screen, self._operator, self._telemetry):
@@ -200,7 +206,7 @@ class _Control:
             self._screen,
             self._snapshots.take,
         )
-        self._journal.append(Topic.INFO, info)
+        self._describe(info)
         self._wait_for_screen()
         if self._runner.done:
             return self._told_over()
@@ -220,6 +226,7 @@ class _Control:
         log.info("loop: %s", hurry(Urgency.LOOP))
         self._loop(inf if duration_s is None else duration_s)
         self._settle()
+        self._describe(self._frames.info)
         for found in self._line.end():
             self._runner.note(found)
         # the figures that stay are told with the chance they are compared with
@@ -324,6 +331,8 @@ class _Control:
         if self._screen.hear(self._note):
             self._runner.apply(ScreenBack())
         self._desk.attend()
+        if self._runner.loop.blocks.number != self._described_block:
+            self._describe(self._frames.info)
         self._mind_budget()
         self._runner.hear_chance()
         now_ns = time.perf_counter_ns()
@@ -373,8 +382,19 @@ class _Control:
             self.failure = "acquisition came back with other ROIs than before"
             self._end(self.failure)
             return
-        self._journal.append(Topic.INFO, self._frames.info)
+        self._describe(self._frames.info)
         self._runner.apply(EpochStarted(self._frames.info.epoch))
+
+    def _describe(self, info: StreamInfo) -> None:
+        """Record what the stream is; again at each epoch, each block and the end.
+
+        One damaged copy then costs nothing. It is encoded once: a long ROI table must not hold the
+        interpreter at each block.
+        """
+        if info is not self._described:
+            self._described, self._description = info, msgspec.msgpack.encode(info)
+        self._described_block = self._runner.loop.blocks.number
+        self._journal.append(Topic.INFO, self._description)
 
     def _end(self, reason: str) -> None:
         if self._runner.done:

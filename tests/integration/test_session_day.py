@@ -12,6 +12,9 @@ from running_session import DEMO, RunningSession, bci, sets
 from waiting import WAIT_S, until
 
 from bci.core.loop_types import BlockBegun, BlockKind, EnsemblesSet, Finish, ThresholdSet
+from bci.recording.folder import JOURNAL
+from bci.recording.records import Topic
+from bci.recording.scan import JournalBytes, Message
 from bci.recording.session_record import SessionRecord
 from bci.recording.subject import SubjectFolder
 from bci.recording.verify import verify
@@ -78,6 +81,11 @@ def test_what_was_chosen_on_day_1_is_played_on_a_later_day_without_a_missing_neu
 ) -> None:
     first = day_1(tmp_path).record()
     assert verify(first.folder).ok
+    # at the start, at each of two blocks, at the end
+    with JournalBytes(first.folder / JOURNAL) as journal:
+        topics = [found.topic for found in journal.scan() if isinstance(found, Message)]
+    assert topics.count(Topic.INFO) == 4
+    assert len(first.infos) == 1
     chosen = [e.value.event for e in first.events if isinstance(e.value.event, EnsemblesSet)]
     assert len(chosen) == 2
     assert len(first.calibrations) >= 1
