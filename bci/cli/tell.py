@@ -23,6 +23,8 @@ class Request(StrEnum):
     ENSEMBLES = "ensembles"
     PAUSE = "pause"
     RESUME = "resume"
+    LIGHT_ON = "light_on"
+    LIGHT_OFF = "light_off"
     FINISH = "finish"
     STOP = "stop"
 
@@ -68,6 +70,7 @@ def _asked(request: Request, plus: str, minus: str) -> "OperatorRequest":
         BlockKind,
         EnsemblesSet,
         Finish,
+        LightSet,
         Pause,
         Resume,
         Stop,
@@ -84,6 +87,8 @@ def _asked(request: Request, plus: str, minus: str) -> "OperatorRequest":
             return Pause()
         case Request.RESUME:
             return Resume()
+        case Request.LIGHT_ON | Request.LIGHT_OFF:
+            return LightSet(request is Request.LIGHT_ON)
         case Request.FINISH:
             return Finish("asked for by the operator")
         case Request.STOP:

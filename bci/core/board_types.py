@@ -33,7 +33,7 @@ class LightCommand(msgspec.Struct, frozen=True, gc=False):
     """
 
     on: bool
-    gate: bool = False
+    gate: bool
 
 
 class BoardEventKind(StrEnum):

@@ -1,18 +1,19 @@
-"""When the light for the opsin is on, and which ROIs its gate blanks."""
+"""When the light for the opsin is on and was on, and which ROIs its gate blanks."""
 
+from collections import Counter
 from math import ceil
 
 import numpy as np
 
 from bci.config.experiment import Experiment
 from bci.config.light import Light
-from bci.core.board_types import LightCommand
+from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand
 from bci.core.loop_types import TaskState
 from bci.core.session_types import IN_TRIALS
 from bci.core.stream_types import Roi, StreamInfo
 
 HELD = (TaskState.PAUSED, TaskState.DONE)
-DARK = LightCommand(on=False)
+DARK = LightCommand(on=False, gate=False)
 
 
 SET_TRIALS = 20
@@ -27,11 +28,6 @@ def has_light(settings: Light, trial: int) -> bool:
     number, place = divmod(trial - 1, SET_TRIALS)
     order = np.random.default_rng((settings.seed, number)).permutation(SET_TRIALS)
     return bool(order[place] < n_with)
-
-
-def light_of_trial(settings: Light, trial: int) -> str:
-    """None, or when in this trial the light was on: trial or run."""
-    return settings.during if has_light(settings, trial) else "none"
 
 
 def blanked_rows(settings: Light, info: StreamInfo) -> int | None:
@@ -62,9 +58,12 @@ def is_barred(settings: Light, info: StreamInfo, roi: Roi) -> bool:
 
 
 class LightRule:
-    """Turns state and trial into commands; says nothing where the light stays as it is.
+    """Turns state, trial and the operator's order into commands.
 
-    A hold of the task puts the light out whatever it was, and tells the board so.
+    The settings say when the light is on. The operator's order stands over them: off until the
+    operator orders on or resumes the task, on until the operator orders off or the task is held. A
+    hold of the task puts the light out, whatever it was. While the light stays as it is there is no
+    command, except at a hold and at an order: the board then gets it again.
 
     Parameters
     ----------
@@ -76,12 +75,33 @@ class LightRule:
         self._settings = experiment.light
         self._may_occur = experiment.light.trials != "none"
         self._told = DARK
+        self._by_hand: bool | None = None
+        self._tell_again = False
         self._state = TaskState.WAITING
         self._trial = 0
         self._trial_has_light = False
 
+    def set_by_hand(self, on: bool, state: TaskState) -> str:
+        """Let the operator's order stand over the settings.
+
+        Returns
+        -------
+        str
+            Why it was refused, and what to do; empty if it stands now.
+        """
+        if not self._may_occur:
+            return "this session has none; experiment.light.trials would have to be set before"
+        if on and state in HELD:
+            return f"it stays off while {state.name}"
+        self._by_hand, self._tell_again = on, True
+        return ""
+
+    def follow_settings(self) -> None:
+        """End the operator's order: the operator resumes the task."""
+        self._by_hand = None
+
     def command(self, state: TaskState, trial: int) -> LightCommand | None:
-        """What the board is to be told after a frame or event, or None.
+        """Return what the board must be sent after a frame or event, or None.
 
         Parameters
         ----------
@@ -92,13 +112,18 @@ class LightRule:
         self._state = state
         if not self._may_occur:
             return DARK if held else None
+        if held and self._by_hand:
+            self._by_hand = None
+        again, self._tell_again = held or self._tell_again, False
         wanted = LightCommand(self._is_on(state, trial), state is not TaskState.DONE)
-        if wanted == self._told and not held:
+        if wanted == self._told and not again:
             return None
         self._told = wanted
         return wanted
 
     def _is_on(self, state: TaskState, trial: int) -> bool:
+        if self._by_hand is not None:
+            return self._by_hand and state not in HELD
         if state is TaskState.BASELINE:
             return self._settings.in_baseline
         if state not in IN_TRIALS:
@@ -108,3 +133,66 @@ class LightRule:
         return self._trial_has_light and (
             self._settings.during == "trial" or state is TaskState.RUN
         )
+
+
+class LitTrials:
+    """Count the frames of each trial in which the board had the light on.
+
+    Fed in the order of the journal. An order counts from its own frame on as soon as the board has
+    confirmed it; light that the board never confirmed, or put out by itself, does not count.
+    """
+
+    def __init__(self) -> None:
+        self._ordered = False
+        self._confirmed = False
+        self._may_confirm = False
+        self._frames: Counter[tuple[int, bool]] = Counter()
+        self._lit: Counter[tuple[int, bool]] = Counter()
+        self._unconfirmed: Counter[tuple[int, bool]] = Counter()
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials with light, in whatever part."""
+        return len({trial for trial, _ in self._lit})
+
+    def order(self, command: LightCommand) -> None:
+        """Take in what a decision asked of the board, before its frame is counted."""
+        if command.on and not self._ordered:
+            self._unconfirmed.clear()
+            self._may_confirm = True
+        self._ordered = command.on
+
+    def hear(self, event: BoardEvent) -> None:
+        """Take in what the board reported."""
+        if event.kind is BoardEventKind.LOST:
+            # what it confirms once it is back counts from then on alone
+            self._confirmed = self._may_confirm = False
+        elif event.kind is BoardEventKind.LIGHT:
+            self._confirmed = bool(event.value)
+            if self._confirmed and self._may_confirm:
+                self._lit += self._unconfirmed
+                self._unconfirmed.clear()
+            if event.value or event.detail:
+                self._may_confirm = False
+
+    def count(self, state: TaskState, trial: int, n: int = 1) -> None:
+        """Count the next decisions, `n` in one state of one trial."""
+        if state not in IN_TRIALS:
+            return
+        part = trial, state is TaskState.RUN
+        self._frames[part] += n
+        if self._ordered and self._confirmed:
+            self._lit[part] += n
+        elif self._ordered and self._may_confirm:
+            self._unconfirmed[part] += n
+
+    def of_trial(self, trial: int) -> str:
+        """Return when the light was on: none, trial (grey to black), run, or part of either."""
+        run, rest = (trial, True), (trial, False)
+        if not (self._lit[run] or self._lit[rest]):
+            return "none"
+        if self._lit[run] < self._frames[run]:
+            return "part"
+        if self._lit[rest] == self._frames[rest]:
+            return "trial"
+        return "part" if self._lit[rest] else "run"

@@ -26,6 +26,7 @@ from bci.core.loop_types import (
     Finish,
     LedgerEntry,
     LedgerKind,
+    LightSet,
     LoopEvent,
     Malformed,
     Pause,
@@ -215,6 +216,7 @@ class ClosedLoop:
                     task.pause(frame_id)
             case Resume() if task.state is TaskState.PAUSED:
                 task.resume(frame_id)
+                self._light.follow_settings()
                 self._stalled = False
             case Stop() if task.state is not TaskState.DONE:
                 task.stop(frame_id)
@@ -230,6 +232,9 @@ class ClosedLoop:
                 day.baseline.awaits_threshold = False
             case EnsemblesSet():
                 self._choose(event)
+            case LightSet():
+                if why := self._light.set_by_hand(event.on, task.state):
+                    self._note(LedgerKind.REFUSED, f"light: {why}")
             case CalibrationRefused() if day.baseline.awaits_threshold:
                 day.baseline.awaits_threshold = False
                 self._note(LedgerKind.BASELINE_REFUSED, event.reason)

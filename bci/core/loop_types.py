@@ -199,6 +199,12 @@ class EnsemblesSet(msgspec.Struct, frozen=True, tag="ensembles"):
     origin: str = "operator"
 
 
+class LightSet(msgspec.Struct, frozen=True, tag="light_set"):
+    """The operator switches the light on or off by hand; see `bci.core.light.LightRule`."""
+
+    on: bool
+
+
 class CalibrationRefused(msgspec.Struct, frozen=True, tag="calibration_refused"):
     """The baseline gives no T; the operator may repeat it, or choose other ensembles."""
 
@@ -282,6 +288,7 @@ LoopEvent = (
     | BlockBegun
     | BlockEnded
     | EnsemblesSet
+    | LightSet
     | CalibrationRefused
     | Stalled
     | EpochStarted

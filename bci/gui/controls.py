@@ -25,6 +25,7 @@ from bci.core.loop_types import (
     BlockBegun,
     BlockKind,
     Finish,
+    LightSet,
     Pause,
     Resume,
     Stop,
@@ -33,7 +34,7 @@ from bci.core.loop_types import (
 from bci.gui.day import Day, Phase
 from bci.gui.model import SessionModel
 from bci.gui.permissions import Action, next_block, refusals
-from bci.stream.operator import OperatorLight, OperatorNote, OperatorRequest, OperatorReward, Reply
+from bci.stream.operator import OperatorNote, OperatorRequest, OperatorReward, Reply
 
 ASKED_MS = 8000
 """How long a stop waits for its second step."""
@@ -74,7 +75,6 @@ class Controls(QWidget):
     def __init__(self, day: Day) -> None:
         super().__init__()
         self._day = day
-        self._light_on = False
         self.refused = 0
         self._pending: dict[Action, Pending] = {}
         self.start = _button("Start session", "go", self._start)
@@ -128,7 +128,7 @@ class Controls(QWidget):
         self.begin.setText(f"Begin {BLOCKS[next_block(self._day)]}  [B]")
         held = self._day.model.state is TaskState.PAUSED
         self.pause.setText("Resume  [space]" if held else "Pause  [space]")
-        self.light.setText("Light off  [L]" if self._light_on else "Light on  [L]")
+        self.light.setText("Light off  [L]" if self._day.model.light_is_on else "Light on  [L]")
         for button, why in (
             (self.start, no[Action.START]),
             (self.begin, no[Action.BEGIN]),
@@ -145,7 +145,6 @@ class Controls(QWidget):
 
     def session_changed(self) -> None:
         """Forget what belonged to the session before."""
-        self._light_on = False
         self._pending.clear()
         self._leave_stop()
         self.refresh()
@@ -171,8 +170,9 @@ class Controls(QWidget):
         self._ask(Action.REWARD, OperatorReward(), "reward")
 
     def _light(self) -> None:
-        wanted = not self._light_on
-        self._ask(Action.LIGHT, OperatorLight(wanted), "light on" if wanted else "light off")
+        # what the button says, and that is what the board confirmed last
+        on = not self._day.model.light_is_on
+        self._ask(Action.LIGHT, LightSet(on), f"light {'on' if on else 'off'}: asked the board")
 
     def _write(self, text: str) -> None:
         self._ask(Action.NOTE, OperatorNote(text), "noted")
@@ -212,8 +212,6 @@ class Controls(QWidget):
             if not reply.accepted:
                 self.refused += 1
                 self._pending.pop(action, None)
-            elif isinstance(request, OperatorLight):
-                self._light_on = request.on
             self._day.said.emit(done if reply.accepted else f"not done: {reply.reason}")
             self.refresh()
 

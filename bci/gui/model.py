@@ -11,6 +11,7 @@ from bci.config.session_type import ClosedLoopType
 from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.calibration import CalibrationResult, calibration_of
 from bci.core.chance_of_trials import ChanceOfTrials
+from bci.core.light import LitTrials
 from bci.core.loop_types import (
     EnsemblesSet,
     LedgerEntry,
@@ -82,6 +83,8 @@ class SessionModel:
         Rings: times; times and positions; times of drops given.
     n_licks, n_rewards
         Counts since the start.
+    light_is_on, lit
+        True if the board has confirmed the light; the trials that had it.
     ledger, n_ledger, ledger_counts, notes, processes, events
         The newest entries with their times; how many there were, and counts of each kind.
     lights
@@ -120,6 +123,8 @@ class SessionModel:
         self.rewards = Ring(np.int64, TICKS)
         self.n_licks = 0
         self.n_rewards = 0
+        self.light_is_on = False
+        self.lit = LitTrials()
         self.ledger: deque[tuple[int, LedgerEntry]] = deque(maxlen=LISTED)
         self.n_ledger = 0
         self.ledger_counts: Counter[LedgerKind] = Counter()
@@ -140,6 +145,8 @@ class SessionModel:
         if chunk.decisions:
             self.decisions.extend(np.frombuffer(chunk.decisions, DECISION_COLUMNS))
             self.revision += 1
+        if self.has_light:
+            self._take_lights(chunk)
         self.latencies.take(chunk)
         if self.fluorescence is not None:
             for column in chunk.columns:
@@ -200,6 +207,8 @@ class SessionModel:
                     licks.append(event.t_host_ns)
                 case BoardEventKind.WHEEL:
                     wheel.append((event.t_host_ns, event.value))
+                case BoardEventKind.LIGHT:
+                    self.light_is_on = bool(event.value)
                 case kind if kind in GIVEN:
                     rewards.append(event.t_host_ns)
         self.n_licks += len(licks)
@@ -211,12 +220,34 @@ class SessionModel:
         if rewards:
             self.rewards.extend(np.array(rewards, np.int64))
 
+    def _take_lights(self, chunk: HistoryChunk) -> None:
+        rows = np.frombuffer(chunk.decisions, DECISION_COLUMNS)
+        begin = 0
+        for step in chunk.lights:
+            self._count_light(rows[begin : step.place])
+            begin = step.place
+            if step.command is not None:
+                self.lit.order(step.command)
+            elif step.event is not None:
+                self.lit.hear(step.event)
+        self._count_light(rows[begin:])
+
+    def _count_light(self, rows: NDArray[np.void]) -> None:
+        found, counts = np.unique(rows[["trial", "state"]], return_counts=True)
+        for (trial, state), n in zip(found.tolist(), counts.tolist(), strict=True):
+            self.lit.count(TaskState(state), trial, n)
+
     # -- read --------------------------------------------------------------------------------
 
     @property
     def state(self) -> TaskState | None:
         """Of the task, as last decided; None before the first decision."""
         return TaskState(int(self.decisions.rows[-1]["state"])) if len(self.decisions) else None
+
+    @property
+    def has_light(self) -> bool:
+        """True if the session's settings allow light."""
+        return self.session is not None and self.session.experiment.light.trials != "none"
 
     @property
     def ensembles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -45,9 +45,18 @@ def refusals(day: Day) -> dict[Action, str]:
         Action.RESUME: task or ("" if held else "the task is not paused"),
         Action.STOP: running or (OVER if state is TaskState.DONE else ""),
         Action.REWARD: device,
-        Action.LIGHT: device,
+        Action.LIGHT: device or _no_light(day),
         Action.NOTE: running,
     }
+
+
+def _no_light(day: Day) -> str:
+    model = day.model
+    if not model.has_light:
+        return "this session has no light: see experiment.light.trials"
+    if model.state is TaskState.PAUSED and not model.light_is_on:
+        return "the light stays off while the task is paused"
+    return ""
 
 
 def next_block(day: Day) -> BlockKind:

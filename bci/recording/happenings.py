@@ -12,6 +12,7 @@ from bci.core.loop_types import (
     CalibrationRefused,
     EnsemblesSet,
     Finish,
+    LightSet,
     LoopEvent,
     Malformed,
     PlaybackSet,
@@ -63,7 +64,7 @@ class Happening(msgspec.Struct, frozen=True, gc=False):
     value
         Volume in ul for reward_requested, valve opening in us for reward_done, orientation in
         degrees for flip (NaN: no grating), count for ledger, T for threshold, seconds for stall,
-        rewards a minute for playback, level for inputs; else NaN.
+        rewards a minute for playback, level for inputs, 1 or 0 for light and light_set; else NaN.
     frame_id
         Frame that it belongs to, or the last one before it; -1: none.
     t_device_us
@@ -147,6 +148,8 @@ def _told(event: LoopEvent) -> tuple[float, str]:
         case EnsemblesSet():
             sides = f"P+ {', '.join(event.p_plus)}; P- {', '.join(event.p_minus)}"
             return nan, f"{sides}; from {event.origin}"
+        case LightSet():
+            return float(event.on), f"light {'on' if event.on else 'off'} by hand"
         case CalibrationRefused():
             return nan, event.reason
         case Stalled():

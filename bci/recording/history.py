@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bci.core.board_types import BoardEvent
+from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand
 from bci.core.calibration import CalibrationResult
 from bci.core.frame_header import HEADER
 from bci.core.loop_types import Decision, LedgerEntry, LoopEvent, TrialEnd
@@ -74,6 +74,22 @@ class Column(msgspec.Struct, frozen=True, gc=False):
     values: bytes
 
 
+class LightStep(msgspec.Struct, frozen=True, gc=False):
+    """What was asked of the light, or what the board reported of it.
+
+    Parameters
+    ----------
+    place
+        Number of the chunk's decisions before it.
+    command, event
+        One of the two.
+    """
+
+    place: int
+    command: LightCommand | None = None
+    event: BoardEvent | None = None
+
+
 class HistoryRequest(msgspec.Struct, frozen=True):
     """Asks what came since a position.
 
@@ -108,6 +124,8 @@ class HistoryChunk(msgspec.Struct, frozen=True):
         Fluorescence, `COLUMNS_PER_S` frames a second of each plane.
     commands, board, ledger, events, trials, calibrations, processes, notes, clocks
         In order, each with its time.
+    lights
+        Steps of the light, among the decisions.
     screen
         Newest screen that reported.
     end
@@ -132,6 +150,7 @@ class HistoryChunk(msgspec.Struct, frozen=True):
     processes: tuple[tuple[int, ProcessEvent], ...] = ()
     notes: tuple[tuple[int, str], ...] = ()
     clocks: tuple[tuple[int, ClockTied], ...] = ()
+    lights: tuple[LightStep, ...] = ()
     screen: ScreenHello | None = None
     end: JournalEnd | None = None
 
@@ -259,6 +278,8 @@ class _Gathered:
                 self._rare.setdefault("infos", []).append(value)
             case Topic.BOARD:
                 self._rare.setdefault("board", []).append(value)
+                if value.kind in (BoardEventKind.LIGHT, BoardEventKind.LOST):
+                    self._light(event=value)
             case Topic.EVENT:
                 self._keep("events", t_ns, value.event)
             case Topic.NOTE:
@@ -266,7 +287,12 @@ class _Gathered:
             case topic if topic in NAMES:
                 self._keep(NAMES[topic], t_ns, value)
 
+    def _light(self, **step: Any) -> None:
+        self._rare.setdefault("lights", []).append(LightStep(len(self._decisions), **step))
+
     def _decide(self, t_ns: int, decision: Decision) -> None:
+        if decision.light is not None:
+            self._light(command=decision.light)
         self._decisions.append(
             (
                 t_ns,

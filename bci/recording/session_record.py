@@ -16,6 +16,7 @@ from bci.config import Session
 from bci.core.board_types import BoardEvent
 from bci.core.calibration import CalibrationResult
 from bci.core.frame_header import HEADER, unpack_frame
+from bci.core.light import LitTrials
 from bci.core.loop_types import Decision, LedgerEntry, TrialEnd
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import ScreenReport
@@ -172,6 +173,8 @@ class SessionRecord:
     events, screen, ledger, notes, processes, clocks
         With the time of each record. `ledger` merges the entries of the decisions with those
         that control, board and screen made themselves.
+    lit
+        In which trials the board had the light on.
     end
         None: the journal was not closed.
     recoveries
@@ -194,6 +197,7 @@ class SessionRecord:
         self.processes: list[Timed[ProcessEvent]] = []
         self.clocks: list[Timed[ClockTied]] = []
         self.events: list[Timed[SequencedEvent]] = []
+        self.lit = LitTrials()
         self.end: JournalEnd | None = None
         self.recoveries: list[Recovered] = []
         self.start = JournalStart(manifest.session, manifest.settings_hash, 0, 0)
@@ -214,6 +218,7 @@ class SessionRecord:
             Topic.CLOCK: self.clocks,
         }
         decoders = {topic: msgspec.msgpack.Decoder(kind) for topic, kind in PAYLOADS.items()}
+        has_light = self.session.experiment.light.trials != "none"
         lost: list[Damage] = []
         described = b""
         frames = array("q")
@@ -234,6 +239,12 @@ class SessionRecord:
             value = decoders[topic].decode(payload)
             if topic in plain:
                 plain[topic].append(value)
+                if has_light and topic is Topic.DECISION:
+                    if value.light is not None:
+                        self.lit.order(value.light)
+                    self.lit.count(value.state, value.trial)
+                elif has_light and topic is Topic.BOARD:
+                    self.lit.hear(value)
                 if topic is Topic.DECISION and value.ledger:
                     self.ledger.extend(
                         Timed(message.wall_ns, message.perf_ns, entry) for entry in value.ledger

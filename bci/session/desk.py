@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from bci.core.board_types import LightCommand, RewardRequest
+from bci.core.board_types import RewardRequest
 from bci.core.ledger import entry
 from bci.core.loop_types import (
     BlockBegun,
@@ -11,6 +11,7 @@ from bci.core.loop_types import (
     EnsemblesSet,
     Finish,
     LedgerKind,
+    LightSet,
     LoopEvent,
     Pause,
     Resume,
@@ -25,7 +26,6 @@ from bci.session.runner import LoopRunner
 from bci.session.screen_line import ScreenLine
 from bci.session.tally import Tally
 from bci.stream.operator import (
-    OperatorLight,
     OperatorNote,
     OperatorRequest,
     OperatorReward,
@@ -137,8 +137,10 @@ class OperatorDesk:
             case OperatorReward():
                 asked_ul = request.volume_ul
                 return self._reward(self._reward_ul if asked_ul is None else asked_ul)
-            case OperatorLight():
-                return self._light(request.on)
+            case LightSet(on=on):
+                if on and not self._board.connected:
+                    return Reply(False, "the board is not connected")
+                return self._apply(request)
             case OperatorNote():
                 self._journal.append(Topic.NOTE, Note(request.text))
                 return Reply(True)
@@ -181,16 +183,6 @@ class OperatorDesk:
         self._tally.ask(request)
         self._board.reward(request)
         return Reply(True, f"{volume_ul:g} µl asked for")
-
-    def _light(self, on: bool) -> Reply:
-        if on and self._runner.done:
-            return Reply(False, "the session is over: the light stays off")
-        if not self._board.connected:
-            return Reply(False, "the board is not connected")
-        self._board.light(LightCommand(on))
-        how = "on" if on else "off"
-        self._journal.append(Topic.NOTE, Note(f"light {how} by the operator"))
-        return Reply(True, f"light {how} asked for")
 
     def _hear(self, event: ProcessEvent) -> None:
         self._journal.append(Topic.PROCESS, event)

@@ -10,6 +10,7 @@ from bci.core.loop_types import (
     BlockEnded,
     EnsemblesSet,
     Finish,
+    LightSet,
     Pause,
     Resume,
     Stop,
@@ -35,12 +36,6 @@ class OperatorReward(msgspec.Struct, frozen=True, tag="reward"):
     volume_ul: float | None = None
 
 
-class OperatorLight(msgspec.Struct, frozen=True, tag="light"):
-    """The light for the opsin by hand; the board raises it within the PMT gate alone."""
-
-    on: bool
-
-
 class OperatorNote(msgspec.Struct, frozen=True, tag="note"):
     """A line for the journal."""
 
@@ -59,8 +54,8 @@ OperatorRequest = (
     | BlockBegun
     | BlockEnded
     | EnsemblesSet
+    | LightSet
     | OperatorReward
-    | OperatorLight
     | OperatorNote
     | OperatorStatus
     | ProcessEvent

@@ -166,7 +166,7 @@ def test_reward_and_events_return_at_once_even_with_no_board_behind_them(start: 
     t_ns = time.perf_counter_ns()
     for request_id in range(1, 101):
         board.reward(RewardRequest(request_id, 4.0, trial=1))
-        board.light(LightCommand(on=True))
+        board.light(LightCommand(on=True, gate=False))
         board.turn()
         board.events()
     # waiting for an answer, each would have taken 0.2 s

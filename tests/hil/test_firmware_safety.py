@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 from chip_script import GREETING, READY_US, Live, Lived, Script
+from core_session import session_of
 from test_firmware_valve import RULES as VALVE_RULES
 
+from bci.core.light import LightRule
+from bci.core.loop_types import TaskState
 from bci.hardware.board.chip import FIRMWARE
 from bci.hardware.board.codes import DeviceFault, DeviceState, InputKind, Reason, RingState, SetKey
+from bci.hardware.board.light import LightRequests
+from bci.hardware.board.outbox import Outbox
 from bci.hardware.board.protocol import (
     Ack,
     Clock,
@@ -388,6 +393,31 @@ def test_light_follows_each_frame_within_the_gate(live: Live) -> None:
     assert [down - up for up, down in lights] == pytest.approx([6_000] * n, abs=50)
     starts = [light[0] - gate[0] for light, gate in zip(lights, gates, strict=True)]
     assert starts == pytest.approx([500] * n, abs=50)
+    assert levels_agree(lived)
+
+
+def test_light_by_hand_rises_within_the_gate_and_leaves_the_gate_running(live: Live) -> None:
+    rule = LightRule(session_of(light={"trials": "fraction"}).experiment)
+    orders = [rule.command(TaskState.WAITING, 0)]
+    for on in (True, False):
+        assert not rule.set_by_hand(on, TaskState.WAITING)
+        orders.append(rule.command(TaskState.WAITING, 0))
+    script, outbox, n_asked = Script(), Outbox(), 0
+    line = LightRequests(outbox, 1, lambda *_, **__: None)
+    for order, at_us in zip(orders, (120_000, START_US + 5 * PERIOD_US, 600_000), strict=True):
+        assert order is not None
+        line.want(order)
+        while line.advance(0) is not None:
+            script.send(at_us + 5_000 * n_asked, outbox.take())
+            n_asked += 1
+            line.hear_ack(Ack(n_asked, 0, 0), 0)
+    n_frames = script.square("frame_ttl", START_US, 900_000, PERIOD_US)
+    script.keep_alive(150_000, 950_000)
+    lived = live(script, 950_000)
+    assert len(lived.pulses("gate")) == n_frames
+    lit_us = [up_us for up_us, _ in lived.pulses("light")]
+    assert len(lit_us) > 5
+    assert START_US + 5 * PERIOD_US < lit_us[0] < lit_us[-1] < 600_000 + PERIOD_US
     assert levels_agree(lived)
 
 

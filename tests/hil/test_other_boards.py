@@ -235,7 +235,7 @@ def test_limits_that_the_device_lacks_are_held_by_the_host(begin: Callable[..., 
         board.reward(RewardRequest(1, 11.0, trial=1))
         board.reward(RewardRequest(2, 10.0, trial=2))
         board.reward(RewardRequest(3, 1.0, trial=3))
-        board.light(LightCommand(on=True))
+        board.light(LightCommand(on=True, gate=False))
         turn_until(opened, lambda: not board.pending())
         ends = {i: [e.detail for e in events if e.request_id == i][-1] for i in (1, 3)}
         assert "max_open_ms" in ends[1]

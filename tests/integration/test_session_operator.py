@@ -12,7 +12,9 @@ from microscope import DOOR, Microscope, endpoint_of
 from running_session import DEMO, HELD_SCREEN, PATIENT_BOARD, RunningSession, sets
 from waiting import WAIT_MS, WAIT_S, until
 
-from bci.core.loop_types import Finish, LedgerKind, Outcome, Pause, Resume, Stop
+from bci.core.board_types import BoardEventKind
+from bci.core.loop_types import Finish, LedgerKind, LightSet, Outcome, Pause, Resume, Stop
+from bci.recording.verify import VerdictKind, verify
 from bci.stream.operator import (
     OperatorClient,
     OperatorNote,
@@ -24,6 +26,11 @@ from bci.stream.operator import (
 
 SLOW_REWARD = ("experiment.task.reward_delay_s=5.0", "experiment.task.hit_s=10.0")
 GREY_FRAMES = 30
+LIGHT = (
+    "experiment.light.trials=fraction",
+    "experiment.light.in_baseline=false",
+    "experiment.light.blanked_rows=0",
+)
 UNTIL_HIT = GREY_FRAMES + 60
 """Frames, of which the last meet a trial that was hit and whose reward is not yet due."""
 
@@ -88,6 +95,11 @@ def asked_at_once(session: RunningSession, *requests: OperatorRequest) -> list[b
     return [reply["reply"]["accepted"] for reply in replies]
 
 
+def answers(session: RunningSession, kind: BoardEventKind) -> list[float]:
+    """What the board confirmed of gate or light, in order."""
+    return [event.value for event in session.record().board if event.kind is kind]
+
+
 def opened(session: RunningSession) -> int:
     return sum(edge["level"] for edge in session.valve_edges())
 
@@ -95,13 +107,18 @@ def opened(session: RunningSession) -> int:
 def test_earned_drop_is_paid_when_frames_stop_and_the_operator_is_heard_without_them(
     tmp_path: Path,
 ) -> None:
-    overrides = (*DOOR, *SLOW_REWARD, *PATIENT_BOARD, "experiment.faults.stall_s=3.0")
+    overrides = (*DOOR, *SLOW_REWARD, *PATIENT_BOARD, *LIGHT, "experiment.faults.stall_s=3.0")
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         scope = Microscope(endpoint_of(session, "door"))
         with operator_of(session) as operator:
             until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING")
+            scope.send_good(5)
+            for on in (True, False):
+                operator.done(LightSet(on))
+                until(lambda on=on: answers(session, BoardEventKind.LIGHT)[-1:] == [float(on)])
             send_to_hit(scope)
             session.wait_for_state("PAUSED")
+            assert "PAUSED" in operator.refused(LightSet(True))
             until(lambda: opened(session) == 1)
             assert operator.done(OperatorStatus()).telemetry is not None
             operator.done(OperatorReward())
@@ -127,6 +144,10 @@ def test_earned_drop_is_paid_when_frames_stop_and_the_operator_is_heard_without_
         assert session.valve_edges()[-1]["level"] == 0
         assert record.manifest.outcome["summary"]["rewards_done"] == 2
         assert [trial.outcome for trial in record.trials] == [Outcome.HIT]
+        # the light goes on and off within the gate, which goes on until the end
+        assert 1.0 in answers(session, BoardEventKind.LIGHT)
+        assert answers(session, BoardEventKind.GATE) == [1.0, 0.0]
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL
 
 
 def test_earned_drop_is_paid_when_the_operator_stops_and_nothing_is_taken_afterwards(

@@ -100,6 +100,7 @@ class Played:
         self.decisions: list[Decision] = []
         self.sent_values: list[tuple[int, int, np.ndarray]] = []
         self.epoch = 0
+        self.board_answers = True
         self.rng = np.random.default_rng(self.seed)
 
     def perf_ns(self, t_s: float) -> int:
@@ -178,6 +179,8 @@ class Played:
                 t_ns + 9_000_000, 0, False,
             )  # fmt: skip
             self.journal.append(Topic.SCREEN, flip, t_perf_ns=t_ns + 9_100_000)
+        if decision.light is not None and self.board_answers:
+            self.board(BoardEventKind.LIGHT, t_ns + 2_000_000, value=float(decision.light.on))
         if decision.reward is not None:
             self._pay(decision.reward, t_ns)
 

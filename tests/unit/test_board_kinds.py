@@ -91,7 +91,7 @@ def test_virtual_board_tells_the_same_in_every_run() -> None:
             if step % 250 == 0:
                 board.reward(RewardRequest(step, 4.0, trial=step))
             if step % 700 == 0:
-                board.light(LightCommand(on=step % 1400 == 0))
+                board.light(LightCommand(on=step % 1400 == 0, gate=False))
         board.close()
         return [*board.events(), *board.edges()]
 

@@ -246,7 +246,7 @@ def test_reset_that_lost_the_ring_makes_a_sent_reward_unknown() -> None:
 
 def test_loop_that_stops_turning_makes_the_board_safe_until_it_turns_again() -> None:
     line = ready()
-    line.host.light(LightCommand(on=True))
+    line.host.light(LightCommand(on=True, gate=False))
     line.run(50_000)
     line.turning = False
     line.run(2_000_000)
@@ -281,7 +281,7 @@ def test_gate_runs_with_and_without_light_and_the_light_never_without_it() -> No
     line.host.light(LightCommand(on=False, gate=True))
     line.run(300_000)
     assert frames_with(line, 2) == [(Pin.GATE, 1), (Pin.GATE, 0)] * 2
-    line.host.light(LightCommand(on=False))
+    line.host.light(LightCommand(on=False, gate=False))
     line.run(300_000)
     assert frames_with(line, 2) == []
     told = [(e.kind.value, e.value) for e in line.events if e.kind in LIGHT_KINDS]

@@ -1,6 +1,7 @@
 """The page: title, pictures, tables, in one file that needs no network."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
@@ -178,7 +179,12 @@ def _performance(record: SessionRecord) -> Rows:
     experiment = record.session.experiment
     unit = SIGNAL_UNITS[experiment.decoder.signal]
     found, early = performance_of(record), experiment.task.early_hit_frames
-    return performance_rows(found, early, unit, chance_of(record).words)
+    rows = performance_rows(found, early, unit, chance_of(record).words)
+    if experiment.light.trials != "none":
+        parts = Counter(record.lit.of_trial(trial.trial) for trial in record.trials)
+        told = ", ".join(f"{part}: {n}" for part, n in sorted(parts.items()))
+        rows.append(("trials by light", told or "–"))
+    return rows
 
 
 def _pictures(

@@ -51,7 +51,10 @@ class Figures(QWidget):
         """Show how it stands."""
         hits, misses = model.outcomes[Outcome.HIT], model.outcomes[Outcome.MISS]
         cut_off = model.outcomes[Outcome.ABORT]
-        self._hits.tell(f"{hits} / {hits + misses}", f"{cut_off} cut off" if cut_off else "")
+        remarks = [f"{cut_off} cut off"] if cut_off else []
+        if model.has_light:
+            remarks.append(f"light in {model.lit.n_trials}")
+        self._hits.tell(f"{hits} / {hits + misses}", ", ".join(remarks))
         telemetry = model.telemetry
         per_min = drops_per_min(model)
         remark = ""

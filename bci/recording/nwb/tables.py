@@ -8,7 +8,6 @@ from pynwb import NWBFile
 from pynwb.event import EventsTable, TimestampVectorData
 
 from bci.core.decoding.registry import s_unit
-from bci.core.light import light_of_trial
 from bci.core.loop_types import TrialEnd
 from bci.recording.block_times import block_spans
 from bci.recording.happenings import Happening
@@ -26,7 +25,8 @@ TRIAL_COLUMNS = {
     "baseline, or hits that no neuron makes.",
     "session_type": "What turned the grating and what paid: closed_loop, inverted, no_reward, "
     "delayed_reward, random_reward, open_loop, yoked or passive.",
-    "light": "Light for the opsin: none, or when it was on: trial (grey to black) or run.",
+    "light": "Light for the opsin as the board confirmed it: none, or when it was on: trial (grey "
+    "to black), run, or part of either.",
     "trial": "Number of the trial in the day, from 1.",
     "start_frame_id": "First frame of the closed loop.",
     "stop_frame_id": "Frame at which the outcome was decided.",
@@ -59,7 +59,7 @@ def add_trials(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
             threshold=end.threshold,
             chance=chance.at(end.threshold)[0],
             session_type=record.session.experiment.session_type.kind,
-            light=light_of_trial(record.session.experiment.light, end.trial),
+            light=record.lit.of_trial(end.trial),
             trial=end.trial,
             start_frame_id=min(end.start_frame_id, LARGEST_ID),
             stop_frame_id=min(end.stop_frame_id, LARGEST_ID),
@@ -99,15 +99,15 @@ def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> Non
             description="reward_requested, reward_sent, reward_acknowledged, reward_done, "
             "reward_failed, reward_unknown, lick, flip, ledger, note, process, or what the "
             "operator or the stream did: start, pause, resume, stop, threshold, block_begun, "
-            "block_ended, ensembles, calibration_refused, stall, epoch, playback.",
+            "block_ended, ensembles, light_set, calibration_refused, stall, epoch, playback.",
             data=[one.kind for one in found],
         ),
         VectorData(
             name="value",
             description="Volume in ul for reward_requested, valve opening in us for reward_done, "
             "orientation in degrees for flip (NaN: no grating), count for ledger, T for "
-            "threshold, seconds for stall, rewards a minute for playback, level for inputs; "
-            "else NaN.",
+            "threshold, seconds for stall, rewards a minute for playback, level for inputs, 1 (on) "
+            "or 0 (off) for light and light_set; else NaN.",
             data=np.array([one.value for one in found]),
         ),
         VectorData(
