@@ -13,6 +13,8 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from bci.program import check_parent, child_environment, python_command
+
 COMMAND_BYTES = 100
 ANYWHERE = "tcp://127.0.0.1:*"
 SILENT_MS = 60_000
@@ -75,15 +77,22 @@ class Echo:
     """
 
     def __init__(self, n_bytes: int, rate_hz: float, duration_s: float) -> None:
-        python = [sys.executable, "-m", "bci.bench.echo"]
+        python = python_command("bci.bench.echo")
         self._answerer = subprocess.Popen(
-            [*python, "answer"], stdout=subprocess.PIPE, text=True, bufsize=1
+            [*python, "answer"],
+            env=child_environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
         )
         assert self._answerer.stdout is not None
         endpoints = self._answerer.stdout.readline().split()
         figures = map(str, (n_bytes, rate_hz, duration_s))
         self._asker = subprocess.Popen(
-            [*python, "ask", *endpoints, *figures], stdout=subprocess.PIPE, text=True
+            [*python, "ask", *endpoints, *figures],
+            env=child_environment(),
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self) -> "Echo":
@@ -103,6 +112,7 @@ class Echo:
 
 
 if __name__ == "__main__":
+    check_parent()
     role, *arguments = sys.argv[1:]
     if role == "answer":
         answer()

@@ -16,6 +16,7 @@ import numpy as np
 from bci.bench.sessions import BenchFailed
 from bci.hardware.imaging.acquisition import AcquisitionThread
 from bci.hardware.imaging.recording_source import RecordingSource
+from bci.program import check_parent, child_environment, python_command
 from bci.recording.readers.traces import deal, plain_labels
 from bci.stream.handshake import HandshakeServer
 from bci.stream.publisher import FramePublisher
@@ -64,7 +65,8 @@ class Sender:
 
     def __enter__(self) -> "Sender":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bci.bench.sender"],
+            python_command("bci.bench.sender"),
+            env=child_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -105,6 +107,7 @@ class Sender:
 
 
 if __name__ == "__main__":
+    check_parent()
     for line in sys.stdin:
         rois, rate, seconds = line.split()
         serve(int(rois), float(rate), float(seconds))

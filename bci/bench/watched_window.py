@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import TracebackType
 import psutil
 
 from bci.bench.sessions import BenchFailed
+from bci.program import child_environment, python_command
 from bci.stimuli.xvfb import Xvfb
 
 WINDOW_PX = (1280, 800)
@@ -42,12 +42,12 @@ class WatchedWindow:
 
     def __enter__(self) -> "WatchedWindow":
         self._server = Xvfb(*WINDOW_PX) if "DISPLAY" not in os.environ else None
-        environment = dict(os.environ)
+        environment = child_environment()
         if self._server is not None:
             environment["DISPLAY"] = self._server.display
         environment.pop("QT_QPA_PLATFORM", None)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bci.cli", "attach", str(self._folder)],
+            python_command("bci.cli", "attach", str(self._folder)),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ import typer
 from bci.cli import benches, choosing, doctor, processes, rewards, sessions, tell
 from bci.cli.options import BEFORE, FAULT, WRONG_INPUT, WrongInput, errors, told
 from bci.config import SettingsError
+from bci.program import OtherProgramError, check_parent
 
 app = typer.Typer(
     name="bci",
@@ -72,6 +73,7 @@ def run() -> None:
         # a file on Windows, or a terminal in the C locale, has no │: nothing ends for want of it
         sys.stdout.reconfigure(errors="replace")
     try:
+        check_parent()
         app()
     except SettingsError as error:
         n = len(error.faults)
@@ -79,7 +81,7 @@ def run() -> None:
         for fault in error.faults:
             _tell(f"  • {fault}")
         sys.exit(WRONG_INPUT)
-    except WrongInput as error:
+    except (OtherProgramError, WrongInput) as error:
         _tell(str(error))
         sys.exit(WRONG_INPUT)
     except OSError as error:

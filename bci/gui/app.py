@@ -17,6 +17,7 @@ from bci.gui.preferences import (
     restore,
     write_preferences,
 )
+from bci.program import identity
 from bci.session.day import DayOptions
 from bci.session.interrupts import on_interrupt
 
@@ -85,6 +86,8 @@ def run_attached_window(folder: Path) -> Day:
 def _run(app: QApplication, day: Day) -> Day:
     if hasattr(os, "nice"):
         os.nice(NICE)
+    # now: the sessions that this window starts are to run the code that it runs
+    identity()
     window, file = make_window(day), preferences_file()
     preferences = read_preferences(file)
     restore(window, preferences)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from bci.program import child_environment, python_command
 from bci.session.check import Check
 
 LAST_LINES = 30
@@ -30,7 +31,7 @@ class Launch:
         self._place = Path(tempfile.mkdtemp(prefix="bci-"))
         self._announced = self._place / "session.json"
         self._output = self._place / "output.txt"
-        command = [sys.executable, "-m", "bci.cli", *arguments, "--headless"]
+        command = python_command("bci.cli", *arguments, "--headless")
         command.append(f"--announce={self._announced}")
         if preflight:
             made = self._place / "preflight.json"
@@ -40,6 +41,7 @@ class Launch:
             # a file and no pipe: nobody reads along once the window has gone
             self._process = subprocess.Popen(
                 command,
+                env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -14,6 +14,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
+from bci.program import check_parent, child_environment, python_command
+
 log = logging.getLogger("bci.gui")
 
 END_S = 3.0
@@ -84,7 +86,8 @@ class WorkProcess:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, *self._of],
+                python_command(__name__, *self._of),
+                env=child_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 # Ctrl-C is for the window, which then closes us
@@ -148,4 +151,5 @@ def _plain(error: Exception) -> Exception:
 
 
 if __name__ == "__main__":
+    check_parent()
     serve(*sys.argv[1:3])

@@ -19,11 +19,11 @@ import psutil
 import bci
 from bci.config import Session, dump_session, settings_hash, validate_session
 from bci.config.fault import SettingsError
+from bci.program import installed_version
 from bci.recording.folder import DAMAGED_MANIFEST, JOURNAL, MANIFEST, free_name, replace_file
 from bci.recording.single_byte import ChangedByte
 
 FORMAT = 1
-DISTRIBUTION = "two-photon-bci"
 PACKAGES = (
     "cobs",
     "h5py",
@@ -303,10 +303,7 @@ def finish_manifest(folder: Path, outcome: dict[str, Any]) -> None:
 
 def describe_program() -> Program:
     """Version of this program, and its commit where it runs from a checkout."""
-    try:
-        installed = version(DISTRIBUTION)
-    except PackageNotFoundError:
-        installed = "not installed"
+    installed = installed_version()
     root = Path(bci.__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return Program(installed, None, None)

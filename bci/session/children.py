@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from bci.program import child_environment, python_command
 from bci.session.logs import LogBook
 
 
@@ -42,7 +43,8 @@ class Child:
         self._plain: deque[str] = deque(maxlen=30)
         self.started_at = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bci.cli", *arguments],
+            python_command("bci.cli", *arguments),
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -7,7 +7,7 @@ from pynwb import NWBFile
 from pynwb.file import Subject
 
 from bci.config.metadata import UNKNOWN_AGE, Animal
-from bci.recording.manifest import DISTRIBUTION
+from bci.program import DISTRIBUTION
 from bci.recording.nwb.series import storable
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
