@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.recording.readers.arrays import real_matrix
-from bci.recording.readers.plain_pickle import load_objects
+from bci.recording.readers.object_file import load_fields
 from bci.recording.readers.traces import (
     PlaneTraces,
     RecordingError,
@@ -18,6 +18,9 @@ from bci.recording.readers.traces import (
     known_rate,
     mean_image_of,
 )
+
+OPS = ("fs", "Ly", "Lx", "meanImg")
+STAT = ("ypix", "xpix", "lam")
 
 
 def is_suite2p(folder: Path) -> bool:
@@ -32,7 +35,7 @@ def read_suite2p(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
     own index (roi0012); in a recording of several planes plane1_roi0012, because indices begin
     anew in each. ops.npy gives the rate of one plane (fs), the size of the image and its mean
     (meanImg; newer versions keep it in reg_outputs.npy); stat.npy the masks. They are pickles: see
-    `load_objects` for how they are read. `combined`, in which suite2p lays all planes side by side
+    `load_fields` for how they are read. `combined`, in which suite2p lays all planes side by side
     in one image, is read as one plane where it is named itself.
 
     Raises
@@ -48,7 +51,7 @@ def read_suite2p(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
             f"set rig.source.n_planes = {len(folders)}",
         )
     several = len(folders) > 1
-    all_ops = [_objects(folder / "ops.npy") for folder in folders]
+    all_ops = [_ops(folder / "ops.npy") for folder in folders]
     planes = [
         _read_plane(folder, ops, f"plane{number}_" if several else "")
         for number, (folder, ops) in enumerate(zip(folders, all_ops, strict=True))
@@ -86,7 +89,7 @@ def _read_plane(folder: Path, ops: dict[str, Any], prefix: str) -> PlaneTraces:
     masks = tuple(of_all[index] for index in cells) if of_all else ()
     mean = ops.get("meanImg")
     if mean is None:
-        mean = _objects(folder / "reg_outputs.npy").get("meanImg")
+        mean = _ops(folder / "reg_outputs.npy").get("meanImg")
     return PlaneTraces(
         fluorescence=fluorescence[cells],
         labels=tuple(f"{prefix}roi{index:04d}" for index in cells),
@@ -119,7 +122,7 @@ def _masks(folder: Path, n_rois: int) -> list[RoiMask]:
     if not path.is_file():
         return []
     try:
-        stat = load_objects(path)
+        stat = load_fields(path, STAT)
         masks = [
             RoiMask(
                 np.asarray(roi["ypix"], np.int32),
@@ -143,14 +146,13 @@ def _centre(mask: RoiMask) -> tuple[float, float]:
     return float(np.mean(mask.x_px)), float(np.mean(mask.y_px))
 
 
-def _objects(path: Path) -> dict[str, Any]:
-    """What a file of suite2p's tells by name; nothing where it is not there."""
+def _ops(path: Path) -> dict[str, Any]:
+    """What is used of a plane's ops, or of another such file; nothing if there is no file."""
     if not path.is_file():
         return {}
     try:
-        told = load_objects(path)
-    except ValueError as error:
+        return load_fields(path, OPS)[0]
+    except (ValueError, IndexError) as error:
         raise RecordingError(
             path, f"not readable ({error})", "remove it and set rig.source.rate_hz"
         ) from error
-    return told if isinstance(told, dict) else {}
