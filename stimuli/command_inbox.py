@@ -30,7 +30,15 @@ class CommandInbox:
         self._thread.start()
 
     def take(self) -> list[Arrival]:
-        """Everything that arrived since the last call, oldest first; never waits."""
+        """Everything that arrived since the last call, oldest first; never waits.
+
+        Raises
+        ------
+        RuntimeError
+            If the thread was ended by an error: without commands the screen would stand still.
+        """
+        if not self._thread.is_alive():
+            raise RuntimeError("no commands are taken in any more: see the error before")
         self._arrived.clear()
         return [self._arrivals.popleft() for _ in range(len(self._arrivals))]
 

@@ -1,6 +1,7 @@
 """Every fault that a session may meet, and what the program does about it."""
 
 from bci.core.loop_types import LedgerEntry, LedgerKind
+from bci.core.messages import cut
 
 REACTIONS: dict[LedgerKind, str] = {
     LedgerKind.GAP: "frame time counted, nothing made up; longer than max_gap_s: F0 refilled",
@@ -41,6 +42,7 @@ REACTIONS: dict[LedgerKind, str] = {
     LedgerKind.LIGHT_WITHOUT_FLIP: "counted, not matched to a command",
     LedgerKind.PROCESS_DIED: "started again where declared, else session ended",
     LedgerKind.PROCESS_RESTARTED: "session goes on",
+    LedgerKind.THREAD_ENDED: "logged; what the thread did is no longer done",
     LedgerKind.CALIBRATION: "session ended",
     LedgerKind.BASELINE_REFUSED: "T as before, none at first: the baseline may be repeated",
 }
@@ -48,4 +50,4 @@ REACTIONS: dict[LedgerKind, str] = {
 
 def entry(frame_id: int, kind: LedgerKind, detail: str = "", count: int = 1) -> LedgerEntry:
     """A ledger entry with the declared reaction of its kind."""
-    return LedgerEntry(frame_id, kind, REACTIONS[kind], detail, count)
+    return LedgerEntry(frame_id, kind, REACTIONS[kind], cut(detail), count)

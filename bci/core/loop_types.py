@@ -6,6 +6,7 @@ from math import nan
 import msgspec
 
 from bci.core.board_types import LightCommand, RewardRequest
+from bci.core.messages import Labels, Text
 from bci.core.stimulus_types import StimulusCommand
 
 
@@ -79,6 +80,7 @@ class LedgerKind(StrEnum):
     LIGHT_WITHOUT_FLIP = "light_without_flip"
     PROCESS_DIED = "process_died"
     PROCESS_RESTARTED = "process_restarted"
+    THREAD_ENDED = "thread_ended"
     CALIBRATION = "calibration"
     BASELINE_REFUSED = "baseline_refused"
 
@@ -122,13 +124,13 @@ class Resume(msgspec.Struct, frozen=True, tag="resume"):
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """The session ends now; a reward already earned is paid."""
 
-    reason: str
+    reason: Text
 
 
 class Finish(msgspec.Struct, frozen=True, tag="finish"):
     """The session ends after the current trial."""
 
-    reason: str
+    reason: Text
 
 
 class GuardLevels(msgspec.Struct, frozen=True):
@@ -194,9 +196,9 @@ class EnsemblesSet(msgspec.Struct, frozen=True, tag="ensembles"):
         Who chose them and how, in words.
     """
 
-    p_plus: tuple[str, ...]
-    p_minus: tuple[str, ...]
-    origin: str = "operator"
+    p_plus: Labels
+    p_minus: Labels
+    origin: Text = "operator"
 
 
 class LightSet(msgspec.Struct, frozen=True, tag="light_set"):

@@ -4,8 +4,12 @@ from typing import Protocol
 
 import msgspec
 
+from bci.core.messages import Count, Label, Text
+
 ASKED_TO_STOP = "asked to stop"
 """Reason of an end that the supervisor, or its silence, asked for."""
+THREAD_ENDED = "thread_ended"
+"""Kind of the event that a thread of a process was ended by an error."""
 
 
 class ProcessEvent(msgspec.Struct, frozen=True, tag="process"):
@@ -23,10 +27,10 @@ class ProcessEvent(msgspec.Struct, frozen=True, tag="process"):
         In words.
     """
 
-    name: str
-    kind: str
-    pid: int
-    detail: str = ""
+    name: Label
+    kind: Label
+    pid: Count
+    detail: Text = ""
 
 
 class ProcessLink(Protocol):

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from bci.core.messages import Count, Finite, Label, NoteText, TimeNs
+
 
 class ScreenKind(StrEnum):
     """What the screen shows."""
@@ -35,13 +37,13 @@ class StimulusCommand(msgspec.Struct, frozen=True, gc=False):
         Auditory cursor; 0: silent.
     """
 
-    command_id: int
+    command_id: Count
     frame_id: int
     screen: ScreenKind
-    orientation_deg: float
-    contrast: float
-    temporal_freq_hz: float
-    tone_hz: float = 0.0
+    orientation_deg: Finite
+    contrast: Finite
+    temporal_freq_hz: Finite
+    tone_hz: Finite = 0.0
 
 
 class FlipKind(StrEnum):
@@ -68,12 +70,12 @@ class FlipReport(msgspec.Struct, frozen=True, gc=False, tag="flip"):
         False: no screen that blanks (`no screen`), a timer paced the flip.
     """
 
-    command_id: int
+    command_id: Count
     kind: FlipKind
-    t_received_ns: int
-    t_draw_ns: int
-    t_flip_ns: int
-    missed_flips: int
+    t_received_ns: TimeNs
+    t_draw_ns: TimeNs
+    t_flip_ns: TimeNs
+    missed_flips: Count
     blanks: bool
 
 
@@ -96,21 +98,21 @@ class ScreenHello(msgspec.Struct, frozen=True, tag="hello"):
         What the tone is heard from; begins with `none` where nothing is heard.
     """
 
-    backend: str
-    renderer: str
-    display: str
-    width_px: int
-    height_px: int
+    backend: Label
+    renderer: NoteText
+    display: NoteText
+    width_px: Count
+    height_px: Count
     refresh_hz: float
     blanks: bool
-    sound: str = ""
+    sound: NoteText = ""
 
 
 class MissedFlips(msgspec.Struct, frozen=True, tag="missed"):
     """Refreshes missed, reported when they happen."""
 
-    count: int
-    t_flip_ns: int
+    count: Count
+    t_flip_ns: TimeNs
 
 
 ScreenReport = FlipReport | ScreenHello | MissedFlips

@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from bci.core.messages import MOST_ITEMS, Count, Label, NoteText, Text
 
 
 class Roi(msgspec.Struct, frozen=True):
@@ -25,10 +28,10 @@ class Roi(msgspec.Struct, frozen=True):
         Centre in the image; NaN where unknown.
     """
 
-    roi_id: int
-    label: str
-    plane: int
-    compartment: str = "soma"
+    roi_id: Count
+    label: Label
+    plane: Count
+    compartment: Label = "soma"
     x_px: float = float("nan")
     y_px: float = float("nan")
 
@@ -60,16 +63,16 @@ class StreamInfo(msgspec.Struct, frozen=True):
         The ROI table, in order.
     """
 
-    session: str
-    epoch: int
-    source: str
+    session: NoteText
+    epoch: Count
+    source: Text
     rate_hz: float
     n_planes: int
     image_shape: tuple[int, int]
     polarity: int
     dark_counts: float
     saturation_counts: float | None
-    rois: tuple[Roi, ...]
+    rois: Annotated[tuple[Roi, ...], msgspec.Meta(max_length=MOST_ITEMS)]
 
     @property
     def plane_rate_hz(self) -> float:

@@ -96,6 +96,11 @@ WORDS: dict[Kind, Words] = {
     Kind.FLIP_WITHOUT_LIGHT: Words("A new picture gave no light", "look at the photodiode"),
     Kind.LIGHT_WITHOUT_FLIP: Words("Light that no picture gave", "look at the photodiode"),
     Kind.PROCESS_DIED: Words("A process of the session died", "wait: see the lights", Light.FAIL),
+    Kind.THREAD_ENDED: Words(
+        "A part of the program stopped",
+        "end this session and start another; send log.jsonl to whoever maintains the program",
+        Light.FAIL,
+    ),
     Kind.BASELINE_REFUSED: Words(
         "The baseline was refused: T stays as before",
         "repeat the baseline, or choose other ensembles",

@@ -46,6 +46,8 @@ class SessionClient:
         True once the history has been read to its end.
     can_ask
         True once it is known where control takes requests.
+    fault
+        What ended a thread of these lines; empty while both work.
     supervised
         False while the supervisor does not answer; the journal is then read from the disk.
     """
@@ -61,9 +63,10 @@ class SessionClient:
         self._is_over = is_over
         self.caught_up = False
         self.can_ask = False
+        self.fault = ""
         self.supervised = not is_over
         self._threads = [
-            threading.Thread(target=work, name=name, daemon=True)
+            threading.Thread(target=self._guarded, args=(name, work), name=name, daemon=True)
             for name, work in (("watch", self._watch), ("ask", self._answer))
         ]
         for thread in self._threads:
@@ -107,6 +110,14 @@ class SessionClient:
             return read_endpoints(self._folder).get(name)
         except (OSError, ValueError):
             return None
+
+    def _guarded(self, name: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        # whatever it is: a window that stands still without a word is taken for a quiet session
+        except Exception as error:
+            log.exception("thread %s ended", name)
+            self.fault = f"{name}: {type(error).__name__}: {error}"
 
     def _watch(self) -> None:
         telemetry: TelemetrySubscriber | None = None

@@ -131,6 +131,7 @@ class Day(QObject):
         self.scoring = Scoring(root, self._background, self)
         self.session_changed.connect(self._turn_scoring)
         self._client: SessionClient | None = None
+        self._told_fault = False
         self._look_at_s = 0.0
         self._timer = QTimer(self)
         self._timer.setInterval(FRAME_MS)
@@ -220,6 +221,7 @@ class Day(QObject):
         self.model = SessionModel(self.session, folder)
         self.phase = Phase.ENDED if manifest.outcome else Phase.RUNNING
         self._client = SessionClient(folder, is_over=bool(manifest.outcome))
+        self._told_fault = False
         self.session_changed.emit()
 
     def new_session(self) -> None:
@@ -278,6 +280,12 @@ class Day(QObject):
             for then, reply in client.answers():
                 then(reply)
             self.model.now_ns = self._now_ns()
+            if client.fault and not self._told_fault:
+                self._told_fault = True
+                self.said.emit(
+                    f"this window no longer follows the session ({client.fault}): close it, then "
+                    f"run bci attach {self.folder}"
+                )
         self.ticked.emit()
 
     def _now_ns(self) -> int:

@@ -1,6 +1,5 @@
 """Starting a session as processes of its own, which outlive the window."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -10,9 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from bci.core.messages import NotAMessage, read_message
 from bci.program import child_environment, python_command
 from bci.session.check import Check
 
+_ANNOUNCED = msgspec.json.Decoder(dict[str, str])
 LAST_LINES = 30
 
 
@@ -57,8 +58,8 @@ class Launch:
     def folder(self) -> Path | None:
         """The session's folder, once it was made."""
         try:
-            return Path(json.loads(self._announced.read_text("utf-8"))["folder"])
-        except (OSError, ValueError, KeyError):
+            return Path(read_message(_ANNOUNCED, self._announced.read_bytes())["folder"])
+        except (OSError, NotAMessage, KeyError):
             return None
 
     def exit_code(self) -> int | None:

@@ -8,6 +8,7 @@ import msgspec
 from PyQt6.QtCore import QRect, QStandardPaths, Qt
 from PyQt6.QtGui import QGuiApplication
 
+from bci.core.messages import NotAMessage, read_message
 from bci.gui.steps.settings import SettingsPage
 from bci.gui.window import OperatorWindow
 from bci.recording.folder import replace_file
@@ -54,6 +55,9 @@ class Preferences(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, session_files=files)
 
 
+_PREFERENCES = msgspec.json.Decoder(Preferences)
+
+
 def preferences_file() -> Path:
     """Where they are kept: `~/.config/two-photon-bci` and the like, as the system has it."""
     place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation)
@@ -66,10 +70,10 @@ def read_preferences(path: Path) -> Preferences:
     A broken file is kept beside, under another name, and the log says so.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Preferences)
+        return read_message(_PREFERENCES, path.read_bytes())
     except FileNotFoundError:
         return Preferences()
-    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
+    except (OSError, NotAMessage) as error:
         beside = path.with_name(path.name + BROKEN_SUFFIX)
         try:
             os.replace(path, beside)

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
+from bci.core.messages import Endpoints, read_message
+
 JOURNAL = "journal.mcap"
 DAMAGED_JOURNAL = "journal.damaged.mcap"
 MANIFEST = "manifest.json"
@@ -14,6 +18,7 @@ ENDPOINTS = "endpoints.json"
 NWB = "session.nwb"
 REPORT = "report.html"
 LOG = "log.jsonl"
+_ENDPOINTS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(Endpoints)
 
 
 def session_folder(root: Path, subject: str, now: datetime) -> Path:
@@ -65,9 +70,10 @@ def read_endpoints(folder: Path) -> dict[str, str]:
     ------
     FileNotFoundError
         Where no session of this program runs or ran here.
+    NotAMessage
+        If the file holds anything else.
     """
-    endpoints: dict[str, str] = json.loads((folder / ENDPOINTS).read_text("utf-8"))
-    return endpoints
+    return read_message(_ENDPOINTS, (folder / ENDPOINTS).read_bytes())
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -1,7 +1,7 @@
 """A session's history in bounded chunks, as windows read it: live, after the fact, or again."""
 
 from math import inf
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -10,6 +10,7 @@ from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand
 from bci.core.calibration import CalibrationResult
 from bci.core.frame_header import HEADER
 from bci.core.loop_types import Decision, LedgerEntry, LoopEvent, TrialEnd
+from bci.core.messages import MOST_ITEMS, Count, TimeNs
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, StimulusCommand
 from bci.core.stream_types import StreamInfo
@@ -18,7 +19,8 @@ from bci.recording.records import ClockTied, JournalEnd, JournalStart, Topic
 from bci.recording.tail import JournalTail, TailRecord
 
 MOST_RECORDS = 3000
-MOST_FLUORESCENCE_BYTES = 1_000_000
+MOST_CHUNK_BYTES = 1_000_000
+"""Fluorescence and records of other topics; the record that passes it is the last of a chunk."""
 NAMES = {
     Topic.LEDGER: "ledger",
     Topic.CALIBRATION: "calibrations",
@@ -27,6 +29,9 @@ NAMES = {
 }
 COLUMNS_PER_S = 10.0
 """Frames of each plane whose fluorescence is passed on, a second."""
+_T = TypeVar("_T")
+_Many = Annotated[tuple[_T, ...], msgspec.Meta(max_length=MOST_ITEMS)]
+_Timed = _Many[tuple[int, _T]]
 _FRAME_HEAD_BYTES = FRAME_HEAD.size + HEADER.size
 
 DECISION_COLUMNS = np.dtype(
@@ -101,8 +106,8 @@ class HistoryRequest(msgspec.Struct, frozen=True):
         Fluorescence of frames received before this `time.perf_counter_ns` is left out.
     """
 
-    position: int = 0
-    fluorescence_since_ns: int = 0
+    position: Count = 0
+    fluorescence_since_ns: TimeNs = 0
 
 
 class HistoryChunk(msgspec.Struct, frozen=True):
@@ -135,22 +140,22 @@ class HistoryChunk(msgspec.Struct, frozen=True):
     position: int
     at_end: bool
     start: JournalStart | None = None
-    infos: tuple[StreamInfo, ...] = ()
+    infos: _Many[StreamInfo] = ()
     decisions: bytes = b""
     frames: bytes = b""
     sent: bytes = b""
     flips: bytes = b""
-    columns: tuple[Column, ...] = ()
-    commands: tuple[tuple[int, StimulusCommand], ...] = ()
-    board: tuple[BoardEvent, ...] = ()
-    ledger: tuple[tuple[int, LedgerEntry], ...] = ()
-    events: tuple[tuple[int, LoopEvent], ...] = ()
-    trials: tuple[tuple[int, TrialEnd], ...] = ()
-    calibrations: tuple[tuple[int, CalibrationResult], ...] = ()
-    processes: tuple[tuple[int, ProcessEvent], ...] = ()
-    notes: tuple[tuple[int, str], ...] = ()
-    clocks: tuple[tuple[int, ClockTied], ...] = ()
-    lights: tuple[LightStep, ...] = ()
+    columns: _Many[Column] = ()
+    commands: _Timed[StimulusCommand] = ()
+    board: _Many[BoardEvent] = ()
+    ledger: _Timed[LedgerEntry] = ()
+    events: _Timed[LoopEvent] = ()
+    trials: _Timed[TrialEnd] = ()
+    calibrations: _Timed[CalibrationResult] = ()
+    processes: _Timed[ProcessEvent] = ()
+    notes: _Timed[str] = ()
+    clocks: _Timed[ClockTied] = ()
+    lights: _Many[LightStep] = ()
     screen: ScreenHello | None = None
     end: JournalEnd | None = None
 
@@ -189,7 +194,9 @@ class HistoryReader:
                 at_end = True
                 break
             position = record.next_position
-            if gathered.fluorescence_bytes > MOST_FLUORESCENCE_BYTES:
+            if record.topic is not Topic.FRAME:
+                gathered.n_bytes += record.next_position - record.start
+            if gathered.n_bytes > MOST_CHUNK_BYTES:
                 break
         return gathered.chunk(position, at_end)
 
@@ -241,7 +248,7 @@ class _Gathered:
 
     def __init__(self, fluorescence_since_ns: int) -> None:
         self.fluorescence_since_ns = fluorescence_since_ns
-        self.fluorescence_bytes = 0
+        self.n_bytes = 0
         self.frames: list[tuple[int, int, int]] = []
         self._columns: list[Column] = []
         self._decisions: list[tuple[Any, ...]] = []
@@ -253,7 +260,7 @@ class _Gathered:
     def add_column(self, column: Column) -> None:
         """Keep the fluorescence of a frame."""
         self._columns.append(column)
-        self.fluorescence_bytes += len(column.values)
+        self.n_bytes += len(column.values)
 
     def take(self, record: TailRecord, value: Any) -> None:
         """Sort a record in that is no frame."""

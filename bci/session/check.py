@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from bci.config.fault import Fault
+from bci.core.messages import NotAMessage, read_message
 
 
 class Status(StrEnum):
@@ -37,6 +38,9 @@ class Check(msgspec.Struct, frozen=True):
     solution: str = ""
 
 
+_CHECKS = msgspec.json.Decoder(list[Check])
+
+
 class Trial(NamedTuple):
     """A check that has yet to be made: what it looks at, and how."""
 
@@ -49,7 +53,7 @@ def read_checks(path: Path | None) -> tuple[list[Check], list[Fault]]:
     if path is None:
         return [], []
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[Check]), []
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return read_message(_CHECKS, path.read_bytes()), []
+    except (OSError, NotAMessage) as error:
         todo = "write it with bci doctor --json, or leave it out"
         return [], [Fault("--preflight", str(path), f"a list of checks ({error})", todo)]

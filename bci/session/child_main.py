@@ -10,6 +10,7 @@ from types import MappingProxyType
 from bci.core.process import ProcessLink
 from bci.session.interrupts import on_interrupt
 from bci.session.logs import log_to_stderr
+from bci.session.threads import report_ended_threads
 from bci.stream.priority import start_transport
 from bci.stream.supervision import LocalLink, SupervisorLink
 
@@ -66,7 +67,7 @@ def _code_of(
     log = logging.getLogger(f"bci.{name}")
     log.info("transport: %s", priority)
     try:
-        with _link_to(supervisor, name, peers) as link:
+        with _link_to(supervisor, name, peers) as link, report_ended_threads(link.report):
             work(link)
     except KeyboardInterrupt:
         return 0

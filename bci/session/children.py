@@ -1,6 +1,5 @@
 """The processes of a session: started, read, asked to end, killed when they do not."""
 
-import json
 import subprocess
 import sys
 import threading
@@ -9,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from bci.program import child_environment, python_command
-from bci.session.logs import LogBook
+from bci.session.logs import LogBook, read_line
 
 
 def _own_group() -> int:
@@ -100,10 +99,8 @@ class Child:
         if not text:
             return
         self._book.write(self.name, text)
-        try:
-            record = json.loads(text)
-        except ValueError:
+        record = read_line(text)
+        if record is None:
             self._plain.append(text)
-            return
-        if isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
+        elif isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
             self.last_error = str(record.get("message", ""))

@@ -25,6 +25,7 @@ from bci.core.loop_types import (
     Start,
     Stop,
 )
+from bci.core.messages import cut
 from bci.core.process import ASKED_TO_STOP, ProcessLink
 from bci.core.stream_types import StreamInfo
 from bci.recording.journal import Journal
@@ -402,7 +403,7 @@ class _Control:
         if reason != ASKED_TO_STOP and self.failure is None and not self._runner.loop.trial:
             reason = f"{reason}, before the first trial"
         self._ended = reason
-        self._runner.apply(Stop(reason))
+        self._runner.apply(Stop(cut(reason)))
 
     def _settle(self) -> None:
         """Let rewards and flips that are under way arrive, then leave."""

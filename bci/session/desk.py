@@ -18,7 +18,7 @@ from bci.core.loop_types import (
     ScreenLost,
     Stop,
 )
-from bci.core.process import ProcessEvent
+from bci.core.process import THREAD_ENDED, ProcessEvent
 from bci.hardware.board.interface import Board
 from bci.recording.journal import Journal
 from bci.recording.records import Note, Topic
@@ -40,6 +40,13 @@ AT_ONCE = 32
 """Requests answered in one turn: however many come, frames and the keep-alive have their time."""
 FIRST_OPERATOR_REWARD = 1_000_000
 """Request ids from here on are the operator's; the task's count from 1."""
+
+
+PROCESS_LEDGER = {
+    "died": LedgerKind.PROCESS_DIED,
+    "restarted": LedgerKind.PROCESS_RESTARTED,
+    THREAD_ENDED: LedgerKind.THREAD_ENDED,
+}
 
 
 def attend_early(server: OperatorServer, journal: Journal) -> bool:
@@ -186,12 +193,11 @@ class OperatorDesk:
 
     def _hear(self, event: ProcessEvent) -> None:
         self._journal.append(Topic.PROCESS, event)
-        if event.kind not in ("died", "restarted"):
+        kind = PROCESS_LEDGER.get(event.kind)
+        if kind is None:
             return
-        died = event.kind == "died"
-        kind = LedgerKind.PROCESS_DIED if died else LedgerKind.PROCESS_RESTARTED
         detail = f"{event.name} ({event.pid}) {event.detail}".strip()
         self._runner.note(entry(self._runner.loop.last_frame_id, kind, detail))
-        if died and event.name == "stimulus":
+        if event.kind == "died" and event.name == "stimulus":
             self._screen.died = True
             self._runner.apply(ScreenLost(detail))

@@ -12,12 +12,21 @@ from bci.recording.folder import JOURNAL
 from bci.recording.history import HistoryChunk, HistoryReader, HistoryRequest
 from bci.recording.tail import JournalTail
 from bci.stream.errors import StreamError
+from bci.stream.inbox import Inbox
 from bci.stream.priority import Urgency, hurry
-from bci.stream.sockets import bind, open_socket, wait_readable
+from bci.stream.sockets import (
+    CONTROL_MESSAGE_BYTES,
+    SMALL_MESSAGE_BYTES,
+    bind,
+    open_socket,
+    wait_readable,
+)
 
 log = logging.getLogger("bci.history")
 
 _QUEUE = 16
+_MOST_CHUNK_BYTES = 3 * CONTROL_MESSAGE_BYTES
+"""A chunk ends with the record that fills it, which may hold a whole request."""
 _TURN_MS = 50
 _NOTHING_YET = HistoryChunk(0, True)
 
@@ -38,12 +47,16 @@ class HistoryServer:
     ) -> None:
         self._path = folder / JOURNAL
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = open_socket(zmq.ROUTER, queue=_QUEUE, context=self._context)
+        self._socket = open_socket(
+            zmq.ROUTER, queue=_QUEUE, context=self._context, max_bytes=SMALL_MESSAGE_BYTES
+        )
         self.endpoint = bind(self._socket, host, port, exposed=exposed)
         self._reader: HistoryReader | None = None
         self._tail: JournalTail | None = None
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(HistoryRequest)
+        self.inbox: Inbox[HistoryRequest] = Inbox(
+            HistoryRequest, "requests for the history", SMALL_MESSAGE_BYTES
+        )
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
@@ -60,6 +73,7 @@ class HistoryServer:
             return
         self._closing.set()
         self._thread.join()
+        self.inbox.close()
         self._socket.close(0)
         self._context.term()
         if self._tail is not None:
@@ -72,14 +86,13 @@ class HistoryServer:
             if not self._socket.poll(_TURN_MS):
                 continue
             line, *parts = self._socket.recv_multipart()
-            try:
-                request = self._decoder.decode(parts[0] if len(parts) == 1 else b"")
-            except msgspec.MsgspecError as error:
-                log.warning("history: not a request: %s", error)
+            request = self.inbox.read(parts)
+            if request is None:
                 continue
             try:
                 answer = self._answer(request)
-            except (OSError, ValueError) as error:
+            # a disk that is gone, or records of a damaged journal
+            except (OSError, ValueError, OverflowError, msgspec.MsgspecError) as error:
                 # one who asks for what is not there, or a disk that is gone, silences nobody else
                 log.warning("history from byte %d: %s", request.position, error)
                 continue
@@ -106,10 +119,10 @@ class HistoryClient:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._socket = open_socket(zmq.DEALER, queue=_QUEUE)
+        self._socket = open_socket(zmq.DEALER, queue=_QUEUE, max_bytes=_MOST_CHUNK_BYTES)
         self._socket.connect(endpoint)
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(HistoryChunk)
+        self.inbox: Inbox[HistoryChunk] = Inbox(HistoryChunk, "history", _MOST_CHUNK_BYTES)
 
     def ask(self, request: HistoryRequest, timeout_s: float = 2.0) -> HistoryChunk:
         """The next chunk.
@@ -122,15 +135,16 @@ class HistoryClient:
         deadline_ns = perf_counter_ns() + int(timeout_s * 1e9)
         self._socket.send(self._encoder.encode(request))
         if wait_readable(self._socket, max(0.0, (deadline_ns - perf_counter_ns()) / 1e9)):
-            try:
-                return self._decoder.decode(self._socket.recv_multipart()[-1])
-            except msgspec.MsgspecError as error:
+            chunk = self.inbox.read(self._socket.recv_multipart())
+            if chunk is None:
                 raise StreamError(
-                    f"{self._endpoint} answered something unreadable ({error}): the window and "
-                    "the session are of different versions of the program."
-                ) from error
+                    f"{self._endpoint} answered something unreadable ({self.inbox.reason}): the "
+                    "window and the session are of different versions of the program."
+                )
+            return chunk
         raise StreamError(f"{self._endpoint}: no history within {timeout_s:g} s")
 
     def close(self) -> None:
         """Give the socket back; a second call does nothing."""
+        self.inbox.close()
         self._socket.close(0)

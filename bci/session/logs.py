@@ -7,9 +7,10 @@ import queue
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 from rich.console import Console
 
@@ -62,7 +63,39 @@ def log_to_stderr(process: str) -> logging.handlers.QueueListener:
     return listener
 
 
-def _is_record(line: object) -> bool:
+class _Book(logging.Handler):
+    """Passes what this process logs on to the session's log."""
+
+    def __init__(self, book: "LogBook") -> None:
+        super().__init__(logging.WARNING)
+        self._book = book
+        self.setFormatter(JsonLines("supervisor"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._book.write("supervisor", self.format(record))
+
+
+@contextmanager
+def logged_in(book: "LogBook") -> Iterator[None]:
+    """While the block runs, copy this process's warnings and errors into a session's log."""
+    handler = _Book(book)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+def read_line(line: str) -> object:
+    """What a line that a process wrote holds as JSON; None if it is none."""
+    try:
+        return json.loads(line)
+    # deep nesting: whatever a library prints must not end who reads it
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_record(line: object) -> TypeGuard[dict[str, Any]]:
     """Whether a line is what `JsonLines` makes, and not JSON that something else printed."""
     return (
         isinstance(line, dict)
@@ -96,11 +129,8 @@ class LogBook:
 
     def write(self, process: str, line: str) -> None:
         """Take a line that a process wrote; what is not JSON is kept as its message."""
-        try:
-            record = json.loads(line)
-            if not _is_record(record):
-                raise ValueError(line)
-        except ValueError:
+        record = read_line(line)
+        if not _is_record(record):
             record = {"t": time.time(), "process": process, "level": "INFO", "message": line}
         with self._lock:
             if self._file.closed:

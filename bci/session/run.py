@@ -29,12 +29,13 @@ from bci.session.day_words import day_words
 from bci.session.history import HistoryServer
 from bci.session.interrupts import on_interrupt
 from bci.session.keep_day import keep_day, not_writable
-from bci.session.logs import LogBook
+from bci.session.logs import LogBook, logged_in
 from bci.session.preflight import cap_faults, quick_checks
 from bci.session.progress import TerminalProgress
 from bci.session.sole_session import sole_session
 from bci.session.supervisor import Ending, Supervisor
 from bci.session.terminal import LastingTerminal
+from bci.session.threads import report_ended_threads
 
 
 class WritingInterrupted(Exception):
@@ -129,6 +130,7 @@ def run_session(
             folder, name = _begin_folder(session, root, now, checks)
             book = LogBook(folder / LOG, console)
             held.callback(book.close)
+            held.enter_context(logged_in(book))
             if announce is not None:
                 replace_file(announce, msgspec.json.encode({"folder": str(folder)}))
         except OSError as error:
@@ -147,7 +149,7 @@ def run_session(
             session, folder, name, book, history.endpoint, duration_s, progress.show
         )
         # whatever comes between the steps below must not end us without a last line
-        with on_interrupt(supervisor.ask_to_stop):
+        with on_interrupt(supervisor.ask_to_stop), report_ended_threads(supervisor.tell_own):
             with progress:
                 ending = supervisor.run()
             return _finish(folder, ending, book, console)

@@ -19,6 +19,7 @@ from bci.core.loop_types import (
     Stop,
     TaskState,
 )
+from bci.core.messages import cut
 from bci.core.performance import PerformanceMeter
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.journal import Journal
@@ -200,7 +201,7 @@ class LoopRunner:
         self.failure = f"baseline refused: {why}"
         log.error("%s", self.failure)
         self.note(entry(self.loop.last_frame_id, LedgerKind.CALIBRATION, why))
-        self.apply(Stop(self.failure))
+        self.apply(Stop(cut(self.failure)))
 
     def hear_chance(self, *, wait: bool = False) -> None:
         """Record the predicted chance, once it is there or, at the end, when it has come."""

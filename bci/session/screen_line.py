@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from bci.config.rig import Stream
 from bci.core.loop_types import LedgerKind
+from bci.core.messages import MOST_NS
 from bci.core.stimulus_types import (
     FlipKind,
     FlipReport,
@@ -168,7 +169,11 @@ class ScreenLine:
         if not self._offset_ns:
             return report
         names = (name for name in TIMES if getattr(report, name, 0))
-        return replace(report, **{name: getattr(report, name) - self._offset_ns for name in names})
+        dated = {name: getattr(report, name) - self._offset_ns for name in names}
+        # a time that no clock shows stays as it came: the journal must hold what it can read
+        if any(abs(t_ns) > MOST_NS for t_ns in dated.values()):
+            return report
+        return replace(report, **dated)
 
     def _keep_clock(self, now_ns: int) -> None:
         """Keep the screen's clock, as often as it is known better or goes another way than ours."""

@@ -2,6 +2,7 @@
 
 import time
 
+from bci.core.messages import cut
 from bci.session.blocks import waits_for
 from bci.session.board_line import BoardLine
 from bci.session.frame_line import FrameLine
@@ -95,17 +96,17 @@ class Snapshots:
             lo=loop.lo,
             chance=chance.now,
             chance_t=chance.t,
-            chance_words=chance.words,
+            chance_words=cut(chance.words),
             angle_deg=decision.angle_deg,
             latency_ms=self._percentiles,
             lost_frames=tally.lost_frames,
             ledger_count=sum(tally.ledger.values()),
-            last_ledger=tally.last_ledger,
+            last_ledger=cut(tally.last_ledger),
             progress=loop.progress,
             block=loop.blocks.kind or "",
             block_number=loop.blocks.number,
             next_block=loop.blocks.next or "",
-            waits_for=waits_for(loop),
+            waits_for=cut(waits_for(loop)),
             session_s=(frames.t_stepped_ns - frames.t_first_ns) * 1e-9,
             screen=self._screen.light,
             board=board,

@@ -1,5 +1,6 @@
 """The supervisor: starts the processes of a session, watches them, ends them together."""
 
+import os
 import threading
 import time
 from collections import defaultdict, deque
@@ -11,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from bci.config.session import Session
+from bci.core.messages import cut
 from bci.core.process import ASKED_TO_STOP, ProcessEvent
 from bci.hardware.board.kinds import PROCESSES
 from bci.recording.folder import MANIFEST, write_endpoints
@@ -140,6 +142,10 @@ class Supervisor:
     def stop_asked(self) -> bool:
         """True once somebody wants the end before its time."""
         return self._stop_asked.is_set()
+
+    def tell_own(self, kind: str, detail: str) -> None:
+        """Log and journal a fact about this very process; may be called from any thread."""
+        self._tell(ProcessEvent("supervisor", kind, os.getpid(), detail))
 
     def run(self) -> Ending:
         """Run the session to its end; nothing of it is left running afterwards."""
@@ -331,6 +337,7 @@ class Supervisor:
 
     def _tell(self, event: ProcessEvent) -> None:
         """Log an event; control journals it as soon as it answers."""
+        event = msgspec.structs.replace(event, detail=cut(event.detail))
         self._book.tell("INFO", f"{event.name} ({event.pid}) {event.kind} {event.detail}".strip())
         self._untold.append(event)
 

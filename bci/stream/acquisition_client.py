@@ -25,8 +25,9 @@ from bci.stream.handshake import (
     StopStream,
     StreamStatus,
 )
+from bci.stream.inbox import Inbox
 from bci.stream.publisher import Delivery
-from bci.stream.sockets import open_socket, wait_readable
+from bci.stream.sockets import CONTROL_MESSAGE_BYTES, open_socket, wait_readable
 
 _QUEUE = 1000
 
@@ -51,7 +52,7 @@ class AcquisitionClient:
         self._socket = open_socket(zmq.DEALER, queue=_QUEUE)
         self._socket.connect(endpoint)
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Answer)
+        self.inbox: Inbox[Answer] = Inbox(Answer, "answers of acquisition", CONTROL_MESSAGE_BYTES)
         self._number = 0
         self._time_number = 0
         self._t_asked_ns = 0
@@ -131,6 +132,7 @@ class AcquisitionClient:
 
     def close(self) -> None:
         """Give the socket back; a second call does nothing."""
+        self.inbox.close()
         self._socket.close(100)
 
     def _ask(
@@ -157,16 +159,15 @@ class AcquisitionClient:
         )
 
     def _next(self) -> Answer | None:
-        """Next readable answer; what cannot be read was not for us."""
+        """Next readable answer; None if none waits."""
         while True:
             try:
                 parts = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return None
-            try:
-                return self._decoder.decode(parts[-1])
-            except msgspec.MsgspecError:
-                continue
+            answer = self.inbox.read(parts)
+            if answer is not None:
+                return answer
 
     def _send(
         self,

@@ -7,7 +7,8 @@ import msgspec
 import zmq
 
 from bci.core.stimulus_types import StimulusCommand
-from bci.stream.sockets import bind, open_socket, wait_readable
+from bci.stream.inbox import Inbox
+from bci.stream.sockets import SMALL_MESSAGE_BYTES, bind, open_socket, wait_readable
 
 _QUEUE = 16
 
@@ -83,14 +84,15 @@ class CommandReceiver:
     """
 
     def __init__(self, endpoint: str) -> None:
-        self._socket = open_socket(zmq.SUB, queue=1)
+        self._socket = open_socket(zmq.SUB, queue=1, max_bytes=SMALL_MESSAGE_BYTES)
         self._socket.set(zmq.CONFLATE, 1)
         # conflated sockets keep one subscription alone: everything, and no second one
         self._socket.subscribe(b"")
         self._socket.connect(endpoint)
-        self._decoder = msgspec.msgpack.Decoder(StimulusCommand)
+        self.inbox: Inbox[StimulusCommand] = Inbox(
+            StimulusCommand, "commands to the screen", SMALL_MESSAGE_BYTES
+        )
         self._timeout_ms = -1
-        self.malformed = 0
 
     @property
     def socket(self) -> zmq.Socket[bytes]:
@@ -102,12 +104,12 @@ class CommandReceiver:
         return wait_readable(self._socket, timeout_s)
 
     def receive(self) -> StimulusCommand | None:
-        """The newest command, once; None where none came. What cannot be read is counted."""
+        """The newest command, once; None if none came. What cannot be read is dropped."""
         try:
             payload = self._socket.recv(zmq.NOBLOCK)
         except zmq.Again:
             return None
-        return self._read(payload)
+        return self.inbox.read([payload])
 
     def take(self, timeout_ms: int) -> Arrival | None:
         """Newest command and when it came, waited for at most this long.
@@ -123,16 +125,10 @@ class CommandReceiver:
         except zmq.Again:
             return None
         t_received_ns = perf_counter_ns()
-        command = self._read(payload)
+        command = self.inbox.read([payload])
         return None if command is None else Arrival(command, t_received_ns)
 
     def close(self) -> None:
         """Give the socket back; a second call does nothing."""
+        self.inbox.close()
         self._socket.close(0)
-
-    def _read(self, payload: bytes) -> StimulusCommand | None:
-        try:
-            return self._decoder.decode(payload)
-        except msgspec.MsgspecError:
-            self.malformed += 1
-            return None

@@ -2,19 +2,24 @@
 
 import threading
 from time import perf_counter_ns
+from typing import Annotated
 
 import msgspec
 import zmq
+from msgspec import Meta
 
+from bci.core.messages import Count, Text, TimeNs, cut
 from bci.core.stream_types import StreamInfo
 from bci.stream.errors import StreamError
+from bci.stream.inbox import Inbox
 from bci.stream.publisher import Delivery, FramePublisher
-from bci.stream.sockets import bind, open_socket, wait_readable
+from bci.stream.sockets import SMALL_MESSAGE_BYTES, bind, open_socket, wait_readable
 
 _QUEUE = 1000
 _SUBSCRIPTION_POLL_S = 0.002
 _SUBSCRIPTION_PATIENCE_NS = 10_000_000_000
 _REQUESTS_AT_ONCE = 100
+_MOST_TOKEN_BYTES = 64
 
 
 class Describe(msgspec.Struct, frozen=True, tag="describe"):
@@ -35,14 +40,14 @@ class StartStream(msgspec.Struct, frozen=True, tag="start"):
     """
 
     delivery: Delivery
-    credits: int
-    token: bytes
+    credits: Count
+    token: Annotated[bytes, Meta(max_length=_MOST_TOKEN_BYTES)]
 
 
 class Credit(msgspec.Struct, frozen=True, tag="credit"):
     """Grants so many more frames; not answered."""
 
-    n: int
+    n: Count
 
 
 class StopStream(msgspec.Struct, frozen=True, tag="stop"):
@@ -60,7 +65,7 @@ class Ping(msgspec.Struct, frozen=True, tag="ping"):
 class Request(msgspec.Struct, frozen=True):
     """A request and its number, which the answer repeats."""
 
-    number: int
+    number: Count
     body: Describe | StartStream | Credit | StopStream | StatusRequest | Ping
 
 
@@ -73,7 +78,7 @@ class Described(msgspec.Struct, frozen=True, tag="described"):
 class Started(msgspec.Struct, frozen=True, tag="started"):
     """The subscription was seen; the first frame follows."""
 
-    epoch: int
+    epoch: Count
 
 
 class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
@@ -100,29 +105,29 @@ class StreamStatus(msgspec.Struct, frozen=True, tag="status"):
     """
 
     delivery: Delivery
-    frames_sent: int
+    frames_sent: Count
     last_frame_id: int
-    credits_left: int
-    t_first_sent_ns: int
+    credits_left: Count
+    t_first_sent_ns: TimeNs
     ended: bool
 
 
 class Pong(msgspec.Struct, frozen=True, tag="pong"):
     """`time.perf_counter_ns` of acquisition."""
 
-    t_ns: int
+    t_ns: TimeNs
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """Not done, and why."""
 
-    reason: str
+    reason: Text
 
 
 class Answer(msgspec.Struct, frozen=True):
     """An answer with the number of its request; 0 where that could not be read."""
 
-    number: int
+    number: Count
     body: Described | Started | Stopped | StreamStatus | Pong | Refused
 
 
@@ -158,10 +163,10 @@ class HandshakeServer:
     ) -> None:
         self._info = info
         self._publisher = publisher
-        self._socket = open_socket(zmq.ROUTER, queue=_QUEUE)
+        self._socket = open_socket(zmq.ROUTER, queue=_QUEUE, max_bytes=SMALL_MESSAGE_BYTES)
         self.endpoint = bind(self._socket, host, port, exposed=exposed)
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Request)
+        self.inbox: Inbox[Request] = Inbox(Request, "requests to acquisition", SMALL_MESSAGE_BYTES)
         self._unseen: dict[bytes, _Unseen] = {}
         self._running = threading.Condition()
         self._started = False
@@ -199,6 +204,7 @@ class HandshakeServer:
 
     def close(self) -> None:
         """Give the socket back; a second call does nothing."""
+        self.inbox.close()
         self._socket.close(100)
 
     def _answer_next(self) -> bool:
@@ -206,15 +212,14 @@ class HandshakeServer:
             client, *parts = self._socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
             return False
-        try:
-            request = self._decoder.decode(parts[0] if len(parts) == 1 else b"")
-        except msgspec.MsgspecError as error:
-            self._send(client, Answer(0, Refused(f"not a request: {error}")))
+        request = self.inbox.read(parts)
+        if request is None:
+            self._send(client, Answer(0, Refused(f"not a request: {self.inbox.reason}")))
             return True
         body: Described | Stopped | StreamStatus | Pong
         match request.body:
             case Credit(n):
-                self._publisher.grant(max(n, 0))
+                self._publisher.grant(n)
                 return True
             case StartStream() as start:
                 self._unseen[client] = _Unseen(request.number, start, perf_counter_ns())
@@ -240,9 +245,9 @@ class HandshakeServer:
                 continue
             del self._unseen[client]
             try:
-                self._publisher.begin(unseen.start.delivery, max(unseen.start.credits, 0))
+                self._publisher.begin(unseen.start.delivery, unseen.start.credits)
             except StreamError as error:
-                self._send(client, Answer(unseen.number, Refused(str(error))))
+                self._send(client, Answer(unseen.number, Refused(cut(str(error)))))
                 continue
             # answered first: frames must not overtake the promise of the first one
             self._send(client, Answer(unseen.number, Started(self._info.epoch)))

@@ -2,12 +2,14 @@
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from time import perf_counter_ns
 
 import msgspec
 import zmq
 
-from bci.stream.sockets import bind, open_socket
+from bci.stream.inbox import Inbox
+from bci.stream.sockets import SMALL_MESSAGE_BYTES, bind, open_socket
 from bci.stream.supervision import (
     Alive,
     Announce,
@@ -80,10 +82,14 @@ class SupervisorHub:
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, exposed: bool = False) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = open_socket(zmq.ROUTER, queue=_QUEUE, context=self._context)
+        self._socket = open_socket(
+            zmq.ROUTER, queue=_QUEUE, context=self._context, max_bytes=SMALL_MESSAGE_BYTES
+        )
         self.endpoint = bind(self._socket, host, port, exposed=exposed)
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder: msgspec.msgpack.Decoder[ChildMessage] = msgspec.msgpack.Decoder(ChildMessage)
+        self.inbox: Inbox[ChildMessage] = Inbox(
+            ChildMessage, "messages to the supervisor", SMALL_MESSAGE_BYTES
+        )
         self._changed = threading.Condition()
         self._children: dict[str, Child] = {}
         self._lines: dict[bytes, str] = {}
@@ -148,6 +154,7 @@ class SupervisorHub:
             return
         self._closing.set()
         self._thread.join()
+        self.inbox.close()
         self._socket.close(0)
         self._context.term()
 
@@ -158,18 +165,16 @@ class SupervisorHub:
                 with self._changed:
                     while self._socket.poll(0):
                         line, *parts = self._socket.recv_multipart()
-                        self._take(line, parts[0] if len(parts) == 1 else b"")
+                        self._take(line, parts)
             with self._changed:
                 if self._peers_due:
                     self._peers_due = False
                     for line, name in self._lines.items():
                         self._send(line, Peers(self._all_endpoints(name)))
 
-    def _take(self, line: bytes, payload: bytes) -> None:
-        try:
-            message = self._decoder.decode(payload)
-        except msgspec.MsgspecError as error:
-            self._note("", 0, "unreadable", str(error))
+    def _take(self, line: bytes, parts: Sequence[bytes]) -> None:
+        message = self.inbox.read(parts)
+        if message is None:
             return
         now_ns = perf_counter_ns()
         if isinstance(message, Hello):

@@ -15,9 +15,11 @@ from bci.core.loop_types import (
     Resume,
     Stop,
 )
+from bci.core.messages import Count, NoteText, Text, cut
 from bci.core.process import ProcessEvent
 from bci.stream.errors import StreamError
-from bci.stream.sockets import bind, open_socket, wait_readable
+from bci.stream.inbox import Inbox
+from bci.stream.sockets import CONTROL_MESSAGE_BYTES, bind, open_socket, wait_readable
 from bci.stream.telemetry import Telemetry
 
 _QUEUE = 100
@@ -39,7 +41,7 @@ class OperatorReward(msgspec.Struct, frozen=True, tag="reward"):
 class OperatorNote(msgspec.Struct, frozen=True, tag="note"):
     """A line for the journal."""
 
-    text: str
+    text: NoteText
 
 
 class OperatorStatus(msgspec.Struct, frozen=True, tag="status"):
@@ -76,7 +78,7 @@ class Reply(msgspec.Struct, frozen=True):
     """
 
     accepted: bool
-    reason: str = ""
+    reason: Text = ""
     telemetry: Telemetry | None = None
 
 
@@ -88,12 +90,12 @@ class Client(msgspec.Struct, frozen=True):
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    number: int
+    number: Count
     request: OperatorRequest
 
 
 class _Replied(msgspec.Struct, frozen=True):
-    number: int
+    number: Count
     reply: Reply
 
 
@@ -110,8 +112,7 @@ class OperatorServer:
         self._socket = open_socket(zmq.ROUTER, queue=_QUEUE)
         self.endpoint = bind(self._socket, host, port, exposed=exposed)
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(_Asked)
-        self.refused = 0
+        self.inbox: Inbox[_Asked] = Inbox(_Asked, "operator requests", CONTROL_MESSAGE_BYTES)
 
     @property
     def socket(self) -> zmq.Socket[bytes]:
@@ -119,31 +120,31 @@ class OperatorServer:
         return self._socket
 
     def receive(self) -> tuple[Client, OperatorRequest] | None:
-        """Next request, to be answered with `reply`; None where none waits.
+        """Next request, to be answered with `reply`; None if none waits.
 
-        What cannot be read is refused here and counted.
+        What cannot be read is refused here and dropped.
         """
         for _ in range(_GARBAGE_AT_ONCE):
             try:
                 line, *parts = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return None
-            try:
-                asked = self._decoder.decode(parts[0] if len(parts) == 1 else b"")
-            except msgspec.MsgspecError as error:
-                self.refused += 1
-                self.reply(Client(line, 0), Reply(False, f"not a request: {error}"))
+            asked = self.inbox.read(parts)
+            if asked is None:
+                self.reply(Client(line, 0), Reply(False, f"not a request: {self.inbox.reason}"))
                 continue
             return Client(line, asked.number), asked.request
         return None
 
     def reply(self, client: Client, reply: Reply) -> None:
         """Answer; a client that has gone is passed over."""
+        reply = msgspec.structs.replace(reply, reason=cut(reply.reason))
         payload = self._encoder.encode(_Replied(client.number, reply))
         self._socket.send_multipart([client.line, payload])
 
     def close(self) -> None:
         """Give the socket back, the last reply leaving first; a second call does nothing."""
+        self.inbox.close()
         self._socket.close(100)
 
 
@@ -161,7 +162,7 @@ class OperatorClient:
         self._socket = open_socket(zmq.DEALER, queue=_QUEUE)
         self._socket.connect(endpoint)
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(_Replied)
+        self.inbox: Inbox[_Replied] = Inbox(_Replied, "replies of control", CONTROL_MESSAGE_BYTES)
         self._number = 0
 
     def ask(self, request: OperatorRequest, timeout_s: float = 2.0) -> Reply:
@@ -183,19 +184,19 @@ class OperatorClient:
         while (left_ns := deadline_ns - perf_counter_ns()) > 0:
             if not wait_readable(self._socket, left_ns / 1e9):
                 break
-            try:
-                replied = self._decoder.decode(self._socket.recv_multipart()[-1])
-            except msgspec.MsgspecError as error:
+            replied = self.inbox.read(self._socket.recv_multipart())
+            if replied is None:
                 raise StreamError(
                     f"control at {self._endpoint} answered {asked!r} with something unreadable "
-                    f"({error}): the two programs are of different versions."
-                ) from error
+                    f"({self.inbox.reason}): the two programs are of different versions."
+                )
             if replied.number == self._number:
                 return replied.reply
         raise self._silent(asked, timeout_s)
 
     def close(self) -> None:
         """Give the socket back; a second call does nothing."""
+        self.inbox.close()
         self._socket.close(100)
 
     def _silent(self, asked: object, timeout_s: float) -> StreamError:

@@ -4,7 +4,8 @@ import msgspec
 import zmq
 
 from bci.core.stimulus_types import ScreenReport
-from bci.stream.sockets import bind, open_socket
+from bci.stream.inbox import Inbox
+from bci.stream.sockets import SMALL_MESSAGE_BYTES, bind, open_socket
 
 _GARBAGE_AT_ONCE = 64
 
@@ -52,10 +53,11 @@ class ReportReceiver:
     def __init__(
         self, *, host: str = "127.0.0.1", port: int = 0, queue: int = 1000, exposed: bool = False
     ) -> None:
-        self._socket = open_socket(zmq.PULL, queue=queue)
+        self._socket = open_socket(zmq.PULL, queue=queue, max_bytes=SMALL_MESSAGE_BYTES)
         self.endpoint = bind(self._socket, host, port, exposed=exposed)
-        self._decoder: msgspec.msgpack.Decoder[ScreenReport] = msgspec.msgpack.Decoder(ScreenReport)
-        self.malformed = 0
+        self.inbox: Inbox[ScreenReport] = Inbox(
+            ScreenReport, "reports of the screen", SMALL_MESSAGE_BYTES
+        )
 
     @property
     def socket(self) -> zmq.Socket[bytes]:
@@ -63,18 +65,18 @@ class ReportReceiver:
         return self._socket
 
     def receive(self) -> ScreenReport | None:
-        """Next report; None where none waits. What cannot be read is counted and passed over."""
+        """Next report; None if none waits. What cannot be read is dropped."""
         for _ in range(_GARBAGE_AT_ONCE):
             try:
                 parts = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return None
-            try:
-                return self._decoder.decode(parts[0] if len(parts) == 1 else b"")
-            except msgspec.MsgspecError:
-                self.malformed += 1
+            report = self.inbox.read(parts)
+            if report is not None:
+                return report
         return None
 
     def close(self) -> None:
         """Give the socket back; a second call does nothing."""
+        self.inbox.close()
         self._socket.close(0)

@@ -11,7 +11,9 @@ from bci.stream.errors import StreamError
 MAX_MESSAGE_BYTES = 4 * MAX_ROIS
 """Largest part that a socket takes in; a longer one ends the connection it came by."""
 CONTROL_MESSAGE_BYTES = 4_000_000
-"""The same for requests, reports and telemetry (an ROI table of 20,000 is 2 MB)."""
+"""The same for requests, answers and telemetry (an ROI table of 20,000 is 2 MB)."""
+SMALL_MESSAGE_BYTES = 300_000
+"""The same where the longest text is the longest part of a message."""
 
 
 def open_socket(

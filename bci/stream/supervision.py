@@ -3,12 +3,15 @@
 import logging
 import os
 import threading
+from contextlib import suppress
 from time import perf_counter_ns
 
 import msgspec
 import zmq
 
-from bci.stream.sockets import open_socket
+from bci.core.messages import MOST_LABEL, Count, Endpoints, Label, Text, cut
+from bci.stream.inbox import Inbox
+from bci.stream.sockets import SMALL_MESSAGE_BYTES, open_socket
 
 log = logging.getLogger("bci.supervision")
 
@@ -20,27 +23,27 @@ _SILENCE_EXIT_CODE = 3
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """First message of a child."""
 
-    name: str
-    pid: int
+    name: Label
+    pid: Count
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
     """The child lives, and its main loop has turned so often."""
 
-    turns: int
+    turns: Count
 
 
 class Announce(msgspec.Struct, frozen=True, tag="announce"):
     """What the child has bound."""
 
-    endpoints: dict[str, str]
+    endpoints: Endpoints
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):
     """A fact, for the log and the journal."""
 
-    kind: str
-    detail: str
+    kind: Label
+    detail: Text
 
 
 ChildMessage = Hello | Heartbeat | Announce | Report
@@ -55,7 +58,7 @@ class Alive(msgspec.Struct, frozen=True, tag="alive"):
 class Peers(msgspec.Struct, frozen=True, tag="peers"):
     """What the other children have bound."""
 
-    endpoints: dict[str, str]
+    endpoints: Endpoints
 
 
 HubMessage = Alive | Peers
@@ -86,6 +89,9 @@ class SupervisorLink:
         self._silence_ns = int(silence_s * 1e9)
         self._exit_after_s = exit_after_s
         self._encoder = msgspec.msgpack.Encoder()
+        self.inbox: Inbox[HubMessage] = Inbox(
+            HubMessage, "messages of the supervisor", SMALL_MESSAGE_BYTES
+        )
         self._peers: dict[str, str] = {}
         self._stop = threading.Event()
         self._news = threading.Event()
@@ -130,32 +136,43 @@ class SupervisorLink:
 
     def report(self, kind: str, detail: str = "") -> None:
         """Tell a fact that the supervisor logs and journals."""
-        self._tell(Report(kind, detail))
+        self._tell(Report(cut(kind, MOST_LABEL), cut(detail)))
 
     def close(self) -> None:
         """End the thread, what was reported leaving first; a second call does nothing."""
         if self._closing.is_set():
             return
         self._closing.set()
-        with self._inside_lock:
-            self._inside.send(b"")
+        # full, or without an other end, once the thread has ended
+        with self._inside_lock, suppress(zmq.Again):
+            self._inside.send(b"", zmq.NOBLOCK)
         self._thread.join()
         self._inside.close(0)
         self._context.term()
 
     def _tell(self, message: ChildMessage) -> None:
         with self._inside_lock:
-            if not self._closing.is_set():
+            if self._closing.is_set():
+                return
+            try:
                 self._inside.send(self._encoder.encode(message), zmq.NOBLOCK)
+            except zmq.Again:
+                log.error("%s: not reported: %s", self._name, message)
 
     def _run(self, endpoint: str) -> None:
         inside = open_socket(zmq.PAIR, queue=_QUEUE, context=self._context)
         inside.connect("inproc://link")
-        line = open_socket(zmq.DEALER, queue=_QUEUE, context=self._context)
+        line = open_socket(
+            zmq.DEALER, queue=_QUEUE, context=self._context, max_bytes=SMALL_MESSAGE_BYTES
+        )
         line.set(zmq.LINGER, 200)
         line.connect(endpoint)
         try:
             self._talk(line, inside)
+        except BaseException:
+            # nobody hears of the supervisor any more, or ends us when it has gone
+            self._end_soon("the line to the supervisor broke")
+            raise
         finally:
             inside.close(0)
             line.close()
@@ -177,7 +194,7 @@ class SupervisorLink:
             t_turned_ns = now_ns
             if not gone and now_ns - t_heard_ns > self._silence_ns:
                 gone = True
-                self._end_soon()
+                self._end_soon("the supervisor is silent")
             if now_ns - t_beat_ns >= _HEARTBEAT_S * 1e9:
                 self._send(line, self._encoder.encode(Heartbeat(self.turns)))
                 t_beat_ns = now_ns
@@ -203,10 +220,8 @@ class SupervisorLink:
         """Take in what the supervisor sent; True where it was something of ours."""
         heard = False
         while line.poll(0):
-            try:
-                message = msgspec.msgpack.decode(line.recv_multipart()[-1], type=HubMessage)
-            except msgspec.MsgspecError as error:
-                log.warning("%s: unreadable message of the supervisor: %s", self._name, error)
+            message = self.inbox.read(line.recv_multipart())
+            if message is None:
                 continue
             heard = True
             match message:
@@ -218,14 +233,14 @@ class SupervisorLink:
                         self._ask_to_stop()
         return heard
 
-    def _end_soon(self) -> None:
+    def _end_soon(self, why: str) -> None:
         self._ask_to_stop()
         # os._exit, not sys.exit: what still runs then hangs, or it would have ended us by now.
         # A thread of its own, and never called off: nothing that blocks may keep us alive
         end = threading.Timer(self._exit_after_s, os._exit, (_SILENCE_EXIT_CODE,))
         end.daemon = True
         end.start()
-        log.error("%s: the supervisor is silent: ending", self._name)
+        log.error("%s: %s: ending", self._name, why)
 
     def _ask_to_stop(self) -> None:
         self._stop.set()

@@ -1,13 +1,18 @@
 """What control tells everybody who looks on: a snapshot, the newest alone."""
 
+from typing import Annotated
+
 import msgspec
 import zmq
 
+from bci.core.messages import MOST_LABEL, Label, Text, TimeNs
 from bci.core.performance import Performance
-from bci.stream.sockets import bind, open_socket, wait_readable
+from bci.stream.inbox import Inbox
+from bci.stream.sockets import CONTROL_MESSAGE_BYTES, bind, open_socket, wait_readable
 
 _QUEUE = 16
 NO_CHANCE = (float("nan"),) * 3
+Latencies = Annotated[dict[Label, tuple[float, float]], msgspec.Meta(max_length=MOST_LABEL)]
 
 
 class Telemetry(msgspec.Struct, frozen=True):
@@ -59,8 +64,8 @@ class Telemetry(msgspec.Struct, frozen=True):
         Lights: ok, waiting, lost, or a few words.
     """
 
-    t_ns: int
-    state: str
+    t_ns: TimeNs
+    state: Label
     trial: int = 0
     n_trials: int = 0
     hits: int = 0
@@ -76,21 +81,21 @@ class Telemetry(msgspec.Struct, frozen=True):
     lo: float = float("nan")
     chance: tuple[float, float, float] = NO_CHANCE
     chance_t: float = float("nan")
-    chance_words: str = ""
+    chance_words: Text = ""
     angle_deg: float = float("nan")
-    latency_ms: dict[str, tuple[float, float]] = {}
+    latency_ms: Latencies = {}
     lost_frames: int = 0
     ledger_count: int = 0
-    last_ledger: str = ""
+    last_ledger: Text = ""
     progress: float = 0.0
-    block: str = ""
+    block: Label = ""
     block_number: int = 0
-    next_block: str = ""
-    waits_for: str = ""
+    next_block: Label = ""
+    waits_for: Text = ""
     session_s: float = 0.0
-    screen: str = "waiting"
-    board: str = "waiting"
-    acquisition: str = "waiting"
+    screen: Text = "waiting"
+    board: Text = "waiting"
+    acquisition: Text = "waiting"
 
 
 class TelemetryPublisher:
@@ -130,8 +135,7 @@ class TelemetrySubscriber:
         self._socket.set(zmq.CONFLATE, 1)
         self._socket.subscribe(b"")
         self._socket.connect(endpoint)
-        self._decoder = msgspec.msgpack.Decoder(Telemetry)
-        self.malformed = 0
+        self.inbox: Inbox[Telemetry] = Inbox(Telemetry, "telemetry", CONTROL_MESSAGE_BYTES)
 
     @property
     def socket(self) -> zmq.Socket[bytes]:
@@ -139,15 +143,12 @@ class TelemetrySubscriber:
         return self._socket
 
     def receive(self, timeout_s: float = 0.0) -> Telemetry | None:
-        """The newest snapshot, once; None where none came. What cannot be read is counted."""
+        """The newest snapshot, once; None if none came. What cannot be read is dropped."""
         if not wait_readable(self._socket, timeout_s):
             return None
-        try:
-            return self._decoder.decode(self._socket.recv())
-        except msgspec.MsgspecError:
-            self.malformed += 1
-            return None
+        return self.inbox.read([self._socket.recv()])
 
     def close(self) -> None:
         """Give the socket back; a second call does nothing."""
+        self.inbox.close()
         self._socket.close(0)

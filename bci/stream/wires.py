@@ -8,15 +8,23 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal
+
+import msgspec
+
+from bci.core.messages import TimeNs
+from bci.stream.inbox import Inbox
 
 Pin = Literal["frame_ttl", "photodiode"]
 WIRED = ("chip", "simulated")
 """Kinds of board whose inputs a simulated rig pulls."""
 _MOST_BYTES = 64
+_MOST_DATAGRAM = 65_536
+_AT_ONCE = 1000
+"""A flood must not keep the board from its own time."""
 
 
-class Level(NamedTuple):
+class Level(msgspec.Struct, frozen=True, array_like=True):
     """What somebody at the other end did.
 
     Parameters
@@ -27,9 +35,9 @@ class Level(NamedTuple):
         `time.perf_counter_ns` at which it was driven: a current takes no time, a datagram does.
     """
 
-    pin: str
-    level: int
-    t_ns: int
+    pin: Pin
+    level: Annotated[int, msgspec.Meta(ge=0, le=1)]
+    t_ns: TimeNs
 
 
 class WireEnd:
@@ -43,6 +51,7 @@ class WireEnd:
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.inbox: Inbox[Level] = Inbox(Level, "wires of the board", _MOST_BYTES)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.setblocking(False)
         self.endpoint = f"udp://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -52,16 +61,20 @@ class WireEnd:
         return self._socket.fileno()
 
     def receive(self) -> list[Level]:
-        """New levels since the last call, in order; never waits."""
+        """New levels since the last call, in order; never waits. Anything else is dropped."""
         found = []
         with contextlib.suppress(BlockingIOError):
-            while True:
-                pin, level, t_ns = self._socket.recv(_MOST_BYTES).decode("ascii").split(" ")
-                found.append(Level(pin, int(level), int(t_ns)))
+            for _ in range(_AT_ONCE):
+                level = self.inbox.read([self._socket.recv(_MOST_DATAGRAM)])
+                if level is not None:
+                    # nobody drives a pin in the future: the board's time must not jump there
+                    t_ns = min(level.t_ns, time.perf_counter_ns())
+                    found.append(msgspec.structs.replace(level, t_ns=t_ns))
         return found
 
     def close(self) -> None:
         """Give the socket back."""
+        self.inbox.close()
         self._socket.close()
 
 
@@ -80,6 +93,7 @@ class Wire:
     def __init__(self, peers: Callable[[], Mapping[str, str]], pin: Pin) -> None:
         self._peers = peers
         self._pin = pin
+        self._encode = msgspec.msgpack.Encoder().encode
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
@@ -89,8 +103,8 @@ class Wire:
         if not host:
             return
         with contextlib.suppress(OSError):
-            told = f"{self._pin} {level} {time.perf_counter_ns()}".encode()
-            self._socket.sendto(told, (host, int(port)))
+            told = Level(self._pin, level, time.perf_counter_ns())
+            self._socket.sendto(self._encode(told), (host, int(port)))
 
     def close(self) -> None:
         """Give the socket back."""

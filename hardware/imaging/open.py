@@ -15,6 +15,7 @@ from bci.core.blocks import planned_blocks
 from bci.core.ensembles import FEWEST
 from bci.core.light import blanked_rows, is_barred
 from bci.core.loop_types import BlockKind
+from bci.core.messages import MOST_LABEL, cut
 from bci.core.source import FrameSource
 from bci.core.stream_types import Roi, StreamInfo
 from bci.hardware.imaging.door_source import DoorSource, describe_door
@@ -111,6 +112,10 @@ def _door_faults(settings: Source) -> list[Fault]:
         faults.append(
             Fault(key, f"{len(settings.labels)} labels", allowed, "name every ROI once", others)
         )
+    long = [cut(label, 20) for label in settings.labels if len(label) > MOST_LABEL]
+    if long:
+        allowed = f"labels of at most {MOST_LABEL} characters"
+        faults.append(Fault(key, long, allowed, "give shorter ones"))
     twice = sorted(label for label, n in Counter(settings.labels).items() if n > 1)
     if twice:
         faults.append(Fault(key, twice, "each label once", "remove the repetition"))

@@ -109,7 +109,7 @@ def test_garbage_in_place_of_a_command_is_counted_and_the_next_one_taken(parts):
     def counted():
         raw.send_multipart(parts)
         assert receiver.receive() is None
-        return receiver.malformed
+        return receiver.inbox.dropped
 
     until(counted)
 
@@ -135,7 +135,7 @@ def test_reports_arrive_in_order_and_garbage_among_them_is_counted():
     got = []
     until(lambda: (report := receiver.receive()) and (got.append(report) or len(got) == 4))
     assert got == sent
-    until(lambda: receiver.receive() is None and receiver.malformed == 2)
+    until(lambda: receiver.receive() is None and receiver.inbox.dropped == 2)
     assert sender.dropped == 0
     raw.close(0)
     sender.close()

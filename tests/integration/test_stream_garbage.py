@@ -3,21 +3,40 @@
 import random
 import socket
 import struct
+import time
 
 import msgspec
 import numpy as np
 import pytest
 import zmq
+from hostile_messages import hostile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from waiting import WAIT_MS, WAIT_S
+from waiting import WAIT_MS, WAIT_S, until
 
 from bci.core.frame_header import TOPIC, pack_header
-from bci.core.loop_types import Malformed, Pause
+from bci.core.loop_types import EnsemblesSet, Malformed, Pause, Stop
+from bci.core.messages import MOST_TEXT
+from bci.core.stimulus_types import FlipKind, FlipReport, MissedFlips
 from bci.core.stream_types import RoiFrame
+from bci.recording.history import HistoryRequest
+from bci.session.history import HistoryClient, HistoryServer
 from bci.stream.door import TcpDoor, ZmqDoor
-from bci.stream.operator import OperatorClient, OperatorServer, Reply
+from bci.stream.hub import SupervisorHub
+from bci.stream.inbox import Inbox
+from bci.stream.operator import (
+    OperatorClient,
+    OperatorNote,
+    OperatorServer,
+    Reply,
+    _Asked,
+    _Replied,
+)
+from bci.stream.reports import ReportReceiver
+from bci.stream.sockets import CONTROL_MESSAGE_BYTES, SMALL_MESSAGE_BYTES
 from bci.stream.subscriber import FrameSubscriber
+from bci.stream.supervision import Announce, Hello
+from bci.stream.wires import Level, WireEnd
 
 parts = st.lists(st.binary(max_size=200), min_size=1, max_size=6)
 many = settings(
@@ -203,6 +222,120 @@ def test_operator_channel_refuses_any_bytes(operator, message):
     assert received is not None or "not a request" in reply["reason"]
 
 
+def test_reason_of_any_length_reaches_who_asked(operator):
+    server, raw, _ = operator
+    raw.send(msgspec.msgpack.encode({"number": 5, "request": {"type": "pause"}}))
+    client, _ = until(server.receive)
+    server.reply(client, Reply(False, "x" * 10**6))
+    assert raw.poll(WAIT_MS)
+    replied = Inbox(_Replied, "test", CONTROL_MESSAGE_BYTES).read([raw.recv()])
+    assert len(replied.reply.reason) == MOST_TEXT
+
+
+def sendable(valid, most_bytes):
+    """What a socket takes in: a longer message ends the connection it came by."""
+    return [payload for _, payload in hostile(valid) if len(payload) <= most_bytes]
+
+
+def test_operator_channel_survives_hostile_requests(operator):
+    server, raw, _ = operator
+    requests = (OperatorNote("note"), Stop("enough"), EnsemblesSet(("a",), ("b",)))
+    payloads = [
+        payload
+        for request in requests
+        for payload in sendable(_Asked(1, request), CONTROL_MESSAGE_BYTES)
+    ]
+    for payload in payloads:
+        raw.send(payload)
+        assert server.socket.poll(WAIT_MS)
+        received = server.receive()
+        if received is not None:
+            server.reply(received[0], Reply(True))
+        assert raw.poll(WAIT_MS)
+        raw.recv()
+    assert server.inbox.dropped > len(payloads) / 2
+
+
+def test_screen_reports_survive_hostile_ones():
+    receiver, raw = ReportReceiver(), zmq.Context.instance().socket(zmq.PUSH)
+    raw.connect(receiver.endpoint)
+    last = MissedFlips(1, 77)
+    flip = FlipReport(1, FlipKind.SHOWN, 1, 2, 3, 0, True)
+    for payload in sendable(flip, SMALL_MESSAGE_BYTES):
+        raw.send(payload)
+        # the receiver takes a few of them at once
+        receiver.receive()
+    raw.send(msgspec.msgpack.encode(last))
+    until(lambda: receiver.receive() == last)
+    assert receiver.inbox.dropped > 100
+    raw.close(0)
+    receiver.close()
+
+
+def test_message_above_the_largest_size_ends_its_connection_alone():
+    receiver = ReportReceiver()
+    context = zmq.Context.instance()
+    raw, other = context.socket(zmq.PUSH), context.socket(zmq.PUSH)
+    for sender in (raw, other):
+        sender.connect(receiver.endpoint)
+    raw.send(b"x" * (SMALL_MESSAGE_BYTES + 1))
+    other.send(msgspec.msgpack.encode(MissedFlips(1, 2)))
+    until(lambda: receiver.receive() == MissedFlips(1, 2))
+    assert receiver.inbox.dropped == 0
+    for sender in (raw, other):
+        sender.close(0)
+    receiver.close()
+
+
+def test_hub_survives_hostile_children():
+    with SupervisorHub() as hub:
+        raw = zmq.Context.instance().socket(zmq.DEALER)
+        raw.connect(hub.endpoint)
+        for valid in (Hello("x", 1), Announce({"frames": "tcp://127.0.0.1:1"})):
+            for payload in sendable(valid, SMALL_MESSAGE_BYTES):
+                raw.send(payload)
+        raw.send(msgspec.msgpack.encode(Hello("last", 5)))
+        until(lambda: hub.child("last"))
+        assert hub.inbox.dropped > 100
+        raw.close(0)
+
+
+def test_history_survives_hostile_requests(tmp_path):
+    with HistoryServer(tmp_path) as server:
+        raw = zmq.Context.instance().socket(zmq.DEALER)
+        raw.connect(server.endpoint)
+        for payload in sendable(HistoryRequest(1, 2), SMALL_MESSAGE_BYTES):
+            raw.send(payload)
+        # positions that no file has
+        for position in (2**53, 2**62, 2**64 - 1):
+            raw.send(msgspec.msgpack.encode({"position": position}))
+        client = HistoryClient(server.endpoint)
+        assert client.ask(HistoryRequest(), WAIT_S).at_end
+        client.close()
+        raw.close(0)
+
+
+def test_wires_of_a_board_survive_hostile_levels():
+    end, sent = WireEnd(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    port = int(end.endpoint.rsplit(":", 1)[1])
+    try:
+        for _, payload in hostile(Level("frame_ttl", 1, 3)):
+            sent.sendto(payload[:60_000], ("127.0.0.1", port))
+            assert all(isinstance(level, Level) for level in end.receive())
+        for text in (b"frame_ttl 1", b"\xff\xfe", b"a 1 1", b""):
+            sent.sendto(text, ("127.0.0.1", port))
+        soon_ns = time.perf_counter_ns() + 10**18
+        sent.sendto(msgspec.msgpack.encode(Level("photodiode", 1, soon_ns)), ("127.0.0.1", port))
+        levels = []
+        until(lambda: levels.extend(end.receive()) or levels)
+        assert levels[-1].pin == "photodiode"
+        assert levels[-1].t_ns <= time.perf_counter_ns()
+        assert end.inbox.dropped > 50
+    finally:
+        sent.close()
+        end.close()
+
+
 def test_a_request_after_garbage_is_taken(operator):
     server, raw, _ = operator
     raw.send(b"\xc1\xc1")
@@ -212,4 +345,4 @@ def test_a_request_after_garbage_is_taken(operator):
         assert server.socket.poll(WAIT_MS)
         received = server.receive()
     assert received[1] == Pause()
-    assert server.refused == 1
+    assert server.inbox.dropped == 1

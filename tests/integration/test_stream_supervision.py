@@ -152,11 +152,38 @@ def test_garbage_does_not_stop_the_hub():
         raw.connect(hub.endpoint)
         for parts in ([b""], [b"\xc1"], [b"a", b"b", b"c"]):
             raw.send_multipart(parts)
-        until(lambda: "unreadable" in [report.kind for report in hub.take_reports()])
+        until(lambda: hub.inbox.dropped == 3)
         link = SupervisorLink(hub.endpoint, "control")
         until(lambda: hub.child("control"))
         link.close()
         raw.close(0)
+
+
+BROKEN_LINK = """
+import sys, time
+from bci.session.threads import report_ended_threads
+from bci.stream.supervision import SupervisorLink
+def broken(self, line):
+    raise KeyError("broken")
+SupervisorLink._hear = broken
+link = SupervisorLink(sys.argv[1], "control")
+with report_ended_threads(link.report):
+    while not link.stop_requested():
+        link.turn()
+        link.wait(0.05)
+    link.close()
+    time.sleep(1000)
+"""
+
+
+def test_child_whose_line_broke_ends_itself():
+    with SupervisorHub() as hub:
+        child = subprocess.Popen([sys.executable, "-c", BROKEN_LINK, hub.endpoint])
+        try:
+            assert child.wait(WAIT_S) == 3
+        finally:
+            child.kill()
+            child.wait()
 
 
 def test_wait_returns_early_when_peers_arrive_or_a_stop():

@@ -14,6 +14,7 @@ from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.calibration import CalibrationResult
 from bci.core.frame_header import pack_header
 from bci.core.loop_types import LedgerEntry, LedgerKind, Pause, Start
+from bci.core.messages import NotAMessage
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import FlipKind, FlipReport, MissedFlips, ScreenHello
 from bci.core.stream_types import RoiFrame
@@ -198,3 +199,13 @@ def test_endpoints_are_replaced_as_a_whole(tmp_path):
     write_endpoints(tmp_path, {"telemetry": "tcp://127.0.0.1:2"})
     assert read_endpoints(tmp_path) == {"telemetry": "tcp://127.0.0.1:2"}
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff", b"[" * 100_000, b'{"a":' * 100_000, b'{"frames": 5}', b"[]", b"", b'{"a": "\xff"}'],
+)
+def test_endpoints_of_others_are_refused_with_one_error(tmp_path, content):
+    (tmp_path / "endpoints.json").write_bytes(content)
+    with pytest.raises(NotAMessage):
+        read_endpoints(tmp_path)

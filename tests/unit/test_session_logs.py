@@ -12,12 +12,19 @@ from bci.session.logs import LogBook
 
 def test_every_line_is_a_record_whatever_was_printed(tmp_path: Path) -> None:
     book = LogBook(tmp_path / "log.jsonl", None)
-    for line in ("plain", '{"json": "of others"}', "[1, 2]", "NaN", '{"t": "x", "level": "ERROR"}'):
+    for line in (
+        "plain",
+        '{"json": "of others"}',
+        "[1, 2]",
+        "NaN",
+        "[" * 100_000,
+        '{"t": "x", "level": "ERROR"}',
+    ):
         book.write("stimulus", line)
     book.tell("WARNING", "ours")
     book.close()
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [r["process"] for r in records] == ["stimulus"] * 5 + ["supervisor"]
+    assert [r["process"] for r in records] == ["stimulus"] * 6 + ["supervisor"]
     assert all({"t", "process", "level", "message"} <= r.keys() for r in records)
 
 

@@ -70,6 +70,8 @@ def test_day_that_could_not_be_kept_is_a_fault_of_the_session(
 
         def ask_to_stop(self) -> None: ...
 
+        def tell_own(self, kind: str, detail: str) -> None: ...
+
         def run(self) -> Ending:
             record_session(self._folder)
             (tmp_path / "nobody").touch()
@@ -108,6 +110,9 @@ def test_folder_that_was_moved_while_the_session_ran_is_told(
             self._folder = folder
 
         def ask_to_stop(self) -> None:
+            raise AssertionError
+
+        def tell_own(self, kind: str, detail: str) -> None:
             raise AssertionError
 
         def run(self) -> Ending:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.core.messages import MOST_LABEL
 from bci.core.stream_types import Roi, StreamInfo
 
 FloatArray = NDArray[np.floating[Any]]
@@ -149,6 +150,10 @@ def combine(
             "export all planes of the same recording, whole",
         )
     labels = [label for plane in planes for label in plane.labels]
+    if long := next((label for label in labels if len(label) > MOST_LABEL), None):
+        raise RecordingError(
+            path, f"label of {len(long)} characters", f"give it at most {MOST_LABEL}"
+        )
     twice = sorted(label for label, count in Counter(labels).items() if count > 1)[:5]
     if twice:
         raise RecordingError(
