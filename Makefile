@@ -7,7 +7,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: screenshots help setup demo test test-long lint bench docs firmware
+.PHONY: screenshots help setup demo test test-fast test-long shake lint bench docs firmware
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -18,8 +18,15 @@ setup: ## make .venv and install what the system lacks; does nothing when all is
 demo: setup ## run a whole simulated session of a minute and a half, with screen, board and report
 	$(BIN)/bci run configs/demo.toml --headless
 
-test: setup ## run the tests, in random order (under 15 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not long" --numprocesses 2
+test: setup ## run the tests, in random order (8 minutes on 2 cores)
+	$(BIN)/python -m pytest -m "not long and not timed" --numprocesses 2
+	$(BIN)/python -m pytest -m "timed and not long"
+
+test-fast: setup ## run the tests of single modules that take no processes (under 90 s)
+	$(BIN)/python -m pytest tests/unit -m "not long and not timed and not slow" --numprocesses 2
+
+shake: setup ## run FILES="tests/…" ten times beside busy loops, stopped now and then
+	$(BIN)/python Makefile.d/shake.py $(FILES)
 
 test-long: setup ## run the tests that take long: cohorts, soaks, many repeats
 	$(BIN)/python -m pytest -m long --timeout 3600 --hypothesis-profile=explore

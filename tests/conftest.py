@@ -1,13 +1,16 @@
 """What tests of every room share."""
 
+import importlib
 import os
+import pkgutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.internal.conjecture import providers
+
+import bci
 
 # How long an example takes, or making one, is the machine's affair: no test asserts a time. The
 # examples are the same ones at every run: what is found is found here, and not on another machine.
@@ -17,16 +20,12 @@ settings.register_profile(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-# `make test-long` looks for others
+# `make test-long` looks for others. Hypothesis also draws numbers and texts that stand in the
+# program's modules, in those that are imported by then: `pytest_collection_finish` imports all.
 settings.register_profile(
     "explore", settings.get_profile("ours"), derandomize=False, print_blob=True
 )
 settings.load_profile("ours")
-# Among them would be numbers and texts that stand in the program, in those modules that happen to
-# be imported by then: other ones in another order of the tests, in another process, in another
-# folder. Without these the examples follow from the test alone.
-providers._get_local_constants = lambda: providers._local_constants
-
 # Some machines that run tests ask every program for colours, into pipes and files too, or for lines
 # of a terminal's width. Here text is compared with text, also that of processes that tests start.
 _COLOURS = ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
@@ -36,6 +35,14 @@ for name in (*_COLOURS, "COLUMNS", "LINES"):
 # What a shell runs beside itself ignores Ctrl-C, and so would every process that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Import the whole program in a worker, so that its examples do not follow from the order."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for module in pkgutil.walk_packages(bci.__path__, "bci."):
+            if not module.name.endswith(".__main__"):
+                importlib.import_module(module.name)
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ T = TypeVar("T")
 WAIT_S = 120.0
 """How long a busy computer may take for anything; only a test that fails waits so long."""
 WAIT_MS = round(1000 * WAIT_S)
-BUSY_S = 5.0
-"""What a promise of a time is given on top, for a machine that is at other things just then."""
 
 
 def until(condition: Callable[[], T], timeout_s: float = WAIT_S, every_s: float = 0.002) -> T:

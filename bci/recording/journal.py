@@ -197,12 +197,13 @@ class Journal:
         frame = _FramePayload(sequence, t_received_ns, header, buffer)
         self._queue.append((Topic.FRAME, time.time_ns(), t_received_ns, frame))
 
-    def close(self, reason: str, timeout_s: float = CLOSE_S) -> None:
+    def close(self, reason: str, timeout_s: float | None = None) -> None:
         """Write what waits, the end and the summary, and bring them to the disk.
 
-        Does not raise and takes at most `timeout_s`: afterwards `fault` tells whether the journal
-        is whole. A second call does nothing.
+        Does not raise and takes at most `timeout_s`, or `CLOSE_S`: afterwards `fault` tells whether
+        the journal is whole. A second call does nothing.
         """
+        timeout_s = CLOSE_S if timeout_s is None else timeout_s
         if self._closing.is_set():
             return
         self._reason = reason

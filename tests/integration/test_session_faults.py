@@ -7,18 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from running_session import DEMO, ENDLESS, SHORT, RunningSession, bci, sets
+from support.machine_time import machine_time
 from valve import openings
-from waiting import BUSY_S, WAIT_S, until
+from waiting import WAIT_S, until
 
 from bci.core.loop_types import LedgerKind
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, ScreenReport
 from bci.recording.session_record import SessionRecord, Timed
 
-ENDED_WITHIN_S = 3.0 + BUSY_S
+ENDED_WITHIN_S = 3.0
+VALVE_SHUT_S = 0.5
 NULL_SCREEN = "rig.screen.backend=null"
 LONG_DROP = ("rig.board.valve.ms_per_ul=100", "rig.board.valve.max_open_ms=500")
 
 
+@pytest.mark.timed
 def test_killed_control_leaves_valve_shut_and_journal_whole(tmp_path: Path) -> None:
     """The board's own log tells when the valve was shut; recovery loses at most 0.1 s."""
     overrides = (*SHORT, NULL_SCREEN, *LONG_DROP)
@@ -33,8 +36,11 @@ def test_killed_control_leaves_valve_shut_and_journal_whole(tmp_path: Path) -> N
 
         until(valve_opened)
         control = session.pid_of("control")
-        t_killed_ns = time.perf_counter_ns()
-        session.kill(control)
+        with machine_time(session.pid_of("board")) as machine:
+            t_killed_ns = time.perf_counter_ns()
+            session.kill(control)
+            until(lambda: not session.valve_edges()[-1]["level"])
+            taken_s = machine.taken_s()
         code, output = session.end()
         assert code == 1, output
         assert "bci recover" in output
@@ -43,7 +49,7 @@ def test_killed_control_leaves_valve_shut_and_journal_whole(tmp_path: Path) -> N
         assert (opened["level"], shut["level"]) == (1, 0)
         # on the board's clock, which other programs of this machine do not hold up
         open_s = (shut["t_device_us"] - opened["t_device_us"]) / 1e6
-        assert open_s - (t_killed_ns - opened["t_perf_ns"]) / 1e9 < 0.5
+        assert open_s - (t_killed_ns - opened["t_perf_ns"]) / 1e9 < VALVE_SHUT_S + taken_s
         recovered = bci("recover", session.folder)
         assert recovered.returncode == 0, recovered.stderr
         record = session.record()
@@ -128,13 +134,18 @@ def test_killed_acquisition_comes_back_as_a_new_epoch(tmp_path: Path) -> None:
         assert "identical" in bci("verify", session.folder).stdout
 
 
+@pytest.mark.timed
 def test_killed_supervisor_takes_all_children_with_it(tmp_path: Path) -> None:
     with RunningSession("run", DEMO, *sets(SHORT), out=tmp_path) as session:
         session.wait_for_state("RUN")
         assert len(session.family()) >= 4
-        session.process.kill()
-        session.process.wait(WAIT_S)
-        until(lambda: not session.left_running(), ENDED_WITHIN_S)
+        with machine_time(*session.family()) as machine:
+            session.process.kill()
+            session.process.wait(WAIT_S)
+            t_gone_s = time.monotonic()
+            until(lambda: not session.left_running())
+            ended_s = time.monotonic() - t_gone_s
+        assert ended_s - machine.taken_s() < ENDED_WITHIN_S
         *_, last = session.valve_edges() or [{"level": 0}]
         assert last["level"] == 0
         assert bci("recover", session.folder).returncode == 0

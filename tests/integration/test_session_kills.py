@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from running_session import ENDLESS, PATIENT_BOARD, ROOT, RunningSession, bci, sets
+from support.machine_time import machine_time
 from valve import openings
-from waiting import BUSY_S, until
+from waiting import until
 
 from bci.recording.reward_ledger import read_ledger
 
@@ -123,15 +124,18 @@ def kill_once(out: Path, victim: str, after_s: float) -> dict[str, object]:
             running = session.telemetry() or running
             time.sleep(0.05)
         # it may have ended by itself while NWB is written
-        with suppress(ProcessLookupError):
-            session.kill(pid)
-        t_killed_ns = time.perf_counter_ns()
-        code, output = session.end()
-        until(lambda: not session.left_running(), 3.0 + BUSY_S)
+        with machine_time(*session.family()) as machine:
+            with suppress(ProcessLookupError):
+                session.kill(pid)
+            t_killed_ns = time.perf_counter_ns()
+            code, output = session.end()
+            t_ended_s = time.monotonic()
+            until(lambda: not session.left_running())
+            assert time.monotonic() - t_ended_s - machine.taken_s() < 3.0
         edges = session.valve_edges()
         shut_s = open_after(edges, t_killed_ns, no_more=victim == "control")
         if victim != "board":
-            assert shut_s < 0.5, (victim, after_s)
+            assert shut_s - machine.taken_s() < 0.5, (victim, after_s)
         if victim == "supervisor":
             assert code in (0, -signal.SIGKILL), output
         else:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from waiting import WAIT_S
 
-from bci.recording.journal import Journal
+from bci.recording import journal
 
 
 @pytest.fixture(scope="session", autouse=True)
 def patient_journals() -> Iterator[None]:
     """A journal that is closed is whole, however long the disk takes: it is read just after."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Journal.close, "__defaults__", (WAIT_S,))
+        patch.setattr(journal, "CLOSE_S", WAIT_S)
         yield
