@@ -91,9 +91,9 @@ class ZmqDoor:
 class TcpDoor:
     """A listening socket; each frame is a u32 length, then header and values.
 
-    One program at a time, any number in turn. While a connection is open but silent for
-    `takeover_s`, the next program that connects takes its place, so that a microscope computer
-    that lost power can come back.
+    One program at a time, any number in turn. If no whole frame has come for `takeover_s`, the
+    next program that connects takes its place, so that a microscope computer that lost power can
+    come back. Single bytes and garbage do not count.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class TcpDoor:
         self._largest = HEADER.size + 4 * max_rois
         self._takeover_s = takeover_s
         self._client: socket.socket | None = None
-        self._heard_s = 0.0
+        self._framed_s = 0.0
         self._in_prefix = True
         self._bytes = bytearray(_LENGTH.size)
         self._filled = 0
@@ -141,46 +141,52 @@ class TcpDoor:
         """Next frame, or why what came was none; None where none was complete in time."""
         deadline_s = monotonic() + timeout_s
         while True:
-            if self._client is not None:
-                arrived = self._take_in(self._client)
-                if arrived is not None:
-                    return arrived
+            arrived = None if self._client is None else self._take_in(self._client)
+            if isinstance(arrived, RoiFrame):
+                return arrived
+            # asked after every message that is no frame: garbage without an end keeps no place
+            cut_off = self._let_newcomer_in()
+            if arrived is not None or cut_off is not None:
+                return arrived or cut_off
             left_s = deadline_s - monotonic()
             if left_s <= 0:
-                # one look for a newcomer even where nobody may wait
-                return self._await_somebody(0.0)
-            lost = self._await_somebody(left_s)
-            if lost is not None:
-                return lost
+                return None
+            self._wait(left_s)
 
     def close(self) -> None:
         """Give the sockets back; a second call does nothing."""
         self._drop_client()
         self._listener.close()
 
-    def _await_somebody(self, timeout_s: float) -> Malformed | None:
-        """Wait for bytes or for a newcomer; a frame cut off by a newcomer is told."""
-        takeover_in_s = 0.0
-        waited_for: list[socket.socket] = []
-        if self._client is not None:
-            waited_for.append(self._client)
-            takeover_in_s = self._heard_s + self._takeover_s - monotonic()
+    def _takeover_in_s(self) -> float:
+        """How long the program that is connected keeps its place without another frame."""
+        if self._client is None:
+            return 0.0
+        return self._framed_s + self._takeover_s - monotonic()
+
+    def _wait(self, timeout_s: float) -> None:
+        """Wait for bytes, or for a newcomer where one may come in."""
+        waited_for: list[socket.socket] = [] if self._client is None else [self._client]
+        takeover_in_s = self._takeover_in_s()
         if takeover_in_s <= 0:
             waited_for.append(self._listener)
         else:
             timeout_s = min(timeout_s, takeover_in_s)
-        readable, _, _ = select.select(waited_for, [], [], timeout_s)
-        if self._listener not in readable or self._client in readable:
+        select.select(waited_for, [], [], timeout_s)
+
+    def _let_newcomer_in(self) -> Malformed | None:
+        """Take the next program's connection where it is due; a frame cut off by it is reported."""
+        if self._takeover_in_s() > 0:
             return None
         try:
             newcomer, _ = self._listener.accept()
         except OSError:
-            # it has gone again between the two calls
+            # nobody is there, or has gone again
             return None
         cut_off = self._cut_off("another program took its place")
         self._drop_client()
         newcomer.setblocking(False)
-        self._client, self._heard_s = newcomer, monotonic()
+        self._client, self._framed_s = newcomer, monotonic()
         return cut_off
 
     def _take_in(self, client: socket.socket) -> RoiFrame | Malformed | None:
@@ -194,7 +200,6 @@ class TcpDoor:
                 return self._end_client(f"connection lost ({error.strerror})")
             if n_bytes == 0:
                 return self._end_client("connection closed")
-            self._heard_s = monotonic()
             self._filled += n_bytes
             if self._filled < len(self._bytes):
                 continue
@@ -214,9 +219,11 @@ class TcpDoor:
         message = memoryview(self._bytes)
         self._expect_prefix()
         try:
-            return unpack_frame(bytes(message[: HEADER.size]), bytes(message[HEADER.size :]))
+            frame = unpack_frame(bytes(message[: HEADER.size]), bytes(message[HEADER.size :]))
         except NotAFrame as error:
             return Malformed(str(error), len(message))
+        self._framed_s = monotonic()
+        return frame
 
     def _end_client(self, how: str) -> Malformed | None:
         cut_off = self._cut_off(how)

@@ -1,6 +1,7 @@
 """Programs that hand frames in: the examples as they are, several in turn, and cut off."""
 
 import contextlib
+import itertools
 import re
 import socket
 import struct
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from waiting import WAIT_S
+from waiting import WAIT_S, until
 
 from bci.core.frame_header import pack_header
 from bci.core.loop_types import Malformed
@@ -148,6 +149,28 @@ def test_a_program_that_hangs_gives_way_to_the_next(door):
             cut_off = door.read(WAIT_S)
             assert cut_off.reason.startswith("another program took its place after 26 of 80")
             assert door.read(WAIT_S).frame_id == 2
+
+
+@pytest.mark.parametrize(
+    ("piece", "n_bytes"),
+    [(framed(1, n_rois=1_000_000), 1), (struct.pack("<I", 80) + b"\0" * 80, 84)],
+    ids=["half a frame, byte by byte", "messages that are no frames"],
+)
+def test_only_whole_frames_keep_a_place(door, piece, n_bytes):
+    """Whoever sends on and on without a frame gives way, though there is always more to read."""
+    places = itertools.cycle(range(0, len(piece), n_bytes))
+    with connect(door) as hog, connect(door) as newcomer:
+        newcomer.sendall(framed(2))
+
+        def came_in():
+            at = next(places)
+            # something of the other one is there before each look, until it is let go
+            with contextlib.suppress(OSError):
+                hog.sendall(piece[at : at + n_bytes])
+            got = door.read(0.0)
+            return isinstance(got, RoiFrame) and got.frame_id == 2
+
+        until(came_in)
 
 
 def test_a_program_that_sends_keeps_its_place():
