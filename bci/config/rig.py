@@ -52,6 +52,8 @@ class RecordingSource(Settings):
     """Rate of frame_id over all planes; needed where the file does not tell it (.npy, .npz)."""
     n_planes: PositiveInt = 1
     """Planes that the rows of .npy traces are dealt to in turn; read from the file elsewhere."""
+    series: tuple[str, ...] = ()
+    """RoiResponseSeries of an NWB file, one a plane; empty: its raw fluorescence, all planes."""
     background_counts: NonNegativeFloat = 0.0
     """Constant added to every value: denoised traces have none of their own."""
     loop: bool = False

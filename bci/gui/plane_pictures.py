@@ -53,7 +53,7 @@ def look(session: Session) -> Seen:
     if not isinstance(source, RecordingSource):
         info = describe_source(source).info
         return info, [PlanePicture()] * info.n_planes
-    traces = read_traces(source.path, source.rate_hz, source.n_planes)
+    traces = read_traces(source.path, source.rate_hz, source.n_planes, source.series)
     info = traces.info
     means = traces.mean_images or (None,) * info.n_planes
     return info, [picture_of(info, traces.masks, plane, mean) for plane, mean in enumerate(means)]

@@ -21,7 +21,7 @@ from bci.core.stream_types import Roi, StreamInfo
 from bci.hardware.imaging.door_source import DoorSource, describe_door
 from bci.hardware.imaging.recording_source import RecordingSource
 from bci.recording.readers.registry import read_traces
-from bci.recording.readers.traces import RateUnknown, RecordingError
+from bci.recording.readers.traces import RateUnknown, RecordingError, Traces
 from bci.simulation.field_of_view import SimulatedFieldOfView
 
 LABELS_SHOWN = 6
@@ -57,7 +57,7 @@ def open_source(settings: Source) -> FrameSource:
             return SimulatedFieldOfView(settings)
         case RecordingSettings():
             return RecordingSource(
-                read_traces(settings.path, settings.rate_hz, settings.n_planes),
+                _read(settings),
                 background_counts=settings.background_counts,
                 loop=settings.loop,
             )
@@ -77,10 +77,16 @@ def describe_source(settings: Source) -> Opened:
         case SimulatedSettings():
             return Opened(SimulatedFieldOfView(settings).info, settings.duration_s)
         case RecordingSettings():
-            traces = read_traces(settings.path, settings.rate_hz, settings.n_planes)
+            traces = read_traces(
+                settings.path, settings.rate_hz, settings.n_planes, settings.series
+            )
             return Opened(traces.info, None if settings.loop else traces.duration_s)
         case DoorSettings():
             return Opened(describe_door(settings), None)
+
+
+def _read(settings: RecordingSettings) -> Traces:
+    return read_traces(settings.path, settings.rate_hz, settings.n_planes, settings.series)
 
 
 def source_faults(session: Session) -> list[Fault]:

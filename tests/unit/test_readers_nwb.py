@@ -1,3 +1,4 @@
+import lzma
 import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,6 +178,159 @@ def test_raw_fluorescence_goes_before_dff(tmp_path: Path) -> None:
         container.add_roi_response_series(builder.series("r", table, some(5, 2, seed), rate=5.0))
     traces = read_traces(builder.write(tmp_path / "t.nwb"))
     np.testing.assert_array_equal(traces.fluorescence[0], some(5, 2, 2).T)
+
+
+NEUROCONV = Path(__file__).resolve().parents[1] / "support" / "neuroconv.nwb.xz"
+
+
+@pytest.fixture
+def of_neuroconv(tmp_path: Path) -> Path:
+    """A file that neuroconv 0.10.2 wrote of a suite2p folder of 2 planes, 5 ROIs in each.
+
+    Values of F.npy are 1000 + 100 × plane + 10 × ROI + frame / 8, of Fneu.npy 500 less, of spks.npy
+    1000 less; iscell.npy accepts the ROIs 0, 2 and 3.
+    """
+    path = tmp_path / "neuroconv.nwb"
+    path.write_bytes(lzma.decompress(NEUROCONV.read_bytes()))
+    return path
+
+
+def of_suite2p(offset: float, plane: int, rois: list[int]) -> np.ndarray:
+    values = offset + 100 * plane + 10 * np.array(rois)[:, None] + np.arange(40)[None, :] / 8
+    return values.astype(np.float32)
+
+
+def test_a_file_of_neuroconv_plays_raw_fluorescence_of_all_planes(of_neuroconv: Path) -> None:
+    traces = read_traces(of_neuroconv)
+    cells = [0, 2, 3]
+    assert traces.info.n_planes == 2
+    assert traces.info.rate_hz == pytest.approx(30.0)
+    assert traces.labels == tuple(f"plane{plane}_roi{i:04d}" for plane in (0, 1) for i in cells)
+    for plane in (0, 1):
+        np.testing.assert_array_equal(traces.fluorescence[plane], of_suite2p(1000, plane, cells))
+        image = traces.mean_images[plane]
+        assert image is not None
+        assert image.shape == (32, 48)
+        assert (image[0, 0], image[0, 1]) == (10_000 * plane, 10_000 * plane + 1)
+
+
+@pytest.mark.parametrize(
+    ("series", "offset", "planes"),
+    [
+        (["RoiResponseSeriesChan1Plane1"], 1000, [1]),
+        (["Fluorescence/NeuropilChan1Plane1", "NeuropilChan1Plane0"], 500, [1, 0]),
+        (["DeconvolvedChan1Plane0"], 0, [0]),
+    ],
+)
+def test_series_are_played_by_their_names(
+    of_neuroconv: Path, series: list[str], offset: float, planes: list[int]
+) -> None:
+    traces = read_traces(of_neuroconv, rate_hz=30.0, series=series)
+    assert traces.info.n_planes == len(planes)
+    for found, plane in zip(traces.fluorescence, planes, strict=True):
+        np.testing.assert_array_equal(found, of_suite2p(offset, plane, [0, 2, 3]))
+
+
+def write_series(
+    path: Path, *names: str, columns: dict[str, object] | None = None, n_rois: int = 2
+) -> Path:
+    """A file with series `container/name`, the values of the i-th all i."""
+    builder = Builder()
+    table = builder.segment("s", n_rois, None)
+    for name, data in (columns or {}).items():
+        table.add_column(name=name, description="d", data=data)
+    containers: dict[str, Fluorescence | DfOverF] = {}
+    for i, name in enumerate(names):
+        where, _, one = name.partition("/")
+        if where not in containers and where != "ophys":
+            kind = DfOverF if where.startswith("Df") else Fluorescence
+            containers[where] = kind(name=where)
+            builder.module.add(containers[where])
+        made = builder.series(one, table, np.full((5, n_rois), i, np.float32), rate=5.0)
+        if where == "ophys":
+            builder.module.add(made)
+        else:
+            containers[where].add_roi_response_series(made)
+    return builder.write(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "played"),
+    [
+        (("Fluorescence/Deconvolved", "Fluorescence/Neuropil", "Fluorescence/Roi"), [2]),
+        (("Fluorescence/Denoised", "Fluorescence/RoiResponseSeries", "DfOverF/DfOverF"), [1]),
+        (("Fluorescence/Deconvolved", "DfOverF/RoiResponseSeries"), [1]),
+        (("Deconvolved/plane0", "Neuropil/plane0", "Fluorescence/plane0"), [2]),
+        (("Fluorescence/plane1", "Fluorescence/plane0", "Neuropil/plane0"), [1, 0]),
+        (("Fluorescence/F_plane10", "Fluorescence/F_plane9"), [1, 0]),
+        (("ophys/spikes", "ophys/neuropil_corrected"), [1]),
+        (("ophys/F", "ophys/background"), [0]),
+    ],
+)  # fmt: skip
+def test_raw_fluorescence_goes_before_what_was_made_of_it(
+    tmp_path: Path, names: tuple[str, ...], played: list[int]
+) -> None:
+    traces = read_traces(write_series(tmp_path / "t.nwb", *names))
+    assert [float(plane[0, 0]) for plane in traces.fluorescence] == played
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Fluorescence/RoiResponseSeriesChan1Plane0", "Fluorescence/RoiResponseSeriesChan2Plane0"),
+        ("Fluorescence/RoiResponseSeries1", "Fluorescence/RoiResponseSeries2"),
+        ("ophys/F", "ophys/G"),
+        ("Fluorescence/plane0", "Fluorescence/plane2"),
+        ("Fluorescence/Deconvolved",),
+        ("Neuropil/plane0", "Background/plane0"),
+    ],
+)
+def test_what_cannot_be_told_apart_is_refused_with_its_names(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    path = write_series(tmp_path / "t.nwb", *names)
+    with pytest.raises(RecordingError) as raised:
+        read_traces(path)
+    assert all(name in raised.value.wrong for name in names)
+    assert "rig.source.series" in raised.value.todo
+    (played,) = read_traces(path, series=names[-1:]).fluorescence
+    assert played[0, 0] == len(names) - 1
+
+
+def test_a_series_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "t.nwb", "A/r", "B/r")
+    for name, named in (("B/x", ("A/r", "B/r")), ("r", ("A/r", "B/r"))):
+        with pytest.raises(RecordingError) as raised:
+            read_traces(path, series=[name])
+        assert all(one in raised.value.wrong for one in named)
+    np.save(tmp_path / "t.npy", np.ones((2, 5)))
+    with pytest.raises(RecordingError, match=r"rig\.source\.series"):
+        read_traces(tmp_path / "t.npy", rate_hz=5.0, series=["A/r"])
+
+
+@pytest.mark.parametrize(
+    ("column", "data", "kept"),
+    [
+        ("iscell", [1.0, 0.0, 1.0], [0, 2]),
+        ("iscell", np.array([[0, 0.9], [1, 0.2], [1, 0.8]]), [1, 2]),
+        ("Accepted", [True, False, False], [0]),
+        ("Accepted", [0, 0, 1], [2]),
+    ],
+)
+def test_rejected_rois_are_left_out(
+    tmp_path: Path, column: str, data: object, kept: list[int]
+) -> None:
+    path = write_series(tmp_path / "t.nwb", "Fluorescence/r", columns={column: data}, n_rois=3)
+    traces = read_traces(path)
+    assert traces.labels == tuple(f"roi{i:04d}" for i in kept)
+    assert [int(mask.x_px[0]) // 4 for mask in traces.masks] == kept
+    assert traces.fluorescence[0].shape == (len(kept), 5)
+
+
+def test_a_file_that_accepts_no_roi_is_refused(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "t.nwb", "Fluorescence/r", columns={"Accepted": [0, 0]})
+    with pytest.raises(RecordingError, match="Accepted"):
+        read_traces(path)
 
 
 def test_the_fluorescence_container_goes_before_the_neuropil_of_the_same_type(

@@ -22,7 +22,7 @@ def played_source(record: SessionRecord) -> Traces | None:
     if not isinstance(source, RecordingSource) or not source.path.exists():
         return None
     try:
-        traces = read_traces(source.path, source.rate_hz, source.n_planes)
+        traces = read_traces(source.path, source.rate_hz, source.n_planes, source.series)
     except RecordingError as error:
         log.warning("masks are not in the NWB file: %s", error)
         return None

@@ -1,6 +1,9 @@
 """Traces in NWB files."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pynwb import NWBHDF5IO, NWBFile
 from pynwb.image import GrayscaleImage
-from pynwb.ophys import Fluorescence, PlaneSegmentation, RoiResponseSeries
+from pynwb.ophys import DfOverF, PlaneSegmentation, RoiResponseSeries
 
 from bci.recording.readers.traces import (
     PlaneTraces,
@@ -25,63 +28,159 @@ from bci.recording.readers.traces import (
 MEAN = re.compile(r"mean|average", re.IGNORECASE)
 OTHER_CHANNEL = re.compile(r"ch(?:an(?:nel)?)?_?[2-9]", re.IGNORECASE)
 PLANE = re.compile(r"(?:plane|backgrounds)_?(\d+)", re.IGNORECASE)
+# as suite2p, CaImAn, neuroconv and AllenSDK name what they make of fluorescence
+NOT_OF_CELLS = re.compile(
+    r"deconv|spike|spks|inferred|background|baseline|neuropil(?!_?(?:sub|corr))", re.IGNORECASE
+)
+PROCESSED = re.compile(r"df_?f|df_?over_?f|denoised|correct|subtract|neuropil", re.IGNORECASE)
 BLOCK_FRAMES = 2048
 LABEL_COLUMNS = ("label", "labels", "roi_label", "roi_name", "name")
+CELL_COLUMNS = ("iscell", "is_cell", "accepted")
+NAMES_SHOWN = 12
 
 
-def read_nwb(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
+class Signal(IntEnum):
+    """What a series holds, by its name and that of its container; the lowest is played."""
+
+    RAW = 0
+    PROCESSED = 1
+    OTHER = 2
+    """Spikes, neuropil, background: played only if it is asked for by name."""
+
+
+@dataclass(frozen=True)
+class NamedSeries:
+    """One RoiResponseSeries of a file.
+
+    Parameters
+    ----------
+    series
+        The series.
+    name
+        container/series, as the settings name it.
+    """
+
+    series: RoiResponseSeries
+    name: str
+
+    @property
+    def signal(self) -> Signal:
+        """What it holds."""
+        if NOT_OF_CELLS.search(self.name):
+            return Signal.OTHER
+        processed = isinstance(self.series.parent, DfOverF) or PROCESSED.search(self.name)
+        return Signal.PROCESSED if processed else Signal.RAW
+
+    @property
+    def group(self) -> str:
+        """The name without the number of the plane: the same for the planes of one signal."""
+        return PLANE.sub("", self.name)
+
+    @property
+    def plane(self) -> int:
+        """The number of the plane in its name, 0 if there is none."""
+        found = PLANE.search(str(self.series.name))
+        return int(found[1]) if found else 0
+
+
+def read_nwb(
+    path: Path, rate_hz: float | None, n_planes: int, series: Sequence[str] = ()
+) -> Traces:
     """Traces of the RoiResponseSeries in an NWB file.
 
-    Fluorescence containers go first: their series plane0, plane1, … are the planes. Without one,
-    the first RoiResponseSeries of the file is the only plane. Labels and masks come from the plane
-    segmentation that the series refers to, mean images from the GrayscaleImages that are called so.
+    Raw fluorescence is played, of all planes: series whose names differ by the number of a plane
+    alone, as suite2p, neuroconv and this program write them. Without raw fluorescence processed
+    fluorescence is (dF/F, denoised, corrected), but neither spikes nor neuropil. ROIs that a column
+    `iscell` or `Accepted` rejects are left out. Labels and masks come from the plane segmentation
+    that the series refers to, mean images from the GrayscaleImages that are called so.
+
+    Parameters
+    ----------
+    path, rate_hz, n_planes
+        As in `read_traces`.
+    series
+        Names of the series to play, one a plane, in order; empty: as above.
 
     Raises
     ------
     RecordingError
-        Where it is no NWB file, or holds no such series.
+        If it is no NWB file, holds no such series, or several to choose from.
     """
     try:
         with NWBHDF5IO(path, mode="r", load_namespaces=True) as io:
-            return _read(path, io.read(), rate_hz, n_planes)
+            return _read(path, io.read(), rate_hz, n_planes, series)
     except (OSError, TypeError) as error:
         raise RecordingError(path, f"no NWB file ({error})", "name another") from error
 
 
-def _read(path: Path, file: NWBFile, rate_hz: float | None, n_planes: int) -> Traces:
-    series = _series(file)
-    if not series:
+def _read(
+    path: Path, file: NWBFile, rate_hz: float | None, n_planes: int, names: Sequence[str]
+) -> Traces:
+    found = sorted(
+        (
+            NamedSeries(one, f"{one.parent.name}/{one.name}")
+            for one in file.objects.values()
+            if isinstance(one, RoiResponseSeries)
+        ),
+        key=lambda one: (one.group, one.plane, one.name),
+    )
+    if not found:
         raise RecordingError(
             path, "holds no RoiResponseSeries", "name a file with extracted fluorescence"
         )
-    if n_planes not in (1, len(series)):
+    played = [_named(path, found, name) for name in names] or _default(path, found)
+    if n_planes not in (1, len(played)):
         raise RecordingError(
             path,
-            f"{len(series)} planes, rig.source.n_planes = {n_planes}",
-            f"set rig.source.n_planes = {len(series)}",
+            f"{len(played)} planes, rig.source.n_planes = {n_planes}",
+            f"set rig.source.n_planes = {len(played)}",
         )
-    several = len(series) > 1
     means = _mean_images(file)
-    planes = [
-        _read_plane(path, one, f"plane{number}_" if several else "", means.get(number))
-        for number, one in enumerate(series)
-    ]
-    rates = [rate for rate in map(_plane_rate_hz, series) if rate is not None]
-    of_file = float(np.mean(rates)) * len(series) if rates else None
-    return combine(path, planes, known_rate(path, of_file, rate_hz), _image_shape(series[0]))
+    planes = [_read_plane(path, one.series, means.get(one.plane)) for one in played]
+    rates = [rate for rate in (_plane_rate_hz(one.series) for one in played) if rate is not None]
+    of_file = float(np.mean(rates)) * len(played) if rates else None
+    return combine(
+        path,
+        _distinct_labels(planes),
+        known_rate(path, of_file, rate_hz),
+        _image_shape(played[0].series),
+    )
 
 
-def _series(file: NWBFile) -> list[RoiResponseSeries]:
-    containers = [found for found in file.objects.values() if isinstance(found, Fluorescence)]
-    for container in sorted(containers, key=lambda found: found.name != "Fluorescence"):
-        named = container.roi_response_series
-        planes = [name for name in named if re.fullmatch(r"plane\d+", name)]
-        if planes:
-            return [named[name] for name in sorted(planes, key=lambda name: int(name[5:]))]
-        if named:
-            return [named[sorted(named)[0]]]
-    found = [one for one in file.objects.values() if isinstance(one, RoiResponseSeries)]
-    return sorted(found, key=lambda one: str(one.name))[:1]
+def _named(path: Path, found: Sequence[NamedSeries], name: str) -> NamedSeries:
+    """The series that the settings name, with its container or without."""
+    fitting = [one for one in found if name in (one.name, one.series.name)]
+    if len(fitting) != 1:
+        n = len(fitting) or "no"
+        raise _choose(path, f"holds {n} series called {name} among", found)
+    return fitting[0]
+
+
+def _default(path: Path, found: Sequence[NamedSeries]) -> list[NamedSeries]:
+    """All planes of the one signal that is meant if nobody says which."""
+    best = min(one.signal for one in found)
+    groups: dict[str, list[NamedSeries]] = {}
+    for one in found:
+        if one.signal is best and best is not Signal.OTHER:
+            groups.setdefault(one.group, []).append(one)
+    # suite2p's own files have other containers of the same type beside this one
+    of_fluorescence = [group for group in groups if group.startswith("Fluorescence/")]
+    chosen = of_fluorescence or list(groups)
+    if len(chosen) != 1:
+        what = "holds several signals" if chosen else "holds no fluorescence"
+        raise _choose(path, what, [one for group in chosen for one in groups[group]] or found)
+    planes = groups[chosen[0]]
+    numbers = [one.plane for one in planes]
+    if len(planes) > 1 and numbers != list(range(numbers[0], numbers[0] + len(planes))):
+        raise _choose(path, f"holds planes {numbers}", planes)
+    return planes
+
+
+def _choose(path: Path, what: str, among: Sequence[NamedSeries]) -> RecordingError:
+    names = ", ".join(one.name for one in among[:NAMES_SHOWN])
+    more = f" and {len(among) - NAMES_SHOWN} more" if len(among) > NAMES_SHOWN else ""
+    todo = f'name those to play, one a plane: rig.source.series = ["{among[0].name}"]'
+    return RecordingError(path, f"{what}: {names}{more}", todo)
 
 
 def _mean_images(file: NWBFile) -> dict[int, NDArray[Any]]:
@@ -97,9 +196,7 @@ def _mean_images(file: NWBFile) -> dict[int, NDArray[Any]]:
     return found
 
 
-def _read_plane(
-    path: Path, series: RoiResponseSeries, prefix: str, mean: NDArray[Any] | None
-) -> PlaneTraces:
+def _read_plane(path: Path, series: RoiResponseSeries, mean: NDArray[Any] | None) -> PlaneTraces:
     shape = tuple(np.shape(series.data))
     if len(shape) == 1:
         shape = (*shape, 1)
@@ -111,27 +208,47 @@ def _read_plane(
             "its data must be n_frames × n_rois",
         )
     table: PlaneSegmentation = series.rois.table
+    cells = _cells(path, table, rows)
+    rows = rows[cells]
     masks = _masks(table, rows)
     mean = _reference_image(table) if mean is None else mean
     return PlaneTraces(
-        fluorescence=_counts(series, shape),
-        labels=_labels(table, rows, prefix),
+        fluorescence=_counts(series, shape, cells),
+        labels=_labels(table, rows),
         centres_px=tuple((float(np.mean(m.x_px)), float(np.mean(m.y_px))) for m in masks),
         masks=masks,
         mean_image=mean_image_of(mean, masks),
     )
 
 
-def _counts(series: RoiResponseSeries, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """All of a series, ROIs × frames; read in blocks, so that it is never in memory twice."""
+def _cells(path: Path, table: PlaneSegmentation, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which columns of a series are of ROIs that were accepted as cells."""
+    names = {str(name).lower(): name for name in table.colnames}
+    column = next((names[name] for name in CELL_COLUMNS if name in names), None)
+    if column is None:
+        return np.arange(len(rows), dtype=np.int64)
+    # suite2p writes the classifier's probability beside it
+    accepted = np.asarray(table[column].data[:]).reshape(len(table), -1)[:, 0]
+    cells = np.flatnonzero(accepted[rows]).astype(np.int64)
+    if not len(cells):
+        raise RecordingError(
+            path, f"column {column} accepts no ROI", "curate the ROIs, or write it without"
+        )
+    return cells
+
+
+def _counts(
+    series: RoiResponseSeries, shape: tuple[int, int], cells: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """The cells of a series, ROIs × frames; read in blocks: it is never in memory twice."""
     n_frames, n_rois = shape
-    counts = np.empty((n_rois, n_frames), np.float32)
+    counts = np.empty((len(cells), n_frames), np.float32)
     # a part of a compressed chunk costs as much as all of it
     of_chunk = (getattr(series.data, "chunks", None) or (1,))[0]
     block = -(-BLOCK_FRAMES // of_chunk) * of_chunk
     for start in range(0, n_frames, block):
         values = np.asarray(series.data[start : start + block], np.float32)
-        counts[:, start : start + block] = values.reshape(-1, n_rois).T
+        counts[:, start : start + block] = values.reshape(-1, n_rois)[:, cells].T
     counts *= float(series.conversion)
     counts += float(series.offset)
     return counts
@@ -145,14 +262,30 @@ def _reference_image(table: PlaneSegmentation) -> NDArray[Any] | None:
     return None
 
 
-def _labels(table: PlaneSegmentation, rows: NDArray[np.int64], prefix: str) -> tuple[str, ...]:
+def _labels(table: PlaneSegmentation, rows: NDArray[np.int64]) -> tuple[str, ...]:
+    numbers = np.asarray(table.id.data[:])[rows].tolist()
     for column in LABEL_COLUMNS:
         if column in table.colnames:
             values = [str(table[column].data[int(row)]) for row in rows]
-            if len(set(values)) == len(values):
+            if len(set(values)) < len(values):
+                continue
+            if not all(value.isdecimal() for value in values):
                 return tuple(values)
-    ids = np.asarray(table.id.data[:])
-    return tuple(f"{prefix}roi{int(ids[int(row)]):04d}" for row in rows)
+            # neuroconv gives suite2p's own index as the name
+            numbers = values
+            break
+    return tuple(f"roi{int(number):04d}" for number in numbers)
+
+
+def _distinct_labels(planes: Sequence[PlaneTraces]) -> list[PlaneTraces]:
+    """The planes with their number before each label, where labels begin anew in each."""
+    labels = [label for plane in planes for label in plane.labels]
+    if len(set(labels)) == len(labels):
+        return list(planes)
+    return [
+        replace(plane, labels=tuple(f"plane{number}_{label}" for label in plane.labels))
+        for number, plane in enumerate(planes)
+    ]
 
 
 def _masks(table: PlaneSegmentation, rows: NDArray[np.int64]) -> tuple[RoiMask, ...]:

@@ -1,7 +1,8 @@
 """Which reader takes which recording."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -23,17 +24,20 @@ class Format:
         True where a path that exists looks like this kind.
     module, function
         The reader; imported when needed, because some take a second to import.
+    has_series
+        True if it may hold several signals; its reader then takes their names as `series`.
     """
 
     description: str
     accepts: Callable[[Path], bool]
     module: str
     function: str
+    has_series: bool = False
 
-    def reader(self) -> Reader:
-        """The function that reads it."""
-        reader: Reader = getattr(import_module(self.module), self.function)
-        return reader
+    def reader(self, series: Sequence[str] = ()) -> Reader:
+        """The function that reads these series of it."""
+        reader: Callable[..., Traces] = getattr(import_module(self.module), self.function)
+        return partial(reader, series=series) if series else reader
 
 
 def _suffix(*suffixes: str) -> Callable[[Path], bool]:
@@ -44,7 +48,13 @@ _READERS = "bci.recording.readers"
 FORMATS = (
     Format(".npy (n_rois × n_frames)", _suffix(".npy"), f"{_READERS}.arrays", "read_npy"),
     Format(".npz (array `traces` or `F`)", _suffix(".npz"), f"{_READERS}.arrays", "read_npz"),
-    Format("an NWB file (.nwb)", _suffix(".nwb", ".h5", ".hdf5"), f"{_READERS}.nwb", "read_nwb"),
+    Format(
+        "an NWB file (.nwb)",
+        _suffix(".nwb", ".h5", ".hdf5"),
+        f"{_READERS}.nwb",
+        "read_nwb",
+        has_series=True,
+    ),
     Format(
         "a session folder (journal.mcap)",
         lambda path: (path / "journal.mcap").is_file(),
@@ -55,7 +65,9 @@ FORMATS = (
 )
 
 
-def read_traces(path: Path, rate_hz: float | None = None, n_planes: int = 1) -> Traces:
+def read_traces(
+    path: Path, rate_hz: float | None = None, n_planes: int = 1, series: Sequence[str] = ()
+) -> Traces:
     """Read a recording of any accepted kind.
 
     Parameters
@@ -67,6 +79,8 @@ def read_traces(path: Path, rate_hz: float | None = None, n_planes: int = 1) -> 
     n_planes
         Planes that the rows of a plain array are dealt to. Other files tell it themselves; 1 or
         their own number is then accepted.
+    series
+        Names of the series to play, of an NWB file that holds several; empty: raw fluorescence.
 
     Raises
     ------
@@ -77,8 +91,12 @@ def read_traces(path: Path, rate_hz: float | None = None, n_planes: int = 1) -> 
         raise RecordingError(path, "no such file or folder", "check rig.source.path")
     for kind in FORMATS:
         if kind.accepts(path):
+            if series and not kind.has_series:
+                raise RecordingError(
+                    path, "no NWB file: it has no series to choose", "remove rig.source.series"
+                )
             try:
-                return kind.reader()(path, rate_hz, n_planes)
+                return kind.reader(series)(path, rate_hz, n_planes)
             except OSError as error:
                 raise RecordingError(
                     path, f"not readable ({error})", "check the file and its permissions"
