@@ -59,6 +59,11 @@ class DayState:
         self._turns: tuple[BlockTurn, ...] = ()
 
     @property
+    def keeps_all(self) -> bool:
+        """True where frames outside of a baseline are kept as well."""
+        return self._tape is not None
+
+    @property
     def has_ensembles(self) -> bool:
         """False until they were chosen."""
         return bool(self.reader.decoder.labels)

@@ -77,6 +77,7 @@ class ClosedLoop:
     def __init__(self, session: Session, info: StreamInfo) -> None:
         experiment = session.experiment
         self._day = day = DayState(session, info)
+        self._reader = day.reader
         self.blocks = day.blocks
         self.baseline_s3 = day.baseline.s3
         self.baseline_signals = day.baseline.signals
@@ -122,12 +123,12 @@ class ClosedLoop:
     @property
     def decoder(self) -> EnsembleDecoder:
         """The decoder of the ensembles that stand."""
-        return self._day.reader.decoder
+        return self._reader.decoder
 
     @property
     def hit_rule(self) -> HitRule:
         """Its cursor, guards and re-arm."""
-        return self._day.reader.hit_rule
+        return self._reader.hit_rule
 
     @property
     def state(self) -> TaskState:
@@ -188,16 +189,18 @@ class ClosedLoop:
 
     def step(self, frame: RoiFrame) -> Decision:
         """Take the next received frame in, whatever it is like."""
-        verdict = self._check.check(frame, self._ledger)
-        if self._check.long_gap:
-            self._refill(frame.frame_id)
+        check, frame_id = self._check, frame.frame_id
+        verdict = check.check(frame, self._ledger)
+        if check.long_gap:
+            self._refill(frame_id)
         if verdict is Verdict.DECODE:
-            self._decode(frame)
-        elif verdict is Verdict.FREEZE:
+            self._decode(frame, frame_id)
+            return self._decision(frame_id, decoded=True)
+        if verdict is Verdict.FREEZE:
             self._frozen = True
-            if self._check.paused_by is not None:
-                self._pause_for_fault(frame.frame_id, self._check.paused_by)
-        return self._decision(frame.frame_id, decoded=verdict is Verdict.DECODE)
+            if check.paused_by is not None:
+                self._pause_for_fault(frame_id, check.paused_by)
+        return self._decision(frame_id, decoded=False)
 
     def apply(self, event: LoopEvent) -> Decision:
         """Take an event in: everything that may change a decision and is not a frame."""
@@ -266,36 +269,38 @@ class ClosedLoop:
                 self._note(LedgerKind.REFUSED, f"{type(event).__name__} while {task.state.name}")
         return self._decision(frame_id, decoded=False)
 
-    def _decode(self, frame: RoiFrame) -> None:
-        task, decoder, frame_id = self._task, self.decoder, frame.frame_id
+    def _decode(self, frame: RoiFrame, frame_id: int) -> None:
+        task, day, reader, check = self._task, self._day, self._reader, self._check
+        decoder, rule = reader.decoder, reader.hit_rule
         self._frozen = False
-        s3 = self._day.reader.read(frame.fluorescence)
-        if fallen := self._day.reader.take_fallen():
+        s3 = reader.read(frame.fluorescence)
+        if fallen := reader.take_fallen():
             names = ", ".join(fallen)
             self._ledger.append(entry(frame_id, LedgerKind.BELOW_FLOOR, names, len(fallen)))
-        unfilled = max(0, decoder.window_frames + 1 - decoder.frames_since_reset)
-        settled = not unfilled
-        if task.state is TaskState.PAUSED and self._stalled and self._resume_after_stall:
+        unfilled = decoder.window_frames + 1 - decoder.frames_since_reset
+        settled = unfilled <= 0
+        if self._stalled and self._resume_after_stall and task.state is TaskState.PAUSED:
             self._stalled = False
             task.resume(frame_id)
-        self._check.settle_dark(settled=decoder.is_settled)
+        check.settle_dark(settled=unfilled <= 1)
         if task.state is TaskState.BASELINE:
-            self.blocks.baseline.tick(frame_id, unfilled)
-        rule, t = self.hit_rule, self.t
+            self.blocks.baseline.tick(frame_id, max(0, unfilled))
         signal = decoder.smoothed if rule.guards.needs_signal else ()
-        hit = rule.update(s3, signal, t, self.lo, running=task.state is TaskState.RUN)
+        hit = rule.update(s3, signal, self.t, self.lo, running=task.state is TaskState.RUN)
         self._angle_deg = self._turned_deg = rule.angle_deg
         task.advance(frame_id, ready=self.is_ready, settled=settled)
-        self._day.follow()
+        day.follow()
         self._decide(frame_id, hit=hit)
-        self._day.keep(
-            frame.fluorescence,
-            s3,
-            signal,
-            self._check.median,
-            in_baseline=task.state is TaskState.BASELINE,
-            settled=settled,
-        )
+        in_baseline = task.state is TaskState.BASELINE
+        if in_baseline or day.keeps_all:
+            day.keep(
+                frame.fluorescence,
+                s3,
+                signal,
+                check.median,
+                in_baseline=in_baseline,
+                settled=settled,
+            )
 
     def _begin_block(self, kind: BlockKind) -> None:
         why = self._day.why_not_begin(kind, self._task.state, ready=self.is_ready)
@@ -311,6 +316,7 @@ class ClosedLoop:
         if why:
             self._note(LedgerKind.REFUSED, f"ensembles: {why}")
             return
+        self._reader = self._day.reader
         self._check.watch(self.decoder.roi_indices)
         self.t = self.lo = self._angle_deg = nan
 
@@ -334,7 +340,7 @@ class ClosedLoop:
                 task.finish(frame_id)
         elif contingency.is_passive:
             hit = at_zero = False
-        pays_after_s = contingency.pays_after_s(trial)
+        pays_after_s = contingency.pays_after_s(trial) if hit else None
         if task.decide(frame_id, hit=hit, at_zero=at_zero, pays_after_s=pays_after_s):
             self.hit_rule.disarm()
 
@@ -360,22 +366,23 @@ class ClosedLoop:
             trial_end = replace(trial_end, threshold=self.t)
         # no further one where the end was asked for, perhaps for want of rewards
         free = decoded and self._contingency.gives_free_reward and not task.is_finishing
-        state = task.state
-        ledger = tuple(self._ledger)
-        self._ledger.clear()
+        state, decoder, screen = task.state, self._reader.decoder, self._screen
+        ledger: tuple[LedgerEntry, ...] = ()
+        if self._ledger:
+            ledger = tuple(self._ledger)
+            self._ledger.clear()
         self._sequence += 1
+        block_s = self._block_s(frame_id) if state in screen.passing else 0.0
         return Decision(
             self._sequence,
             frame_id,
             decoded,
-            self.decoder.s,
-            self.decoder.s3,
+            decoder.s,
+            decoder.s3,
             self._angle_deg,
             state,
             task.trial,
-            self._screen.command(
-                frame_id, state, self._turned_deg, self._block_s(frame_id), frozen=self._frozen
-            ),
+            screen.command(frame_id, state, self._turned_deg, block_s, frozen=self._frozen),
             self._reward(due_trial) if due_trial or free else None,
             self._light.command(state, task.trial),
             trial_end,

@@ -32,18 +32,23 @@ class ScreenRule:
     ----------
     experiment
         Its stimulus, feedback, baseline and session type.
+
+    Attributes
+    ----------
+    passing
+        Gratings of the states in which they pass by on time alone.
     """
 
     def __init__(self, experiment: Experiment) -> None:
         baseline = experiment.baseline or Baseline()
-        self._passing: dict[TaskState, PassiveGratings] = {}
+        self.passing: dict[TaskState, PassiveGratings] = {}
         if experiment.baseline is not None and baseline.stimulus == "gratings":
-            self._passing[TaskState.BASELINE] = PassiveGratings(baseline)
+            self.passing[TaskState.BASELINE] = PassiveGratings(baseline)
         if isinstance(experiment.session_type, PassiveType):
             session_s = min(experiment.task.session_s + experiment.task.trial_s, LONGEST_S)
             own = {"seed": experiment.session_type.seed, "duration_s": session_s}
             passing = PassiveGratings(baseline.model_copy(update=own))
-            self._passing |= dict.fromkeys(UNBROKEN, passing)
+            self.passing |= dict.fromkeys(UNBROKEN, passing)
         self._passive_freq_hz = baseline.temporal_freq_hz
         self._freq_hz = experiment.stimulus.temporal_freq_hz
         self._contrast = experiment.stimulus.contrast
@@ -51,6 +56,7 @@ class ScreenRule:
         self._is_seen = feedback.kind in ("visual", "both")
         self._tone = ToneRule(feedback) if feedback.kind in ("auditory", "both") else None
         self._shown: tuple[ScreenKind, float, float] | None = None
+        self._cause: tuple[TaskState | None, float, bool] = (None, 0.0, False)
         self._command_id = 0
 
     def command(
@@ -67,13 +73,19 @@ class ScreenRule:
         angle_deg
             Of what turns the grating in RUN.
         block_s
-            Frame time spent in the baseline block, or in the trials after it, seconds.
+            Frame time spent in the baseline block, or in the trials after it, seconds; looked at
+            in the states of `passing` alone.
         frozen
             True where the feedback holds still, because a frame cannot be decoded.
         """
+        passing = self.passing.get(state)
+        if passing is None:
+            before, angle_before_deg, frozen_before = self._cause
+            if state is before and angle_deg == angle_before_deg and frozen is frozen_before:
+                return None
+        self._cause = (state, angle_deg, frozen)
         screen, orientation_deg = SCREENS[state], 0.0
         temporal_freq_hz = self._freq_hz
-        passing = self._passing.get(state)
         if passing is not None:
             screen, temporal_freq_hz = ScreenKind.GRATING, self._passive_freq_hz
             orientation_deg = passing.angle_deg(block_s)

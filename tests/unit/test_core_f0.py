@@ -57,12 +57,27 @@ def test_equals_numpy_percentile_bit_for_bit_long(
     check_equals_numpy(rows, window, percentile)
 
 
-@pytest.mark.parametrize("percentile", [0.0, 10.0, 37.5, 100.0])
-def test_equals_numpy_over_a_recording(percentile: float) -> None:
-    trace = np.random.default_rng(1).normal(500, 30, (1200, 3)).astype(np.float32).astype(float)
-    rolling = RollingPercentile(3, 464, percentile)
+def noise(rng: np.random.Generator) -> NDArray[np.float64]:
+    return rng.normal(500, 30, (700, 2))
+
+
+COURSES = {
+    "still": noise,
+    "falling": lambda rng: noise(rng) - np.arange(700)[:, None],
+    "rising": lambda rng: noise(rng) + np.arange(700)[:, None],
+    "wandering": lambda rng: np.cumsum(noise(rng) - 500, axis=0),
+    "few values": lambda rng: np.round(noise(rng) / 30) * 30,
+    "one value": lambda rng: np.full((700, 2), 7.0),
+}
+
+
+@pytest.mark.parametrize("percentile", [0.0, 10.0, 37.5, 90.0, 100.0])
+@pytest.mark.parametrize("course", COURSES)
+def test_equals_numpy_over_a_recording(course: str, percentile: float) -> None:
+    trace = COURSES[course](np.random.default_rng(1))
+    rolling = RollingPercentile(2, 200, percentile)
     for k in range(len(trace)):
-        assert rolling.update(trace[k].tolist()) == percentile_of(trace, k, 464, percentile)
+        assert rolling.update(trace[k].tolist()) == percentile_of(trace, k, 200, percentile)
 
 
 def test_window_not_yet_full_uses_what_there_is() -> None:

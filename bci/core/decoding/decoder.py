@@ -109,9 +109,10 @@ class EnsembleDecoder:
         self.frames_since_reset += 1
         if not self.labels:
             return nan
+        recent = self._recent
         self.signal = signal = self._signal.update(fluorescence)
-        self.s = self._read_out(signal)
-        self._recent.append(self.s)
+        self.s = s = self._read_out(signal)
+        recent.append(s)
         self._signals.append(signal)
-        self.s3 = fsum(self._recent) / len(self._recent)
-        return self.s3
+        self.s3 = s3 = fsum(recent) / len(recent)
+        return s3
