@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pynwb import NWBHDF5IO, NWBFile
-from pynwb.image import GrayscaleImage
-from pynwb.ophys import DfOverF, PlaneSegmentation, RoiResponseSeries
 
+from bci.recording.pynwb_import import import_pynwb
 from bci.recording.readers.traces import (
     PlaneTraces,
     RecordingError,
@@ -22,6 +20,12 @@ from bci.recording.readers.traces import (
     known_rate,
     mean_image_of,
 )
+
+import_pynwb()
+
+from pynwb import NWBHDF5IO, NWBFile  # noqa: E402
+from pynwb.image import GrayscaleImage  # noqa: E402
+from pynwb.ophys import DfOverF, PlaneSegmentation, RoiResponseSeries  # noqa: E402
 
 # container/image, as suite2p, neuroconv and this program name them: Backgrounds_0/meanImg,
 # SegmentationImages/MeanImageChan1Plane0, MeanImages/plane0
