@@ -1,5 +1,6 @@
 """Rewards of a session: each from its request to its end."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -8,6 +9,8 @@ import msgspec
 from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.recording.reward_ledger import ledger_path, read_ledger, volume_on
 from bci.recording.session_record import SessionRecord
+
+log = logging.getLogger("bci.rewards")
 
 K = BoardEventKind
 REWARD_KINDS = (
@@ -85,7 +88,7 @@ class RewardTotals(msgspec.Struct, frozen=True):
         Given in this session, by who asked for it.
     day_ul
         Given to the subject on the day of the session, in all sessions of the same folder, as the
-        subject's ledger has it by now.
+        subject's ledger has it by now; None: the ledger cannot be read.
     cap_ul
         `experiment.task.daily_cap_ul`; None: no cap.
     ms_per_ul, dead_ms, calibrated_on
@@ -94,7 +97,7 @@ class RewardTotals(msgspec.Struct, frozen=True):
 
     task_ul: float
     operator_ul: float
-    day_ul: float
+    day_ul: float | None
     cap_ul: float | None
     ms_per_ul: float
     dead_ms: float
@@ -102,10 +105,9 @@ class RewardTotals(msgspec.Struct, frozen=True):
 
 
 def reward_totals(record: SessionRecord, histories: Sequence[RewardHistory]) -> RewardTotals:
-    """What the subject got; raises OSError where its ledger is there and cannot be read."""
+    """What the subject got."""
     session = record.session
     board, task = session.rig.board, session.experiment.task
-    lines = read_ledger(ledger_path(record.folder, session.subject))
     # the animal's day, wherever the file is read
     where = datetime.fromisoformat(record.manifest.started).tzinfo
     day = datetime.fromtimestamp(record.start.t_wall_ns / 1e9, where).date()
@@ -113,11 +115,18 @@ def reward_totals(record: SessionRecord, histories: Sequence[RewardHistory]) -> 
         origin: sum(one.volume_ul for one in histories if one.given and one.origin == origin)
         for origin in ("task", "operator")
     }
+    try:
+        lines = read_ledger(ledger_path(record.folder, session.subject))
+        day_ul: float | None = volume_on(lines, day, board.kind)
+    except OSError as error:
+        # NWB and report must not fail because of a file beside the session
+        log.warning("the volume of the day is not known: %s", error)
+        day_ul = None
     calibrated_on = board.valve.calibrated_on
     return RewardTotals(
         task_ul=of_origin["task"],
         operator_ul=of_origin["operator"],
-        day_ul=volume_on(lines, day, board.kind),
+        day_ul=day_ul,
         cap_ul=task.daily_cap_ul,
         ms_per_ul=board.valve.ms_per_ul,
         dead_ms=board.valve.dead_ms,

@@ -18,6 +18,7 @@ from played_session import NAME, RATE_HZ, WALL0_NS, Played, made_session, played
 from pynwb import NWBHDF5IO, NWBFile, validate
 from recorded_formats import MEAN_IMAGE, write_suite2p
 
+from bci.analysis.report import write_report
 from bci.core.board_types import BoardEventKind
 from bci.core.calibration import CalibrationResult
 from bci.core.chance import Chance
@@ -27,6 +28,7 @@ from bci.recording.nwb import export_nwb
 from bci.recording.readers.registry import read_traces
 from bci.recording.records import Topic
 from bci.recording.recover import recover
+from bci.recording.rewards import reward_histories, reward_totals
 from bci.recording.scan import JournalBytes, Message
 from bci.recording.session_record import DamagedJournal, SessionRecord
 
@@ -328,6 +330,16 @@ def test_session_whose_first_records_are_gone_is_exported_and_says_so(tmp_path: 
         (loss,) = SessionRecord.read(tmp_path).losses
         assert loss in file.notes
     np.testing.assert_array_equal(s3, [d.s3 for d in decoded(session)])
+
+
+def test_reward_ledger_that_cannot_be_read_stops_neither_nwb_nor_report(tmp_path: Path) -> None:
+    session = played(tmp_path / "mouse" / "s", 60)
+    # not even root can read it
+    (tmp_path / "mouse" / "rewards.csv").mkdir()
+    record = SessionRecord.read(session.folder)
+    assert reward_totals(record, reward_histories(record)).day_ul is None
+    assert write_report(session.folder).is_file()
+    assert export_nwb(session.folder).is_file()
 
 
 def test_failed_export_leaves_the_earlier_file(tmp_path: Path) -> None:

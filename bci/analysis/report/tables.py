@@ -17,6 +17,7 @@ from bci.core.counted import counted
 from bci.core.decoding.registry import s_unit
 from bci.core.loop_types import LedgerEntry, LedgerKind, Outcome
 from bci.core.performance import Performance
+from bci.recording.reward_ledger import REWARDS
 from bci.recording.rewards import RewardHistory, RewardTotals
 from bci.recording.session_record import SessionRecord, Timed
 from bci.recording.time_axis import TimeAxis
@@ -134,9 +135,10 @@ def reward_rows(histories: Sequence[RewardHistory]) -> Rows:
 def volume_rows(totals: RewardTotals) -> Rows:
     """Quantity and value: what the session and its day came to, and how far the valve is known."""
     cap = "no cap" if totals.cap_ul is None else f"cap {totals.cap_ul:g} µl"
+    day = f"{REWARDS} cannot be read" if totals.day_ul is None else f"{totals.day_ul:g} µl"
     return [
         ("this session", f"{totals.task_ul + totals.operator_ul:g} µl"),
-        ("its day, all sessions", f"{totals.day_ul:g} µl ({cap})"),
+        ("its day, all sessions", f"{day} ({cap})"),
         (
             "valve",
             (f"{totals.dead_ms:g} ms and " if totals.dead_ms else "")
