@@ -182,7 +182,7 @@ class Day(QObject):
     def is_orphaned(self) -> bool:
         """Whether the session has ended without its supervisor, which tells nobody how."""
         manifest = self.manifest
-        return self.phase is Phase.ENDED and manifest is not None and not manifest.outcome
+        return self.phase is Phase.ENDED and manifest is not None and not manifest.is_over
 
     def start_session(self, arguments: Sequence[str] = ()) -> None:
         """Start the session in processes of its own, which this window only watches.
@@ -219,8 +219,8 @@ class Day(QObject):
         self.folder, self.manifest = folder, manifest
         self.session = manifest.session_settings()
         self.model = SessionModel(self.session, folder)
-        self.phase = Phase.ENDED if manifest.outcome else Phase.RUNNING
-        self._client = SessionClient(folder, is_over=bool(manifest.outcome))
+        self.phase = Phase.ENDED if manifest.is_over else Phase.RUNNING
+        self._client = SessionClient(folder, is_over=manifest.is_over)
         self._told_fault = False
         self.session_changed.emit()
 
@@ -319,14 +319,14 @@ class Day(QObject):
             log.info("manifest: %s", error)
             return
         was = self.phase
-        if self.manifest.outcome or self._has_lost_supervisor():
+        if self.manifest.is_over or self._has_lost_supervisor():
             self.phase = Phase.ENDED
-        if self.phase is not was or self.manifest.outcome:
+        if self.phase is not was or self.manifest.is_over:
             self.session_changed.emit()
 
     def _lacks_outcome(self) -> bool:
         """Whether it was taken for over before anybody told how it ended."""
-        told = self.manifest is not None and self.manifest.outcome
+        told = self.manifest is not None and self.manifest.is_over
         return self.phase is Phase.ENDED and self.folder is not None and not told
 
     def _has_lost_supervisor(self) -> bool:

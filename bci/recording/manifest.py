@@ -38,6 +38,8 @@ PACKAGES = (
     "scipy",
 )
 GIT_TIMEOUT_S = 5.0
+WRITING = "writing"
+"""Key of `Manifest.outcome`: files that are still being written."""
 _UNSEALED = "0" * 64
 _BEHIND_SEAL = b'"\n}\n'
 _COPY = "Copy it again from where the session was recorded."
@@ -101,7 +103,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     preflight
         Report of the checks before the start.
     outcome
-        How it ended, written at the end; empty: still running, or cut short.
+        How it ended, written at the end; empty: still running, or cut short. `writing` in it names
+        the files that were still to be written then.
     seal
         SHA-256 of the whole file with 64 zeros in this place.
     """
@@ -119,6 +122,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     preflight: list[dict[str, Any]] = []
     outcome: dict[str, Any] = {}
     seal: str = _UNSEALED
+
+    @property
+    def is_over(self) -> bool:
+        """True once the session has ended and all of its files were tried to be written."""
+        return bool(self.outcome) and WRITING not in self.outcome
 
     def session_settings(self) -> Session:
         """The settings, validated.

@@ -1,10 +1,13 @@
 """A whole session: checked, run, exported, told."""
 
+import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from math import inf
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 import msgspec
 from rich.console import Console
@@ -16,13 +19,21 @@ from bci.config.session import Session
 from bci.core.counted import counted
 from bci.hardware.board.kinds import port_faults
 from bci.hardware.imaging.open import source_faults
-from bci.recording.folder import JOURNAL, LOG, NWB, REPORT, replace_file, session_folder
+from bci.recording.folder import (
+    JOURNAL,
+    LOG,
+    MANIFEST,
+    NWB,
+    REPORT,
+    replace_file,
+    session_folder,
+)
 from bci.recording.integrity import check_journal
-from bci.recording.manifest import NoManifest, finish_manifest, make_manifest, write_manifest
-from bci.recording.nwb import export_nwb
+from bci.recording.manifest import WRITING, finish_manifest, make_manifest, write_manifest
 from bci.recording.playback import playback_faults
 from bci.recording.reward_ledger import REHEARSALS
 from bci.recording.scan import JournalBytes
+from bci.recording.session_record import DamagedJournal
 from bci.recording.settled_rewards import settle_rewards
 from bci.session.check import Check, Status, read_checks
 from bci.session.day_words import day_words
@@ -64,6 +75,33 @@ class Result(msgspec.Struct, frozen=True):
     folder: str
     files: dict[str, str]
     summary: dict[str, Any]
+
+
+def _write_nwb(folder: Path) -> None:
+    # pynwb takes seconds to import, and a session must start without it
+    from bci.recording.nwb import export_nwb
+
+    export_nwb(folder)
+
+
+def _write_report(folder: Path) -> None:
+    write_report(folder)
+
+
+class _Export(NamedTuple):
+    """A file that is made of the journal, the verb that makes it again, and what writes it."""
+
+    kind: str
+    file: str
+    verb: str
+    write: Callable[[Path], None]
+
+
+EXPORTS = (
+    _Export("nwb", NWB, "export", _write_nwb),
+    _Export("report", REPORT, "report", _write_report),
+)
+UNTOLD = f"{MANIFEST} does not tell how it ended"
 
 
 def all_faults(session: Session) -> list[Fault]:
@@ -199,49 +237,120 @@ def _begin_folder(
 
 
 def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Result:
-    """Write what a session that is over leaves behind."""
-    written, trouble = _write_results(folder, ending, book, console)
+    """Write what a session that is over leaves behind.
+
+    What counts comes first: the subject's rewards and day, and how the session ended. Files that
+    can be made again come last. A step that fails keeps no other from its turn.
+    """
+    written, trouble = _files_of(folder, ending)
+    exports: tuple[_Export, ...] = ()
     if "journal" in written:
-        trouble += _settle_rewards(folder, book)
+        trouble += _attempt("rewards not settled", lambda: _settle_rewards(folder, book), book)
+        if ending.began:
+            so_far = _result(folder, ending, written, trouble)
+            why = "the subject's folder does not hold this session"
+            trouble += _attempt(why, lambda: _keep_day(folder, so_far), book)
+        cut_short = _attempt("", lambda: _require_end(folder, ending), book)
+        trouble += cut_short
+        exports = EXPORTS if ending.began and not cut_short else ()
+    if exports:
+        outcome = msgspec.to_builtins(_result(folder, ending, written, trouble))
+        outcome[WRITING] = [one.file for one in exports]
+        trouble += _attempt(UNTOLD, lambda: finish_manifest(folder, outcome), book)
+        trouble += _export(folder, exports, written, book, console)
     result = _result(folder, ending, written, trouble)
-    if "journal" in written and ending.began:
-        trouble += _keep_day(folder, result)
-        result = _result(folder, ending, written, trouble)
-    try:
-        finish_manifest(folder, msgspec.to_builtins(result))
-    except (OSError, NoManifest) as error:
-        why = getattr(error, "strerror", None) or error
-        trouble.append(f"manifest.json does not tell how it ended: {why}")
+    outcome = msgspec.to_builtins(result)
+    if untold := _attempt(UNTOLD, lambda: finish_manifest(folder, outcome), book):
+        trouble += [one for one in untold if one not in trouble]
         result = _result(folder, ending, written, trouble)
     book.tell("INFO", f"{'ended' if result.ok else 'failed'}: {result.reason}")
     return result
 
 
-def _keep_day(folder: Path, result: Result) -> list[str]:
-    """Ensembles, calibrations and the session in numbers, for the days to come; what failed."""
+def _attempt(what: str, step: Callable[[], None], book: LogBook) -> list[str]:
+    """Take a step of the end; what failed, in words, whatever it was.
+
+    Parameters
+    ----------
+    what
+        What is then not done.
+    """
     try:
-        keep_day(
-            folder.parent.parent,
-            folder,
-            ok=result.ok,
-            reason=result.reason,
-            summary=result.summary,
-        )
-    except (OSError, ValueError) as error:
-        return [f"the subject's folder does not hold this session: {error}"]
+        step()
+    except WritingInterrupted:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is reported
+        why = str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            why = f"{error.filename}: {error.strerror}"
+        if not isinstance(error, OSError | ValueError | RuntimeError):
+            book.tell("INFO", traceback.format_exc())
+            why = f"{type(error).__name__}: {error}, see {LOG}"
+        return [f"{what}: {why}" if what else why]
     return []
 
 
-def _settle_rewards(folder: Path, book: LogBook) -> list[str]:
-    """What control could not write into the subject's ledger, because it died; what failed."""
-    try:
-        added = settle_rewards(folder)
-    except (OSError, ValueError) as error:
-        return [f"rewards not brought into the subject's ledger: {error}"]
-    if added:
+def _files_of(folder: Path, ending: Ending) -> tuple[dict[str, str], list[str]]:
+    """What the folder holds before anything is exported, and what is wrong with that."""
+    if not folder.exists():
+        return {}, [f"{folder} was moved while it ran: find it, then `bci export`, `bci report`"]
+    written = {"log": str(folder / LOG)}
+    if not (folder / JOURNAL).exists():
+        return written, [] if ending.ok else ["no journal was begun"]
+    return {**written, "journal": str(folder / JOURNAL)}, []
+
+
+def _require_end(folder: Path, ending: Ending) -> None:
+    """Refuse to export a journal that was not closed."""
+    if ending.ok:
+        return
+    with JournalBytes(folder / JOURNAL) as journal:
+        if check_journal(journal).unclosed is not None:
+            raise DamagedJournal(f"run `bci recover {folder}`, then `bci export` and `bci report`")
+
+
+def _settle_rewards(folder: Path, book: LogBook) -> None:
+    """Bring into the subject's ledger what control could not write there, because it died."""
+    if added := settle_rewards(folder):
         brought = counted(added, "reward")
         book.tell("WARNING", f"{brought} brought from the journal into the subject's ledger")
-    return []
+
+
+def _keep_day(folder: Path, result: Result) -> None:
+    """Keep ensembles, calibrations and the session in numbers, for the days to come."""
+    keep_day(
+        folder.parent.parent,
+        folder,
+        ok=result.ok,
+        reason=result.reason,
+        summary=result.summary,
+    )
+
+
+def _export(
+    folder: Path,
+    exports: tuple[_Export, ...],
+    written: dict[str, str],
+    book: LogBook,
+    console: Console,
+) -> list[str]:
+    """Write NWB and report, each by itself, into `written`; what failed, with what to do."""
+    trouble: list[str] = []
+    try:
+        with on_interrupt(_interrupt_writing), console.status("writing NWB and report"):
+            book.tell("INFO", "writing NWB and report")
+            for one in exports:
+                why = f"{one.file} not written (`bci {one.verb} {folder}` makes it)"
+                failed = _attempt(why, partial(one.write, folder), book)
+                trouble += failed
+                if not failed:
+                    written[one.kind] = str(folder / one.file)
+    except WritingInterrupted:
+        trouble.append(
+            f"interrupted while NWB and report were written: run `bci export {folder}`, "
+            f"then `bci report {folder}`"
+        )
+    return trouble
 
 
 def _result(folder: Path, ending: Ending, written: dict[str, str], trouble: list[str]) -> Result:
@@ -272,45 +381,6 @@ def summary_of(ending: Ending) -> dict[str, Any]:
         "ledger_entries": telemetry.ledger_count,
         "latency_ms": telemetry.latency_ms,
     }
-
-
-def _write_results(
-    folder: Path, ending: Ending, book: LogBook, console: Console
-) -> tuple[dict[str, str], list[str]]:
-    """NWB and report where the journal is whole; else what the user should do."""
-    written = {"log": str(folder / LOG)}
-    if not (folder / JOURNAL).exists():
-        if not folder.exists():
-            return {}, [
-                f"{folder} was moved while it ran: find it, then `bci export`, `bci report`"
-            ]
-        return written, [] if ending.ok else ["no journal was begun"]
-    written["journal"] = str(folder / JOURNAL)
-    if not ending.ok and _is_cut_short(folder / JOURNAL):
-        return written, [f"run `bci recover {folder}`, then `bci export` and `bci report`"]
-    if not ending.began:
-        return written, []
-    trouble: list[str] = []
-    try:
-        with on_interrupt(_interrupt_writing), console.status("writing NWB and report"):
-            book.tell("INFO", "writing NWB and report")
-            for kind, file, write in (("nwb", NWB, export_nwb), ("report", REPORT, write_report)):
-                try:
-                    write(folder)
-                    written[kind] = str(folder / file)
-                except (OSError, ValueError, RuntimeError) as error:
-                    trouble.append(f"{file} not written: {error}")
-    except WritingInterrupted:
-        trouble.append(
-            f"interrupted while NWB and report were written: run `bci export {folder}`, "
-            f"then `bci report {folder}`"
-        )
-    return written, trouble
-
-
-def _is_cut_short(path: Path) -> bool:
-    with JournalBytes(path) as journal:
-        return check_journal(journal).unclosed is not None
 
 
 def _interrupt_writing() -> None:

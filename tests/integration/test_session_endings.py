@@ -76,12 +76,12 @@ def test_second_interrupt_leaves_nwb_unwritten_and_says_what_to_do(tmp_path: Pat
 
 SLOW_WRITING = """
 import time
-import bci.session.run as run
-export_nwb = run.export_nwb
+import bci.recording.nwb
+export_nwb = bci.recording.nwb.export_nwb
 def on_a_slow_disk(folder):
     time.sleep(60)
     return export_nwb(folder)
-run.export_nwb = on_a_slow_disk
+bci.recording.nwb.export_nwb = on_a_slow_disk
 from bci.cli import main
 main()
 """

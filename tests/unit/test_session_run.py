@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from rich.console import Console
 from running_session import DEMO
 
 from bci.config import Override, SettingsError, load_session
-from bci.recording.manifest import read_manifest
+from bci.recording.integrity import Integrity, check_journal
+from bci.recording.manifest import WRITING, Manifest, read_manifest
+from bci.recording.scan import JournalBytes
 from bci.session import run
 from bci.session.run import run_session
 from bci.session.sole_session import sole_session
@@ -59,29 +62,109 @@ def test_session_whose_drops_and_days_could_not_be_kept_is_refused(
     assert f"{barred} must be writable" in told
 
 
+class Over:
+    """A session that is recorded, and ends as asked."""
+
+    def __init__(self, _session: object, folder: Path, *_: object) -> None:
+        self._folder = folder
+
+    def ask_to_stop(self) -> None: ...
+
+    def run(self) -> Ending:
+        record_session(self._folder)
+        return Ending(True, "task over", None)
+
+
 def test_day_that_could_not_be_kept_is_a_fault_of_the_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Over:
-        """A session that is recorded, and ends as asked; its subject has no folder by then."""
-
-        def __init__(self, _session: object, folder: Path, *_: object) -> None:
-            self._folder = folder
-
-        def ask_to_stop(self) -> None: ...
+    class WithoutSubject(Over):
+        """Its subject has no folder by then."""
 
         def tell_own(self, kind: str, detail: str) -> None: ...
 
         def run(self) -> Ending:
-            record_session(self._folder)
             (tmp_path / "nobody").touch()
-            return Ending(True, "task over", None)
+            return super().run()
 
-    monkeypatch.setattr(run, "Supervisor", Over)
+    monkeypatch.setattr(run, "Supervisor", WithoutSubject)
     result = run_session(load_session(DEMO), tmp_path, Console(file=io.StringIO()))
     assert not result.ok
     assert "the subject's folder does not hold this session" in result.reason
+    assert {"nwb", "report"} <= result.files.keys()
     assert read_manifest(Path(result.folder)).outcome["reason"] == result.reason
+
+
+class Unforeseen(Exception):
+    """Of no kind that anybody expects."""
+
+
+@pytest.mark.parametrize(
+    "broken", ["settle_rewards", "keep_day", "check_journal", "_write_nwb", "write_report"]
+)
+def test_step_of_the_end_that_fails_unforeseen_keeps_no_other_from_its_turn(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def step(name: str) -> Callable[..., int]:
+        def take(*_: object, **__: object) -> int:
+            made.append(name)
+            if name == broken:
+                raise Unforeseen(name)
+            return 0
+
+        return take
+
+    def look(journal: JournalBytes) -> Integrity:
+        made.append("check_journal")
+        if broken == "check_journal":
+            raise Unforeseen
+        return check_journal(journal)
+
+    class Failed(Over):
+        def run(self) -> Ending:
+            super().run()
+            return Ending(False, "the board is gone", None)
+
+    exports = tuple(
+        one._replace(write=step("_write_nwb" if one.kind == "nwb" else "write_report"))
+        for one in run.EXPORTS
+    )
+    monkeypatch.setattr(run, "EXPORTS", exports)
+    monkeypatch.setattr(run, "settle_rewards", step("settle_rewards"))
+    monkeypatch.setattr(run, "keep_day", step("keep_day"))
+    monkeypatch.setattr(run, "check_journal", look)
+    monkeypatch.setattr(run, "Supervisor", Failed)
+    result = run_session(load_session(DEMO), tmp_path, Console(file=io.StringIO()))
+    expected = ["settle_rewards", "keep_day", "check_journal", "_write_nwb", "write_report"]
+    assert made == (expected[:3] if broken == "check_journal" else expected)
+    assert not result.ok
+    assert "Unforeseen" in result.reason
+    outcome = read_manifest(Path(result.folder)).outcome
+    assert outcome["reason"] == result.reason
+    assert WRITING not in outcome
+    assert "Unforeseen" in (Path(result.folder) / "log.jsonl").read_text("utf-8")
+
+
+def test_end_is_told_before_the_files_that_can_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash of HDF5 takes the process down: rewards, day and outcome are on file by then."""
+    seen: list[Manifest] = []
+    exports = tuple(
+        one._replace(write=lambda folder: seen.append(read_manifest(folder))) for one in run.EXPORTS
+    )
+    monkeypatch.setattr(run, "EXPORTS", exports)
+    monkeypatch.setattr(run, "Supervisor", Over)
+    result = run_session(load_session(DEMO), tmp_path, Console(file=io.StringIO()))
+    assert result.ok
+    for manifest in seen:
+        assert manifest.outcome["ok"] is True
+        assert manifest.outcome[WRITING] == ["session.nwb", "report.html"]
+        assert not manifest.is_over
+    assert len(seen) == 2
+    assert read_manifest(Path(result.folder)).is_over
 
 
 @pytest.mark.skipif(os.name == "nt", reason="locks keep nobody out there")
