@@ -70,6 +70,8 @@ class Over:
 
     def ask_to_stop(self) -> None: ...
 
+    def tell_own(self, kind: str, detail: str) -> None: ...
+
     def run(self) -> Ending:
         record_session(self._folder)
         return Ending(True, "task over", None)
@@ -80,8 +82,6 @@ def test_day_that_could_not_be_kept_is_a_fault_of_the_session(
 ) -> None:
     class WithoutSubject(Over):
         """Its subject has no folder by then."""
-
-        def tell_own(self, kind: str, detail: str) -> None: ...
 
         def run(self) -> Ending:
             (tmp_path / "nobody").touch()
