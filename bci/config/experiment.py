@@ -172,6 +172,9 @@ class Task(Settings):
     the session ends after the trial with whose reward no other fits below it. None: no cap."""
     session_s: PositiveFloat = 2476.0
     """No trial starts later than this after the first one could."""
+    pause_counts: bool = False
+    """The time of pauses uses up session_s. A pause aborts the running trial in any case: it is
+    neither a hit nor a miss."""
     early_hit_frames: NonNegativeInt = 3
     """Hits within this many decoded frames of RUN are counted apart."""
     abort_at_zero_s: PositiveFloat | None = None

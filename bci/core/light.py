@@ -8,8 +8,7 @@ import numpy as np
 from bci.config.experiment import Experiment
 from bci.config.light import Light
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand
-from bci.core.loop_types import TaskState
-from bci.core.session_types import IN_TRIALS
+from bci.core.loop_types import IN_TRIALS, TaskState
 from bci.core.stream_types import Roi, StreamInfo
 
 HELD = (TaskState.PAUSED, TaskState.DONE)

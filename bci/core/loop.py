@@ -372,7 +372,7 @@ class ClosedLoop:
             ledger = tuple(self._ledger)
             self._ledger.clear()
         self._sequence += 1
-        block_s = self._block_s(frame_id) if state in screen.passing else 0.0
+        block_s = self._block_s() if state in screen.passing else 0.0
         return Decision(
             self._sequence,
             frame_id,
@@ -391,10 +391,10 @@ class ClosedLoop:
             self._day.take_turns(),
         )
 
-    def _block_s(self, frame_id: int) -> float:
-        """Frame time spent in the present block."""
+    def _block_s(self) -> float:
+        """Frame time spent in the present block, up to the last stepped frame."""
         if self.blocks.kind is BlockKind.BASELINE:
-            return self._task.baseline_s(frame_id)
+            return self._task.baseline_s(self._check.last_id)
         return self._contingency.task_s
 
     def _set_threshold(self, t: float, lo: float, raised_from: float | None = None) -> None:

@@ -24,6 +24,12 @@ class TaskState(IntEnum):
     DONE = 8
 
 
+IN_TRIALS = frozenset(
+    {TaskState.GREY, TaskState.RUN, TaskState.HIT, TaskState.BLACK, TaskState.MISS}
+)
+"""States in which the clock of the task runs."""
+
+
 class BlockKind(StrEnum):
     """What a stretch of a session is for."""
 
@@ -83,6 +89,21 @@ class LedgerKind(StrEnum):
     THREAD_ENDED = "thread_ended"
     CALIBRATION = "calibration"
     BASELINE_REFUSED = "baseline_refused"
+
+
+DISCARDS = frozenset(
+    {
+        LedgerKind.DUPLICATE,
+        LedgerKind.OUT_OF_ORDER,
+        LedgerKind.WRONG_SIZE,
+        LedgerKind.WRONG_SESSION,
+        LedgerKind.WRONG_EPOCH,
+        LedgerKind.WRONG_ROIS,
+        LedgerKind.WRONG_PLANE,
+        LedgerKind.FAR_FUTURE,
+    }
+)
+"""Faults of a frame that was not stepped: its id is not the time of the session."""
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
@@ -354,7 +375,8 @@ class Decision(msgspec.Struct, frozen=True):
     sequence
         One number over frames and events, from 1, in the order in which they were applied.
     frame_id
-        Of the frame; for an event, of the last frame stepped (-1: none).
+        Of the frame, as received; for an event, of the last frame stepped (-1: none). The id of a
+        discarded frame is not the time of the session.
     decoded
         True where the frame entered F0 and s3.
     s, s3
@@ -390,3 +412,8 @@ class Decision(msgspec.Struct, frozen=True):
     ledger: tuple[LedgerEntry, ...] = ()
     raised_t: float | None = None
     blocks: tuple[BlockTurn, ...] = ()
+
+    @property
+    def discarded(self) -> bool:
+        """True if the frame was not stepped: nothing may be counted or timed by its id."""
+        return any(entry.kind in DISCARDS for entry in self.ledger)

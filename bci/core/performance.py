@@ -7,10 +7,80 @@ from statistics import median
 
 import msgspec
 
-from bci.core.loop_types import Decision, Outcome, TaskState
+from bci.core.loop_types import IN_TRIALS, Decision, Outcome, TaskState
 
 NORMAL_95 = 1.959963984540054
-OUTSIDE_TASK = (TaskState.BASELINE, TaskState.DONE)
+
+
+class TaskTime(msgspec.Struct):
+    """The time of a session on its stepped frames, and the task's rewards per minute.
+
+    The one accumulator of both: live control, terminal, window, replay, report, NWB, subject and
+    playback are fed with the same decisions and so show the same figures. The time between two
+    decisions was spent in the state that the first one led to. Discarded frames do not count.
+    A session in stretches: `add` the accumulator of each to that of the stretches before.
+
+    Parameters
+    ----------
+    first_id, last_id
+        Of the frames stepped; -1 before the first.
+    state
+        After the last decision; None before the first.
+    task_frames
+        Ids that passed in trials, that is in `IN_TRIALS`: aborted trials count, while waiting,
+        pauses and the baseline do not.
+    run_frames
+        Those of them that passed in RUN.
+    rewards
+        Asked for by the task; drops of the operator are not among them.
+    """
+
+    first_id: int = -1
+    last_id: int = -1
+    state: TaskState | None = None
+    task_frames: int = 0
+    run_frames: int = 0
+    rewards: int = 0
+
+    def take(self, decision: Decision) -> None:
+        """Take the next decision in."""
+        if decision.discarded:
+            return
+        self._reach(decision.frame_id)
+        self.state = decision.state
+        self.rewards += decision.reward is not None
+
+    def add(self, later: "TaskTime") -> None:
+        """Take the stretch in that follows this one."""
+        if later.first_id >= 0:
+            self._reach(later.first_id)
+            self.last_id = later.last_id
+        self.task_frames += later.task_frames
+        self.run_frames += later.run_frames
+        self.rewards += later.rewards
+        self.state = self.state if later.state is None else later.state
+
+    def _reach(self, frame_id: int) -> None:
+        if frame_id < 0:
+            return
+        if self.first_id < 0:
+            self.first_id = self.last_id = frame_id
+        passed = frame_id - self.last_id
+        self.task_frames += passed * (self.state in IN_TRIALS)
+        self.run_frames += passed * (self.state is TaskState.RUN)
+        self.last_id = frame_id
+
+    def session_s(self, rate_hz: float) -> float:
+        """Frame time since the first stepped frame, seconds."""
+        return (self.last_id - self.first_id) / rate_hz
+
+    def rewards_per_min(self, rate_hz: float) -> float:
+        """Rewards of the task per minute of frame time in trials; NaN before the first trial."""
+        return 60.0 * self.rewards * rate_hz / self.task_frames if self.task_frames else nan
+
+    def rewards_per_run_min(self, rate_hz: float) -> float:
+        """Rewards of the task per minute of frame time in RUN; NaN before the first RUN."""
+        return 60.0 * self.rewards * rate_hz / self.run_frames if self.run_frames else nan
 
 
 class Performance(msgspec.Struct, frozen=True):
@@ -26,14 +96,14 @@ class Performance(msgspec.Struct, frozen=True):
         Hits over hits and misses, and Wilson's interval of 95 %, 0–1; NaN before the first.
     rewards
         Asked for by the task.
-    session_s, run_s
-        Frame time from the first trial on without the baseline, and frame time in RUN, seconds.
+    task_s, run_s
+        Frame time in trials, and in RUN, seconds; see `TaskTime`.
     rewards_per_min, rewards_per_run_min
         Rewards over either, in minutes; NaN before the first frame of it.
     time_to_hit_s
         Median over the hits; NaN before the first.
     p_plus, p_minus
-        Mean signal of either ensemble over the decoded frames of `session_s`, in the unit of
+        Mean signal of either ensemble over the decoded frames of trials, in the unit of
         `experiment.decoder.signal`; NaN where it has no ROI.
     """
 
@@ -45,7 +115,7 @@ class Performance(msgspec.Struct, frozen=True):
     accuracy_low: float = nan
     accuracy_high: float = nan
     rewards: int = 0
-    session_s: float = 0.0
+    task_s: float = 0.0
     run_s: float = 0.0
     rewards_per_min: float = nan
     rewards_per_run_min: float = nan
@@ -66,6 +136,11 @@ class PerformanceMeter:
     ----------
     rate_hz
         Rate of frame_id over all planes, Hz.
+
+    Attributes
+    ----------
+    time
+        Frame time and rewards so far.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -73,15 +148,10 @@ class PerformanceMeter:
         self._outcomes = dict.fromkeys(Outcome, 0)
         self._early_hits = 0
         self._times_to_hit_s: list[float] = []
-        self._rewards = 0
-        self._last_id = -1
-        self._last_state = TaskState.WAITING
-        self._in_task = False
-        self._session_ids = 0
-        self._run_ids = 0
         self._n_decoded = 0
         self._plus = self._minus = 0.0
         self._has_minus = False
+        self.time = TaskTime()
 
     def take(self, decision: Decision, signal: Sequence[float], n_plus: int) -> None:
         """Take the next decision in.
@@ -93,22 +163,14 @@ class PerformanceMeter:
         n_plus
             ROIs of P+, the first of the signal.
         """
-        passed = max(0, decision.frame_id - self._last_id)
-        # the time since the decision before was spent in the state that that one led to
-        if self._in_task:
-            self._session_ids += passed
-            self._run_ids += passed * (self._last_state is TaskState.RUN)
-        self._last_id = max(self._last_id, decision.frame_id)
-        self._last_state = decision.state
-        self._in_task = decision.trial > 0 and decision.state not in OUTSIDE_TASK
-        self._rewards += decision.reward is not None
+        self.time.take(decision)
         end = decision.trial_end
         if end is not None:
             self._outcomes[end.outcome] += 1
             self._early_hits += end.early
             if end.outcome is Outcome.HIT:
                 insort(self._times_to_hit_s, end.time_to_hit_s)
-        if decision.decoded and self._in_task:
+        if decision.decoded and decision.state in IN_TRIALS:
             self._n_decoded += 1
             if n_plus:
                 self._plus += fsum(signal[:n_plus]) / n_plus
@@ -121,8 +183,7 @@ class PerformanceMeter:
         """The figures after the decisions so far."""
         hits, misses = self._outcomes[Outcome.HIT], self._outcomes[Outcome.MISS]
         low, high = wilson_interval(hits, hits + misses)
-        session_s, run_s = self._session_ids / self._rate_hz, self._run_ids / self._rate_hz
-        n = self._n_decoded
+        time, rate_hz, n = self.time, self._rate_hz, self._n_decoded
         return Performance(
             hits=hits,
             misses=misses,
@@ -131,11 +192,11 @@ class PerformanceMeter:
             accuracy=hits / (hits + misses) if hits + misses else nan,
             accuracy_low=low,
             accuracy_high=high,
-            rewards=self._rewards,
-            session_s=session_s,
-            run_s=run_s,
-            rewards_per_min=60.0 * self._rewards / session_s if session_s else nan,
-            rewards_per_run_min=60.0 * self._rewards / run_s if run_s else nan,
+            rewards=time.rewards,
+            task_s=time.task_frames / rate_hz,
+            run_s=time.run_frames / rate_hz,
+            rewards_per_min=time.rewards_per_min(rate_hz),
+            rewards_per_run_min=time.rewards_per_run_min(rate_hz),
             time_to_hit_s=median(self._times_to_hit_s) if self._times_to_hit_s else nan,
             p_plus=self._plus / n if n else nan,
             p_minus=self._minus / n if n and self._has_minus else nan,

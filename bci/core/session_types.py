@@ -12,13 +12,8 @@ from bci.config.session_type import (
     YokedType,
 )
 from bci.core.courses import Course, Playback, make_course
-from bci.core.loop_types import PlaybackSet, TaskState
+from bci.core.loop_types import IN_TRIALS, PlaybackSet, TaskState
 from bci.core.random_rewards import RandomRewards
-
-IN_TRIALS = frozenset(
-    {TaskState.GREY, TaskState.RUN, TaskState.HIT, TaskState.BLACK, TaskState.MISS}
-)
-"""States in which the clock of the task runs."""
 
 
 def decoder_settings(experiment: Experiment) -> Decoder:

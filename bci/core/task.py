@@ -43,6 +43,9 @@ class TaskMachine:
     one trial at most: where no pause is set between trials, the next begins a frame later. BLACK
     lasts until the reward of its hit has been paid.
 
+    A pause aborts a trial in its grey or RUN, which is then neither a hit nor a miss. Its time does
+    not use up `task.session_s` unless `task.pause_counts` is set.
+
     Parameters
     ----------
     task
@@ -83,6 +86,7 @@ class TaskMachine:
         self._owed_trial = 0
         self._pays_after_s = 0.0
         self._first_trial_id: int | None = None
+        self._paused_frames = 0
         self._finishing = False
         self._ending_block = False
         self._seen = False
@@ -96,10 +100,13 @@ class TaskMachine:
         return self._blocks.baseline.spent_s(frame_id) if self._seen else 0.0
 
     def session_s(self, frame_id: int) -> float:
-        """Frame time of the closed-loop block so far, seconds."""
+        """Frame time of the closed-loop block so far, seconds; pauses as `pause_counts` says."""
         since_s = 0.0
         if self._first_trial_id is not None:
-            since_s = (frame_id - self._first_trial_id) / self._rate_hz
+            paused_frames = self._paused_frames
+            if self.state is S.PAUSED and not self._task.pause_counts:
+                paused_frames += frame_id - self._entered_id
+            since_s = (frame_id - self._first_trial_id - paused_frames) / self._rate_hz
         return self._spent_before_s + since_s
 
     def progress(self, frame_id: int) -> float:
@@ -198,6 +205,7 @@ class TaskMachine:
         self._ending_block = False
         if self._first_trial_id is not None:
             self._first_trial_id, self._spent_before_s = None, 0.0
+            self._paused_frames = 0
         self._blocks.begin(kind, frame_id)
         if kind is BlockKind.BASELINE:
             self._enter(S.BASELINE, frame_id)
@@ -346,5 +354,8 @@ class TaskMachine:
             self._blocks.baseline.halt(frame_id)
         elif state is S.BASELINE:
             self._blocks.baseline.run(frame_id)
+        in_block = self._first_trial_id is not None
+        if self.state is S.PAUSED and in_block and not self._task.pause_counts:
+            self._paused_frames += frame_id - self._entered_id
         self.state = state
         self._entered_id = frame_id

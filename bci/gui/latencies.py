@@ -1,13 +1,19 @@
 """The latency budget, from what the journal holds of every frame and command."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci.gui.rings import Ring
-from bci.recording.history import FLIP_COLUMNS, FRAME_COLUMNS, SENT_COLUMNS, HistoryChunk
+from bci.recording.history import (
+    DECISION_COLUMNS,
+    FLIP_COLUMNS,
+    FRAME_COLUMNS,
+    SENT_COLUMNS,
+    HistoryChunk,
+)
 from bci.recording.records import Peer
 from bci.session.latency import WINDOW, Stage
 
@@ -39,13 +45,14 @@ class Latencies:
         self._values = {name: Ring(np.float32, WINDOW) for name in (*map(str, Stage), DRAW)}
         self._t_frame_sent_ns: dict[int, int] = {}
         self._offset_ns = 0
+        self._undecided = np.empty(0, FRAME_COLUMNS)
 
     def take(self, chunk: HistoryChunk) -> None:
         """Take the frames, commands and flips of a chunk in."""
         for _, tied in chunk.clocks:
             if tied.peer is Peer.ACQUISITION:
                 self._offset_ns = tied.offset_ns
-        frames = np.frombuffer(chunk.frames, FRAME_COLUMNS)
+        frames = self._stepped(chunk)
         on_their_way = frames["t_received_ns"] - (frames["t_sent_ns"] - self._offset_ns)
         self._add(Stage.SENT_TO_RECEIVED, on_their_way)
         sent = np.frombuffer(chunk.sent, SENT_COLUMNS)
@@ -62,6 +69,14 @@ class Latencies:
         self._add(Stage.SENT_TO_ARRIVED, (flips["t_received_ns"] - sent_ns)[known])
         self._add(Stage.SENT_TO_FLIP, (flips["t_flip_ns"] - sent_ns)[known])
         self._add(DRAW, flips["t_flip_ns"] - flips["t_draw_ns"])
+
+    def _stepped(self, chunk: HistoryChunk) -> NDArray[Any]:
+        """Frames that were stepped, once their decisions are there; of others no time counts."""
+        frames = np.concatenate([self._undecided, np.frombuffer(chunk.frames, FRAME_COLUMNS)])
+        decided = np.frombuffer(chunk.decisions, DECISION_COLUMNS)["sequence"]
+        open_from = decided[-1] if len(decided) else 0
+        self._undecided = frames[frames["sequence"] > open_from][-OPEN_MOST:]
+        return np.asarray(frames[np.isin(frames["sequence"], decided)])
 
     def _add(self, name: str, nanoseconds: NDArray[np.int64]) -> None:
         if len(nanoseconds):

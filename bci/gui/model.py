@@ -23,6 +23,7 @@ from bci.core.loop_types import (
     ThresholdSet,
     TrialEnd,
 )
+from bci.core.performance import TaskTime
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import ScreenHello, StimulusCommand
 from bci.core.stream_types import StreamInfo
@@ -71,6 +72,8 @@ class SessionModel:
         The last minute; None before `info`.
     command
         The commanded state of the screen, and when it was commanded.
+    time
+        Frame time and rewards of the task so far.
     trials, outcomes
         Every trial that ended, with its time; counts.
     is_begun
@@ -107,6 +110,7 @@ class SessionModel:
         self.decisions = Ring(DECISION_COLUMNS, DECISIONS)
         self.fluorescence: FluorescenceRing | None = None
         self.command: tuple[int, StimulusCommand] | None = None
+        self.time = TaskTime()
         self.trials: list[tuple[int, TrialEnd]] = []
         self.outcomes = dict.fromkeys(Outcome, 0)
         self.is_begun = False
@@ -145,6 +149,7 @@ class SessionModel:
         if chunk.decisions:
             self.decisions.extend(np.frombuffer(chunk.decisions, DECISION_COLUMNS))
             self.revision += 1
+        self.time.add(chunk.time)
         if self.has_light:
             self._take_lights(chunk)
         self.latencies.take(chunk)
@@ -261,10 +266,16 @@ class SessionModel:
 
     @property
     def session_s(self) -> float:
-        """Since the first frame, s; frame time."""
-        if self.info is None or not len(self.decisions):
-            return 0.0
-        return max(0.0, float(self.decisions.rows[-1]["frame_id"])) / self.info.rate_hz
+        """Frame time since the first stepped frame, s."""
+        return self.time.session_s(self.info.rate_hz) if self.info is not None else 0.0
+
+    @property
+    def rewards_per_min(self) -> tuple[float, float]:
+        """Rewards of the task per minute in trials, and per minute of RUN; NaN before either."""
+        if self.info is None:
+            return float("nan"), float("nan")
+        rate_hz = self.info.rate_hz
+        return self.time.rewards_per_min(rate_hz), self.time.rewards_per_run_min(rate_hz)
 
     @property
     def t(self) -> float:

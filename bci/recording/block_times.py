@@ -3,6 +3,7 @@
 import msgspec
 
 from bci.core.loop_types import BlockKind, BlockTurn
+from bci.recording.performance import time_of
 from bci.recording.session_record import LARGEST_ID, SessionRecord
 from bci.recording.time_axis import TimeAxis
 
@@ -35,7 +36,7 @@ def block_spans(record: SessionRecord, axis: TimeAxis) -> list[BlockSpan]:
     for decision in record.decisions:
         for turn in decision.blocks:
             (begun if turn.begins else over).setdefault(turn.number, turn)
-    last_id = max((min(d.frame_id, LARGEST_ID - 1) for d in record.decisions), default=-1)
+    last_id = min(time_of(record).last_id, LARGEST_ID - 1)
     spans = []
     for number, turn in begun.items():
         end = over.get(number)

@@ -11,6 +11,7 @@ from bci.core.calibration import CalibrationResult
 from bci.core.frame_header import HEADER
 from bci.core.loop_types import Decision, LedgerEntry, LoopEvent, TrialEnd
 from bci.core.messages import MOST_ITEMS, Count, TimeNs
+from bci.core.performance import TaskTime
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, StimulusCommand
 from bci.core.stream_types import StreamInfo
@@ -37,6 +38,7 @@ _FRAME_HEAD_BYTES = FRAME_HEAD.size + HEADER.size
 DECISION_COLUMNS = np.dtype(
     [
         ("t_ns", "<i8"),
+        ("sequence", "<u8"),
         ("frame_id", "<i8"),
         ("s", "<f4"),
         ("s3", "<f4"),
@@ -45,7 +47,9 @@ DECISION_COLUMNS = np.dtype(
         ("trial", "<i4"),
     ]
 )
-FRAME_COLUMNS = np.dtype([("t_received_ns", "<i8"), ("t_sent_ns", "<i8"), ("frame_id", "<i8")])
+FRAME_COLUMNS = np.dtype(
+    [("sequence", "<u8"), ("t_received_ns", "<i8"), ("t_sent_ns", "<i8"), ("frame_id", "<i8")]
+)
 SENT_COLUMNS = np.dtype(
     [
         ("command_id", "<i8"),
@@ -124,7 +128,10 @@ class HistoryChunk(msgspec.Struct, frozen=True):
     infos
         Descriptions of the stream.
     decisions, frames, sent, flips
-        Rows of `DECISION_COLUMNS`, `FRAME_COLUMNS`, `SENT_COLUMNS` and `FLIP_COLUMNS`.
+        Rows of `DECISION_COLUMNS`, `FRAME_COLUMNS`, `SENT_COLUMNS` and `FLIP_COLUMNS`. Discarded
+        frames are among the frames, and have no row among the decisions.
+    time
+        Frame time and rewards of the task in this stretch.
     columns
         Fluorescence, `COLUMNS_PER_S` frames a second of each plane.
     commands, board, ledger, events, trials, calibrations, processes, notes, clocks
@@ -145,6 +152,7 @@ class HistoryChunk(msgspec.Struct, frozen=True):
     frames: bytes = b""
     sent: bytes = b""
     flips: bytes = b""
+    time: TaskTime = msgspec.field(default_factory=TaskTime)
     columns: _Many[Column] = ()
     commands: _Timed[StimulusCommand] = ()
     board: _Many[BoardEvent] = ()
@@ -220,7 +228,7 @@ class HistoryReader:
             return False
         if len(head) < _FRAME_HEAD_BYTES:
             return True
-        _, t_received_ns = FRAME_HEAD.unpack_from(head)
+        sequence, t_received_ns = FRAME_HEAD.unpack_from(head)
         fields = HEADER.unpack_from(head, FRAME_HEAD.size)
         plane, frame_id, t_sent_ns = fields[5], fields[7], fields[11]
         if frame_id >= 2**63:
@@ -231,7 +239,7 @@ class HistoryReader:
                 return False
             column = Column(frame_id, plane, t_received_ns, payload[_FRAME_HEAD_BYTES:])
             gathered.add_column(column)
-        gathered.frames.append((t_received_ns, t_sent_ns, frame_id))
+        gathered.frames.append((sequence, t_received_ns, t_sent_ns, frame_id))
         return True
 
     def _is_passed_on(self, frame_id: int) -> bool:
@@ -249,7 +257,8 @@ class _Gathered:
     def __init__(self, fluorescence_since_ns: int) -> None:
         self.fluorescence_since_ns = fluorescence_since_ns
         self.n_bytes = 0
-        self.frames: list[tuple[int, int, int]] = []
+        self.frames: list[tuple[int, int, int, int]] = []
+        self._time = TaskTime()
         self._columns: list[Column] = []
         self._decisions: list[tuple[Any, ...]] = []
         self._sent: list[tuple[int, int, int, int]] = []
@@ -300,9 +309,21 @@ class _Gathered:
     def _decide(self, t_ns: int, decision: Decision) -> None:
         if decision.light is not None:
             self._light(command=decision.light)
+        self._time.take(decision)
+        if not decision.discarded:
+            self._add_row(t_ns, decision)
+        if decision.command is not None:
+            self._keep("commands", t_ns, decision.command)
+        if decision.trial_end is not None:
+            self._keep("trials", t_ns, decision.trial_end)
+        for entry in decision.ledger:
+            self._keep("ledger", t_ns, entry)
+
+    def _add_row(self, t_ns: int, decision: Decision) -> None:
         self._decisions.append(
             (
                 t_ns,
+                decision.sequence,
                 min(decision.frame_id, 2**63 - 1),
                 decision.s,
                 decision.s3,
@@ -311,12 +332,6 @@ class _Gathered:
                 decision.trial,
             )
         )
-        if decision.command is not None:
-            self._keep("commands", t_ns, decision.command)
-        if decision.trial_end is not None:
-            self._keep("trials", t_ns, decision.trial_end)
-        for entry in decision.ledger:
-            self._keep("ledger", t_ns, entry)
 
     def _keep(self, name: str, t_ns: int, value: Any) -> None:
         self._rare.setdefault(name, []).append((t_ns, value))
@@ -331,6 +346,7 @@ class _Gathered:
             frames=np.array(self.frames, FRAME_COLUMNS).tobytes(),
             sent=np.array(self._sent, SENT_COLUMNS).tobytes(),
             flips=np.array(self._flips, FLIP_COLUMNS).tobytes(),
+            time=self._time,
             columns=tuple(self._columns),
             **rare,
             **self._one,

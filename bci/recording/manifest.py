@@ -136,7 +136,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         SettingsError
             Where this version of the program does not take them.
         """
-        session, faults = validate_session(self.settings)
+        session, faults = validate_session(_with_old_rules(self.settings))
         if session is None or faults:
             raise SettingsError(faults)
         return session
@@ -152,6 +152,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """What the last bits of a floating-point result depend on: NumPy, SciPy, CPU features."""
         versions = tuple(f"{name} {self.packages.get(name)}" for name in ("numpy", "scipy"))
         return (*versions, *self.host.cpu_features)
+
+
+def _with_old_rules(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as recorded; where they lack a key, with what the program then did by itself.
+
+    Version 0.1.0 let pauses use up `session_s`.
+    """
+    experiment = settings.get("experiment")
+    task = experiment.get("task") if isinstance(experiment, dict) else None
+    if not isinstance(experiment, dict) or not isinstance(task, dict) or "pause_counts" in task:
+        return settings
+    return {**settings, "experiment": {**experiment, "task": {**task, "pause_counts": True}}}
 
 
 def make_manifest(

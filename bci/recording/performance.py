@@ -4,31 +4,16 @@ from math import isfinite
 
 from bci.core.calibration import Interval, calibration_of
 from bci.core.chance_of_trials import ChanceOfTrials
-from bci.core.loop import ClosedLoop
-from bci.core.performance import Performance, PerformanceMeter
-from bci.recording.session_record import ReceivedFrame, SessionRecord
+from bci.core.performance import TaskTime
+from bci.recording.session_record import SessionRecord
 
 
-def performance_of(record: SessionRecord) -> Performance:
-    """The figures that were told live, from the recorded decisions.
-
-    The recorded list is fed to the loop once more, for the ensembles' activity, which no decision
-    holds.
-    """
-    if not record.infos:
-        return Performance()
-    loop = ClosedLoop(record.session, record.info)
-    meter = PerformanceMeter(record.info.rate_hz)
-    recorded = {decision.sequence: decision for decision in record.decisions}
-    for item in record.inputs:
-        if isinstance(item, ReceivedFrame):
-            loop.step(item.frame)
-        else:
-            loop.apply(item.event)
-        decision = recorded.get(item.sequence)
-        if decision is not None:
-            meter.take(decision, loop.decoder.signal, loop.decoder.layout.n_plus)
-    return meter.now
+def time_of(record: SessionRecord) -> TaskTime:
+    """Frame time and rewards of a recorded session."""
+    time = TaskTime()
+    for decision in record.decisions:
+        time.take(decision)
+    return time
 
 
 def chance_of(record: SessionRecord) -> ChanceOfTrials:

@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 
-import numpy as np
-
 from bci.config.experiment import Experiment
 from bci.config.fault import Fault, SettingsError
 from bci.config.session_type import RandomRewardType, YokedType, follows_neurons
 from bci.core.loop_types import Decision, Outcome, PlaybackSet, PlayedTrial, TrialEnd
-from bci.core.session_types import IN_TRIALS
 from bci.recording.folder import JOURNAL
 from bci.recording.manifest import NoManifest
+from bci.recording.performance import time_of
 from bci.recording.session_record import DamagedJournal, SessionRecord
 
 
@@ -86,16 +84,9 @@ def _shows(end: TrialEnd, frame_id: int) -> bool:
 
 
 def _rewards_per_min(record: SessionRecord) -> float:
-    """Rewards of the task over the frame time spent in trials; 0 where there was none."""
-    table = record.decision_table
-    table = table[table["decoded"]]
-    in_trials = np.isin(table["state"], [int(state) for state in IN_TRIALS])
-    both = in_trials[1:] & in_trials[:-1]
-    frames = int(np.diff(table["frame_id"])[both].sum())
-    if not frames:
-        return 0.0
-    n_rewards = sum(decision.reward is not None for decision in record.decisions)
-    return n_rewards / (frames / record.info.rate_hz / 60.0)
+    """Rewards of the task per minute in trials; 0 if there was no trial."""
+    per_min = time_of(record).rewards_per_min(record.info.rate_hz) if record.infos else 0.0
+    return per_min if isfinite(per_min) else 0.0
 
 
 def _read(folder: Path, name: str, follower: Experiment | None) -> PlaybackSet:

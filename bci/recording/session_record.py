@@ -66,6 +66,7 @@ _DECISION_DTYPE = np.dtype(
     [
         ("sequence", "<u8"),
         ("frame_id", "<i8"),
+        ("stepped", "?"),
         ("decoded", "?"),
         ("s", "<f8"),
         ("s3", "<f8"),
@@ -321,12 +322,14 @@ class SessionRecord:
     def decision_table(self) -> NDArray[Any]:
         """Numbers of all decisions, a structured array of shape (decisions,).
 
-        Fields: sequence, frame_id (at most `LARGEST_ID`), decoded, s, s3, angle_deg, state, trial.
+        Fields: sequence, frame_id (at most `LARGEST_ID`), stepped (false: the frame was
+        discarded), decoded, s, s3, angle_deg, state, trial.
         """
         rows = (
             (
                 d.sequence,
                 min(d.frame_id, LARGEST_ID),
+                not d.discarded,
                 d.decoded,
                 d.s,
                 d.s3,

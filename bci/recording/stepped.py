@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.core.loop import ClosedLoop
+from bci.core.performance import Performance, PerformanceMeter
 from bci.recording.chosen import ensemble_labels
 from bci.recording.session_record import LARGEST_ID, ReceivedFrame, SessionRecord
 
@@ -29,6 +30,8 @@ class Stepped:
         these ensembles were chosen.
     thresholds
         T and lo at each decoded frame, dF/F, shape (decoded, 2); NaN while unknown.
+    performance
+        How the animal did, by the recorded decisions: the figures that were shown live.
     """
 
     places: NDArray[np.intp]
@@ -37,10 +40,17 @@ class Stepped:
     decoded: NDArray[np.intp]
     signal: NDArray[np.float64]
     thresholds: NDArray[np.float64]
+    performance: Performance
 
 
 def step_again(record: SessionRecord) -> Stepped:
-    """Feed the recorded list through the one `ClosedLoop`."""
+    """Feed the recorded list through the one `ClosedLoop`.
+
+    Raises
+    ------
+    bci.recording.session_record.DamagedJournal
+        If the session ended before there was a stream.
+    """
     loop = ClosedLoop(record.session, record.info)
     table = record.decision_table
     rows = dict(
@@ -50,18 +60,25 @@ def step_again(record: SessionRecord) -> Stepped:
             strict=True,
         )
     )
+    recorded = {decision.sequence: decision for decision in record.decisions}
+    meter = PerformanceMeter(record.info.rate_hz)
     labels = ensemble_labels(record)
     signal = np.full((len(rows), len(labels)), np.nan)
     thresholds = np.full((len(rows), 2), np.nan)
     taken: list[tuple[int, int, int]] = []
     decoded: list[int] = []
     for place, item in enumerate(record.inputs):
+        told = recorded.get(item.sequence)
         if not isinstance(item, ReceivedFrame):
             loop.apply(item.event)
+            if told is not None:
+                meter.take(told, (), 0)
             continue
-        before, t, lo = loop.last_frame_id, loop.t, loop.lo
+        t, lo = loop.t, loop.lo
         decision = loop.step(item.frame)
-        if loop.last_frame_id != before:
+        if told is not None:
+            meter.take(told, loop.decoder.signal, loop.decoder.layout.n_plus)
+        if not decision.discarded:
             taken.append((place, min(item.frame.frame_id, LARGEST_ID), item.frame.plane))
         row = rows.get(item.sequence)
         if row is not None:
@@ -78,4 +95,5 @@ def step_again(record: SessionRecord) -> Stepped:
         decoded=np.array(decoded, dtype=np.intp),
         signal=signal[:n_decoded],
         thresholds=thresholds[:n_decoded],
+        performance=meter.now,
     )

@@ -35,7 +35,8 @@ class PastSession(msgspec.Struct, frozen=True, kw_only=True):
     accuracy, chance
         Hits over hits and misses, and what the baseline predicts: value, low, high; 0–1.
     rewards_per_min, volume_ul, t
-        Of the task; of the board; threshold in the unit of the signal.
+        Of the task, in trials (`bci.core.performance.TaskTime`); of the board; threshold in the
+        unit of the signal.
     weight_g
         As the settings tell it.
     """
@@ -154,6 +155,7 @@ def _past(folder: Path, manifest: Manifest) -> PastSession:
     summary = _table(outcome.get("summary"))
     performance = _table(summary.get("performance"))
     accuracy = tuple(_number(performance.get(f"accuracy{end}")) for end in ("", "_low", "_high"))
+    counts_trials = "task_s" in performance
     trials = _number(summary.get("trials"))
     animal = _table(manifest.settings.get("animal"))
     experiment = _table(manifest.settings.get("experiment"))
@@ -168,7 +170,8 @@ def _past(folder: Path, manifest: Manifest) -> PastSession:
         trials=0 if isnan(trials) else int(trials),
         accuracy=(accuracy[0], accuracy[1], accuracy[2]),
         chance=_triple(summary.get("chance")),
-        rewards_per_min=_number(performance.get("rewards_per_min")),
+        # version 0.1.0 divided by waiting and pauses as well: those figures do not compare
+        rewards_per_min=_number(performance.get("rewards_per_min") if counts_trials else None),
         volume_ul=_number(summary.get("volume_ul")),
         t=_number(summary.get("t", summary.get("chance_t"))),
         weight_g=_number(animal.get("weight_g")),

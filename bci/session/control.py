@@ -178,7 +178,13 @@ class _Control:
             self._runner = LoopRunner(
                 self._session,
                 info,
-                Effects(self._screen, board, self._journal, self._latency),
+                Effects(
+                    self._screen,
+                    board,
+                    self._journal,
+                    self._latency,
+                    info.rate_hz if self._lossless else None,
+                ),
                 self._journal,
                 self._latency,
                 self._tally,
@@ -314,10 +320,9 @@ class _Control:
             return
         if self._lossless:
             self._frames.owe()
-            self._board.advance_to(frame.frame_id / self._frames.info.rate_hz)
         t_sent_ns = frame.t_sent_ns - self._frames.offset_ns
-        self._runner.frame(received, frame, t_sent_ns, behind=self._frames.is_behind(received))
-        if self._runner.loop.last_frame_id == frame.frame_id:
+        behind = self._frames.is_behind(received)
+        if self._runner.frame(received, frame, t_sent_ns, behind=behind):
             self._frames.stepped(received, frame)
             self._line.frame(frame.frame_id, received.t_received_ns)
         self._mind_budget()

@@ -27,6 +27,9 @@ class Effects:
         Gets every command that was sent.
     latency
         Gets the stage from received to sent.
+    board_rate_hz
+        Frames a second of the board's own time (lossless), which goes on with each stepped frame
+        and begins at the first; None: the board has a clock of its own.
     """
 
     def __init__(
@@ -35,7 +38,10 @@ class Effects:
         board: Board,
         journal: Journal,
         latency: LatencyBudget,
+        board_rate_hz: float | None = None,
     ) -> None:
+        self._board_rate_hz = board_rate_hz
+        self._first_id = -1
         self._screen = screen
         self._commands = screen.commands
         self._board = board
@@ -59,10 +65,14 @@ class Effects:
         decision
             Of `ClosedLoop`.
         t_frame_sent_ns, t_received_ns
-            Of the frame that led to it; 0 for an event.
+            Of the frame that led to it; 0 for an event and for a discarded frame.
         behind
             True where newer frames already wait: its command is withheld.
         """
+        if self._board_rate_hz is not None and not decision.discarded:
+            if self._first_id < 0:
+                self._first_id = decision.frame_id
+            self._board.advance_to((decision.frame_id - self._first_id) / self._board_rate_hz)
         if decision.reward is not None:
             self._board.reward(decision.reward)
         if decision.light is not None:

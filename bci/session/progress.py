@@ -65,7 +65,9 @@ def performance_words(telemetry: Telemetry) -> list[str]:
     if chance:
         words.append(f"chance {chance}")
     if p.rewards:
-        per_min = f"{p.rewards_per_min:.1f} rewards/min ({p.rewards_per_run_min:.1f} of RUN)"
+        per_min = f"{p.rewards_per_min:.1f} rewards/min in trials"
+        if p.rewards_per_run_min == p.rewards_per_run_min:
+            per_min += f" ({p.rewards_per_run_min:.1f} of RUN)"
         words.append(per_min)
     if p.hits:
         words.append(f"hit in {p.time_to_hit_s:.1f} s")

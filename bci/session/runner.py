@@ -98,8 +98,8 @@ class LoopRunner:
         """True once the task has ended."""
         return self.loop.state is TaskState.DONE
 
-    def frame(self, received: Received, frame: RoiFrame, t_sent_ns: int, *, behind: bool) -> None:
-        """Step a received frame, send its effects, record it.
+    def frame(self, received: Received, frame: RoiFrame, t_sent_ns: int, *, behind: bool) -> bool:
+        """Step a received frame, send its effects, record it; False if it was discarded.
 
         Parameters
         ----------
@@ -111,14 +111,16 @@ class LoopRunner:
             True where so many newer frames wait that its effects are withheld.
         """
         decision = self.loop.step(frame)
-        caught_up = self._effects.carry_out(
-            decision, t_sent_ns, received.t_received_ns, behind=behind
-        )
+        is_stepped = not decision.discarded
+        # the times of a frame that was discarded are those of another program, or of another day
+        times_ns = (t_sent_ns, received.t_received_ns) if is_stepped else (0, 0)
+        caught_up = self._effects.carry_out(decision, *times_ns, behind=behind)
         self._journal.append_frame(
             decision.sequence, received.t_received_ns, received.header, received.buffer
         )
         self._keep(decision)
-        self._latency.add(Stage.SENT_TO_RECEIVED, received.t_received_ns - t_sent_ns)
+        if is_stepped:
+            self._latency.add(Stage.SENT_TO_RECEIVED, received.t_received_ns - t_sent_ns)
         self._tally.frames += 1
         if caught_up is not None:
             self.note(caught_up)
@@ -126,6 +128,7 @@ class LoopRunner:
             self.note(entry(frame.frame_id, LedgerKind.LATE))
         if self.loop.needs_calibration and self.failure is None:
             self._calibrate()
+        return is_stepped
 
     def apply(self, event: LoopEvent) -> Decision:
         """Apply an event, send its effects, record it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from bci.config import Session, settings_hash, validate_session
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
@@ -127,7 +128,9 @@ class Played:
         values: np.ndarray | None = None,
         late_s: float = 0.0,
         t_s: float | None = None,
+        **changes: Any,
     ) -> Decision:
+        """Send a frame, as it should be but for `changes` of its header."""
         values = self.values(frame_id) if values is None else values
         plane = frame_id % self.n_planes
         t_ns = self.perf_ns(self.time_s(frame_id) + late_s if t_s is None else t_s)
@@ -135,10 +138,12 @@ class Played:
             self.info.session_hash, self.info.roi_hash, self.epoch, frame_id, plane,
             t_ns, t_ns - 500_000, values,
         )  # fmt: skip
+        frame = replace(frame, **changes)
+        values = frame.fluorescence
         decision = self.loop.step(frame)
         self.sent_values.append((frame_id, plane, values))
         self.journal.append_frame(decision.sequence, t_ns, pack_header(frame), values.tobytes())
-        self._keep(decision, t_ns, of_frame=True)
+        self._keep(decision, t_ns, of_frame=not decision.discarded)
         return decision
 
     def apply(self, event: LoopEvent, t_s: float) -> Decision:

@@ -1,14 +1,28 @@
 """Accuracy, rewards a minute, time to hit, activity: as told live and in the report."""
 
+from itertools import pairwise
 from math import isnan
 
+import msgspec
 import numpy as np
 import pytest
 from core_session import Animal, info_of, session_of, started
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bci.core.loop_types import Decision, Outcome, Stop, TaskState
+from bci.core.loop_types import (
+    IN_TRIALS,
+    Decision,
+    EpochStarted,
+    LoopEvent,
+    Outcome,
+    Pause,
+    Resume,
+    Stalled,
+    Stop,
+    TaskState,
+    ThresholdSet,
+)
 from bci.core.performance import Performance, PerformanceMeter, wilson_interval
 
 
@@ -28,6 +42,9 @@ class Watched(Animal):
         # the other plane's frame is lost
         self.next_id += 1
         return decision
+
+    def tells(self, event: LoopEvent) -> None:
+        self.meter.take(self.hears(event), (), 1)
 
 
 def played() -> Watched:
@@ -51,17 +68,17 @@ def test_figures_are_those_of_the_decisions() -> None:
     assert found.accuracy == len(hits) / len(ends)
     assert found.time_to_hit_s == np.median([end.time_to_hit_s for end in hits])
     assert found.rewards == sum(d.reward is not None for d in decisions) > 5
-    first = next(d.frame_id for d in decisions if d.trial)
-    assert found.session_s == pytest.approx((decisions[-1].frame_id - first) / 20.0)
+    in_trials = sum(b.frame_id - a.frame_id for a, b in pairwise(decisions) if a.state in IN_TRIALS)
+    assert found.task_s == pytest.approx(in_trials / 20.0)
     in_run = sum(end.stop_frame_id - end.start_frame_id for end in ends)
     if decisions[-1].state is TaskState.RUN:
         in_run += decisions[-1].frame_id - next(
             d.frame_id for d in decisions if d.trial == decisions[-1].trial and d.state == 3
         )
     assert found.run_s == pytest.approx(in_run / 20.0)
-    assert found.rewards_per_min == pytest.approx(60 * found.rewards / found.session_s)
+    assert found.rewards_per_min == pytest.approx(60 * found.rewards / found.task_s)
     assert found.rewards_per_run_min == pytest.approx(60 * found.rewards / found.run_s)
-    rows = np.array([animal.signals[d.frame_id] for d in decisions if d.trial])
+    rows = np.array([animal.signals[d.frame_id] for d in decisions if d.state in IN_TRIALS])
     assert (found.p_plus, found.p_minus) == pytest.approx(tuple(rows.mean(axis=0)))
 
 
@@ -70,7 +87,7 @@ def test_before_the_first_trial_and_after_the_end_nothing_counts() -> None:
     animal.rests(5)
     before = animal.meter.now
     assert before.n_trials == 0
-    assert before.session_s == 0.0
+    assert before.task_s == 0.0
     assert isnan(before.accuracy)
     assert isnan(before.rewards_per_min)
     assert isnan(before.p_plus)
@@ -92,7 +109,46 @@ def test_lost_frames_use_up_session_and_run_time() -> None:
     animal.rests()
     after = animal.meter.now
     assert after.run_s - before.run_s == pytest.approx(42 / 20.0)
-    assert after.session_s - before.session_s == pytest.approx(42 / 20.0)
+    assert after.task_s - before.task_s == pytest.approx(42 / 20.0)
+
+
+@pytest.mark.parametrize("held", ["pause", "stall", "baseline", "waiting"])
+def test_rewards_per_minute_count_no_time_outside_of_trials(held: str) -> None:
+    """Aborted trials count; waiting, pauses and the baseline do not."""
+    baseline = {"baseline_s": 5.0} if held == "baseline" else {}
+    animal = Watched(**baseline)
+    if held == "baseline":
+        animal.rests(200)
+        assert animal.meter.now.task_s == 0.0
+        animal.tells(ThresholdSet(0.3, -0.3, 100.0, "calibration"))
+    animal.until(TaskState.RUN)
+    animal.rests(4)
+    if held in ("pause", "stall"):
+        animal.tells(Pause() if held == "pause" else Stalled(2.0))
+        if held == "stall":
+            # frames that the stall cost: their time is not the task's
+            animal.loses(80)
+        animal.rests(1 if held == "stall" else 100)
+        animal.tells(Resume())
+    elif held == "waiting":
+        # F0 fills again after a long gap
+        animal.tells(EpochStarted(1))
+        animal.info = msgspec.structs.replace(animal.info, epoch=1)
+        animal.rests(5)
+        assert animal.loop.state is TaskState.WAITING
+    animal.until(TaskState.RUN)
+    animal.until(TaskState.HIT, activity=3.0)
+    animal.until(TaskState.BLACK)
+    found, decisions = animal.meter.now, animal.decisions
+    assert found.rewards == 1
+    assert found.aborts == (held in ("pause", "stall", "waiting"))
+    in_trials = sum(b.frame_id - a.frame_id for a, b in pairwise(decisions) if a.state in IN_TRIALS)
+    assert found.task_s == pytest.approx(in_trials / 20.0)
+    # 0.2 s of grey, an aborted RUN, grey again, a hit of 0.4 s: nothing of the rest
+    assert found.task_s < 4.0
+    assert found.rewards_per_min == pytest.approx(60 / found.task_s)
+    assert found.rewards_per_run_min == pytest.approx(60 / found.run_s)
+    assert found.run_s < found.task_s
 
 
 @given(st.integers(0, 300), st.integers(0, 300))

@@ -1,7 +1,7 @@
 """The task on frame time: what happens when, and what never happens."""
 
 from fractions import Fraction
-from math import ceil, nan
+from math import ceil, isnan, nan
 from typing import Any
 
 import pytest
@@ -273,6 +273,27 @@ def test_session_time_runs_from_the_first_trial_that_could_start() -> None:
     assert bench.frame_id > 590
 
 
+@pytest.mark.parametrize("pause_counts", [False, True])
+def test_pause_uses_up_session_time_only_if_it_is_set(pause_counts: bool) -> None:
+    bench = Bench(task_of(session_s=10.0, pause_counts=pause_counts))
+    for _ in range(30):
+        bench.frame()
+    bench.until(S.RUN)
+    before_s = bench.machine.session_s(bench.frame_id)
+    bench.ask("pause")
+    for _ in range(50):
+        bench.frame()
+    held_s = bench.machine.session_s(bench.frame_id) - before_s
+    assert held_s == pytest.approx(5.0 if pause_counts else 0.0, abs=0.11)
+    bench.ask("resume")
+    bench.until(S.DONE)
+    (aborted,) = [end for end in bench.ends if end.outcome is Outcome.ABORT]
+    assert isnan(aborted.time_to_hit_s)
+    # no trial starts after 10 s, and one that has started is seen to its end
+    ended_s = 10.0 if pause_counts else 15.0
+    assert ended_s <= bench.frame_id / 10.0 <= ended_s + 2.0
+
+
 def test_pause_does_not_count_as_baseline() -> None:
     bench = Bench(task_of(), baseline_s=5.0)
     n_baseline = 0
@@ -339,6 +360,8 @@ class TaskRules(RuleBasedStateMachine):
         self.ended: list[int] = []
         self.finishing = False
         self.first_start_id: int | None = None
+        self.paused_s = 0.0
+        self.paused_id = 0
         self.run_start_id: int | None = None
         self.run_decoded = 0
         self.hit_id = 0
@@ -346,16 +369,18 @@ class TaskRules(RuleBasedStateMachine):
     @initialize(
         grey=times, trial=st.sampled_from([0.05, 0.1, 0.35, 1.0]), hit=times, delay=times,
         black=times, miss=times, session=st.sampled_from([0.5, 5.0, 1000.0]),
+        counts=st.booleans(),
         baseline=st.sampled_from([0.0, 0.3, 2.0]), rate=st.sampled_from([10.0, 15.46, 100.0]),
         stride=st.integers(1, 3), early=st.integers(0, 3), first_id=st.integers(0, 5),
     )  # fmt: skip
     def begin(
         self, grey: float, trial: float, hit: float, delay: float, black: float, miss: float,
-        session: float, baseline: float, rate: float, stride: int, early: int, first_id: int,
+        session: float, counts: bool, baseline: float, rate: float, stride: int, early: int,
+        first_id: int,
     ) -> None:  # fmt: skip
         self.task = task_of(
             grey_s=grey, trial_s=trial, hit_s=hit, reward_delay_s=min(delay, hit), black_s=black,
-            miss_s=miss, session_s=session, early_hit_frames=early,
+            miss_s=miss, session_s=session, early_hit_frames=early, pause_counts=counts,
         )  # fmt: skip
         self.rate, self.stride, self.next_id, self.last_id = rate, stride, first_id, -1
         self.t = nan
@@ -421,7 +446,7 @@ class TaskRules(RuleBasedStateMachine):
             assert self.plan.kind is BlockKind.CLOSED_LOOP
             if self.first_start_id is None:
                 self.first_start_id = self.last_id
-            assert self.seconds(self.first_start_id) < self.task.session_s
+            assert self.seconds(self.first_start_id) - self.paused_s < self.task.session_s
         assert machine.trial - len(self.ended) in (0, 1)
 
     @rule(active=st.booleans(), n=st.integers(1, 12))
@@ -445,6 +470,7 @@ class TaskRules(RuleBasedStateMachine):
     @rule()
     def pause(self) -> None:
         self.machine.pause(self.last_id)
+        self.paused_id = self.last_id
         self.hear(in_frame=False)
         assert self.machine.state is (S.DONE if self.finishing else S.PAUSED)
 
@@ -452,6 +478,8 @@ class TaskRules(RuleBasedStateMachine):
     @rule()
     def resume(self) -> None:
         self.machine.resume(self.last_id)
+        if self.first_start_id is not None and not self.task.pause_counts:
+            self.paused_s += self.seconds(self.paused_id)
         assert self.machine.state in (S.WAITING, S.BASELINE)
 
     @rule()

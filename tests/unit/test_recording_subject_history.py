@@ -22,6 +22,7 @@ SUMMARY: dict[str, Any] = {
         "accuracy": 0.6,
         "accuracy_low": 0.46,
         "accuracy_high": 0.72,
+        "task_s": 1500.0,
         "rewards_per_min": 2.1,
     },
 }
@@ -38,7 +39,9 @@ def session_of(root: Path, day: int, summary: dict[str, Any] | None = None) -> P
 
 def test_sessions_and_notes_stand_in_order_with_their_figures(tmp_path: Path) -> None:
     session_of(tmp_path, 3, SUMMARY)
-    session_of(tmp_path, 2, {**SUMMARY, "trials": 40})
+    # of version 0.1.0, which counted waiting and pauses: not to be drawn in one curve with others
+    old = {k: v for k, v in SUMMARY["performance"].items() if k != "task_s"}
+    session_of(tmp_path, 2, {**SUMMARY, "trials": 40, "performance": old})
     session_of(tmp_path, 4)
     SubjectFolder(tmp_path, "m1").add(DayNote(at="2026-03-03T12:00:00+01:00", weight_g=21.5))
     SubjectFolder(tmp_path, "m1").add(DayNote(at="2026-03-05T12:00:00+01:00", text="rests"))
@@ -47,7 +50,9 @@ def test_sessions_and_notes_stand_in_order_with_their_figures(tmp_path: Path) ->
     assert found.sessions[1].accuracy == (0.6, 0.46, 0.72)
     assert found.sessions[1].chance == (0.5, 0.4, 0.6)
     assert found.sessions[1].t == 0.35
+    assert found.sessions[1].rewards_per_min == 2.1
     assert found.sessions[2].reason == UNFINISHED
+    assert isnan(found.sessions[0].rewards_per_min)
     assert isnan(found.sessions[2].accuracy[0])
     assert found.dates == ["2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"]
     assert found.weight_g("2026-03-03") == 21.5

@@ -3,6 +3,7 @@ from datetime import datetime
 
 import msgspec
 import numpy as np
+import played_session
 import pytest
 import recorded_session
 from hypothesis import given
@@ -17,6 +18,9 @@ from bci.core.loop_types import (
     Decision,
     EnsemblesSet,
     LedgerKind,
+    Pause,
+    Resume,
+    TaskState,
 )
 from bci.recording import manifest as manifest_module
 from bci.recording import verify as verify_module
@@ -26,6 +30,7 @@ from bci.recording.layout import PAYLOADS
 from bci.recording.manifest import NoManifest, read_manifest, seal_holds, write_manifest
 from bci.recording.records import Topic
 from bci.recording.scan import JournalBytes
+from bci.recording.session_record import SessionRecord
 from bci.recording.verify import VerdictKind, ulp_distance, verify
 
 
@@ -248,6 +253,41 @@ def test_setting_added_by_a_later_version_is_no_damage(tmp_path, monkeypatch):
         older.setattr(recorded_session, "settings_hash", lambda _: stored)
         record_session(tmp_path / "s")
     assert verify(tmp_path / "s").kind is VerdictKind.IDENTICAL
+
+
+def test_pauses_of_a_session_of_version_0_1_0_use_up_its_time(tmp_path, monkeypatch):
+    """Its settings do not say so: the program knew no other rule, and its decisions follow it."""
+    task = small_session().experiment.task.model_dump() | {"session_s": 12.0}
+    dump = manifest_module.dump_session
+
+    def without(session):
+        settings = dump(session)
+        del settings["experiment"]["task"]["pause_counts"]
+        return settings
+
+    def plays(folder, *, pause_counts: bool) -> Played:
+        rule = {"task": task | {"pause_counts": pause_counts}}
+        session = Played(folder, made_session(experiment=rule)).start()
+        session.frames(0, 80)
+        session.apply(Pause(), session.time_s(79) + 0.01)
+        session.frames(80, 200)
+        session.apply(Resume(), session.time_s(199) + 0.01)
+        session.frames(200, 420)
+        return session.close()
+
+    plays(tmp_path / "new", pause_counts=False)
+    with monkeypatch.context() as older:
+        older.setattr(manifest_module, "dump_session", without)
+        of_old = made_session(experiment={"task": task | {"pause_counts": True}})
+        stored = manifest_module.make_manifest("s", of_old, datetime.now()).stored_hash
+        older.setattr(played_session, "settings_hash", lambda _: stored)
+        old = plays(tmp_path / "old", pause_counts=True)
+    assert "pause_counts" not in read_manifest(tmp_path / "old").settings["experiment"]["task"]
+    assert old.loop.state is TaskState.DONE
+    assert verify(tmp_path / "old").kind is VerdictKind.IDENTICAL
+    assert verify(tmp_path / "new").kind is VerdictKind.IDENTICAL
+    trials = [len(SessionRecord.read(tmp_path / name).trials) for name in ("old", "new")]
+    assert trials[0] < trials[1]
 
 
 def test_folder_without_manifest_says_what_to_name(tmp_path):

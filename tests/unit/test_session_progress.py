@@ -49,7 +49,7 @@ def test_performance_stands_beside_the_predicted_chance() -> None:
     assert animal.split("  │  ") == [
         "accuracy 60 % (23–88 %)",
         "chance 45 % (27–62 %)",
-        "2.0 rewards/min (5.3 of RUN)",
+        "2.0 rewards/min in trials (5.3 of RUN)",
         "hit in 3.1 s",
         "P+ 0.123  P− 0.0567",
     ]

@@ -48,8 +48,9 @@ def lit_of(record: SessionRecord) -> list[Lit]:
 
 def stage_times(record: SessionRecord) -> list[StageTimes]:
     """Stages of a session that have values, in the order of the path."""
-    frames = record.frames
+    frames, decisions = record.frames, record.decision_table
     told = (frames["t_sent_ns"] > 0) & ((frames["flags"] & FLAG_END) == 0)
+    told &= np.isin(frames["sequence"], decisions["sequence"][decisions["stepped"]])
     sent = {one.command_id: one for one in record.sent if one.t_frame_sent_ns}
     shown = [
         (report.value, sent[report.value.command_id])

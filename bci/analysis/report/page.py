@@ -38,10 +38,12 @@ from bci.config import dump_session
 from bci.config.conditions import conditions_in_words
 from bci.core.decoding.registry import SIGNAL_UNITS, s_unit
 from bci.core.loop_types import LedgerKind, Outcome
+from bci.core.performance import Performance
 from bci.recording.folder import REPORT, replace_file
-from bci.recording.performance import chance_of, performance_of, predicted_chance
+from bci.recording.performance import chance_of, predicted_chance
 from bci.recording.rewards import RewardHistory, reward_histories, reward_totals
 from bci.recording.session_record import SessionRecord
+from bci.recording.stepped import step_again
 from bci.recording.time_axis import TimeAxis
 from bci.recording.trial_times import TrialSpan, threshold_changes, trial_spans
 
@@ -178,7 +180,8 @@ def _tiles(
 def _performance(record: SessionRecord) -> Rows:
     experiment = record.session.experiment
     unit = SIGNAL_UNITS[experiment.decoder.signal]
-    found, early = performance_of(record), experiment.task.early_hit_frames
+    found = step_again(record).performance if record.infos else Performance()
+    early = experiment.task.early_hit_frames
     rows = performance_rows(found, early, unit, chance_of(record).words)
     if experiment.light.trials != "none":
         parts = Counter(record.lit.of_trial(trial.trial) for trial in record.trials)

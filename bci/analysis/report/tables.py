@@ -95,7 +95,7 @@ def performance_rows(found: Performance, early_frames: int, unit: str, chance: s
         (f"hits in the first {early_frames} frames", str(found.early_hits)),
         ("accuracy", accuracy if found.hits + found.misses else "–"),
         *([("predicted chance of these trials", chance)] if chance else []),
-        ("rewards a minute", _per_minute(found.rewards_per_min, found.session_s, "session")),
+        ("rewards a minute", _per_minute(found.rewards_per_min, found.task_s, "trials")),
         ("", _per_minute(found.rewards_per_run_min, found.run_s, "RUN")),
     ]
     if found.hits:

@@ -38,7 +38,7 @@ class Figures(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._hits = Figure("hits / trials")
-        self._rate = Figure("drops a minute")
+        self._rate = Figure("rewards a minute in trials")
         self._volume = Figure("today")
         self._lost = Figure("frames lost")
         grid = QGridLayout(self)
@@ -56,10 +56,10 @@ class Figures(QWidget):
             remarks.append(f"light in {model.lit.n_trials}")
         self._hits.tell(f"{hits} / {hits + misses}", ", ".join(remarks))
         telemetry = model.telemetry
-        per_min = drops_per_min(model)
-        remark = ""
+        per_min, per_run_min = model.rewards_per_min
+        remark = f"{per_run_min:.1f} of RUN" if per_run_min == per_run_min else ""
         if telemetry is not None and telemetry.performance.hits:
-            remark = f"hit in {telemetry.performance.time_to_hit_s:.1f} s"
+            remark += f", hit in {telemetry.performance.time_to_hit_s:.1f} s"
         self._rate.tell(f"{per_min:.1f}" if per_min == per_min else "–", remark)
         if telemetry is None:
             self._volume.tell(_drops(model.n_rewards))
@@ -70,16 +70,6 @@ class Figures(QWidget):
         self._lost.tell(
             f"{model.lost_frames:,}", f"{sum(model.ledger_counts.values()):,} in ledger"
         )
-
-
-def drops_per_min(model: SessionModel) -> float:
-    """Drops a minute since the first trial; NaN before it."""
-    if model.telemetry is not None:
-        return model.telemetry.performance.rewards_per_min
-    if not model.trials or not len(model.decisions):
-        return float("nan")
-    passed_ns = int(model.decisions.rows[-1]["t_ns"]) - model.trials[0][0]
-    return 60e9 * model.n_rewards / passed_ns if passed_ns > 0 else float("nan")
 
 
 def _drops(n: int) -> str:

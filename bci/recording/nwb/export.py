@@ -62,7 +62,7 @@ def export_nwb(folder: Path) -> Path:
     add_blocks(file, record, axis)
     add_events(file, happenings(record, axis), axis)
     add_behavior(file, record, axis)
-    add_scratch(file, record, axis)
+    add_scratch(file, record, axis, stepped)
     path = folder / NWB
     beside = folder / f".{os.getpid()}.{NWB}"
     try:

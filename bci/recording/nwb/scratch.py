@@ -8,17 +8,24 @@ from pynwb import NWBFile
 from bci.config import dump_session
 from bci.recording.rewards import reward_histories, reward_totals
 from bci.recording.session_record import SessionRecord
+from bci.recording.stepped import Stepped
 from bci.recording.time_axis import TimeAxis
 
 
-def add_scratch(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
-    """Add `scratch/settings`, `calibration`, `rewards`, both kinds of clocks, `manifest`."""
+def add_scratch(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: Stepped) -> None:
+    """Add `scratch/settings`, `calibration`, `performance`, `rewards`, clocks, `manifest`."""
     newest = record.calibrations[-1] if record.calibrations else None
     texts = {
         "settings": (json.dumps(dump_session(record.session)), "Resolved settings, JSON."),
         "calibration": (
             msgspec.json.encode(newest).decode(),
             "Threshold and distribution of the baseline, JSON; null where there was none.",
+        ),
+        "performance": (
+            msgspec.json.encode(stepped.performance).decode(),
+            "How the animal did: trials by outcome, accuracy, rewards of the task per minute of "
+            "frame time in trials (grey to black; waiting, pauses and baseline left out) and per "
+            "minute of RUN, JSON.",
         ),
         "rewards": (
             msgspec.json.encode(reward_totals(record, reward_histories(record))).decode(),
