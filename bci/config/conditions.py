@@ -1,4 +1,4 @@
-"""What makes a session another than closed loop by sight, in words."""
+"""Session type, feedback and light of a session, in words."""
 
 from bci.config.experiment import Experiment
 from bci.config.session_type import DelayedRewardType, RandomRewardType, YokedType

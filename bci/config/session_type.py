@@ -1,5 +1,6 @@
 """Session types: what the screen follows, what a hit is, what pays."""
 
+import inspect
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -97,6 +98,11 @@ SessionType = Annotated[
     | PassiveType,
     Field(discriminator="kind"),
 ]
+
+
+def what_happens(session_type: SessionType) -> str:
+    """Say in a sentence what turns the grating and what pays."""
+    return inspect.getdoc(type(session_type)) or session_type.kind
 
 
 def follows_neurons(session_type: SessionType) -> bool:

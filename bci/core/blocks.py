@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bci.config.experiment import Experiment
 from bci.config.session import Session
+from bci.config.session_type import SessionType
 from bci.core.loop_types import BlockKind, BlockTurn
 
 
@@ -15,6 +16,11 @@ def planned_blocks(session: Session) -> tuple[BlockKind, ...]:
         return tuple(BlockKind(name) for name in named)
     first = (BlockKind.BASELINE,) if experiment.baseline is not None else ()
     return (*first, BlockKind.CLOSED_LOOP)
+
+
+def block_label(kind: BlockKind, session_type: SessionType) -> str:
+    """Name a block by what happens in it: baseline, or the session type of its trials."""
+    return kind.value if kind is BlockKind.BASELINE else session_type.kind
 
 
 def block_fault(kind: BlockKind, experiment: Experiment) -> str:

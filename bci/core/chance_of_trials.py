@@ -44,7 +44,7 @@ class ChanceOfTrials:
     def take(self, end: TrialEnd) -> None:
         """Take the end of a trial in; aborted ones do not count."""
         # without a T there is no chance of it
-        if end.outcome is not Outcome.ABORT and end.threshold == end.threshold:
+        if end.outcome in (Outcome.HIT, Outcome.MISS) and end.threshold == end.threshold:
             self._trials[end.threshold] += 1
 
     def at(self, t: float) -> Interval:

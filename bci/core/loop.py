@@ -89,15 +89,16 @@ class ClosedLoop:
             experiment.decoder.decode_plane,
             self.decoder.roi_indices,
         )
+        self._contingency = Contingency(experiment, info.rate_hz)
         resumed = session.day.resumed
         self._task = TaskMachine(
             task_settings(experiment),
             info.rate_hz,
             self.blocks,
+            is_scored=not self._contingency.is_passive,
             trials=resumed.trials if resumed else 0,
             session_spent_s=resumed.session_spent_s if resumed else 0.0,
         )
-        self._contingency = Contingency(experiment, info.rate_hz)
         self._screen = ScreenRule(experiment)
         self._light = LightRule(experiment)
         self._threshold = experiment.threshold

@@ -38,11 +38,12 @@ class BlockKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a trial ended."""
+    """How a trial ended; NONE: a trial of a passive session, which nothing can hit or miss."""
 
     HIT = "hit"
     MISS = "miss"
     ABORT = "abort"
+    NONE = "none"
 
 
 class LedgerKind(StrEnum):

@@ -90,6 +90,8 @@ class Performance(msgspec.Struct, frozen=True):
     ----------
     hits, misses, aborts
         Trials by outcome.
+    unscored
+        Trials of a passive session: neither hit nor miss.
     early_hits
         Hits within the first `task.early_hit_frames` decoded frames of RUN, among `hits`.
     accuracy, accuracy_low, accuracy_high
@@ -110,6 +112,7 @@ class Performance(msgspec.Struct, frozen=True):
     hits: int = 0
     misses: int = 0
     aborts: int = 0
+    unscored: int = 0
     early_hits: int = 0
     accuracy: float = nan
     accuracy_low: float = nan
@@ -126,7 +129,7 @@ class Performance(msgspec.Struct, frozen=True):
     @property
     def n_trials(self) -> int:
         """Trials that are over."""
-        return self.hits + self.misses + self.aborts
+        return self.hits + self.misses + self.aborts + self.unscored
 
 
 class PerformanceMeter:
@@ -188,6 +191,7 @@ class PerformanceMeter:
             hits=hits,
             misses=misses,
             aborts=self._outcomes[Outcome.ABORT],
+            unscored=self._outcomes[Outcome.NONE],
             early_hits=self._early_hits,
             accuracy=hits / (hits + misses) if hits + misses else nan,
             accuracy_low=low,

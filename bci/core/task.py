@@ -56,6 +56,8 @@ class TaskMachine:
         The plan of the session's blocks.
     trials
         Trials of the day before this session.
+    is_scored
+        False if a trial that ends without a hit is no miss, because there are no hits.
     session_spent_s
         Closed loop of the day before this session, s: the first block of it is shorter by that.
 
@@ -71,12 +73,14 @@ class TaskMachine:
         rate_hz: float,
         blocks: BlockPlan,
         *,
+        is_scored: bool = True,
         trials: int = 0,
         session_spent_s: float = 0.0,
     ) -> None:
         self._task = task
         self._rate_hz = rate_hz
         self._blocks = blocks
+        self._without_hit = Outcome.MISS if is_scored else Outcome.NONE
         self._spent_before_s = session_spent_s
         self._entered_id = 0
         self._run_id = 0
@@ -252,7 +256,7 @@ class TaskMachine:
         if state is S.RUN:
             if elapsed_s < task.trial_s:
                 return False
-            self._decide(Outcome.MISS, frame_id)
+            self._decide(self._without_hit, frame_id)
             self._enter(S.MISS, frame_id)
         elif state is S.GREY:
             if elapsed_s < task.grey_s:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from bci.core.blocks import block_label
 from bci.core.loop_types import BlockKind, BlockTurn
 from bci.recording.performance import time_of
 from bci.recording.session_record import LARGEST_ID, SessionRecord
@@ -15,6 +16,8 @@ class BlockSpan(msgspec.Struct, frozen=True):
     ----------
     number
         In the session, from 1.
+    label
+        Its kind or, if it has trials, their session type.
     start_s, stop_s
         From its first frame to the first one after it, one frame at least; to the last frame where
         the session ended in it.
@@ -24,6 +27,7 @@ class BlockSpan(msgspec.Struct, frozen=True):
 
     number: int
     kind: BlockKind
+    label: str
     start_s: float
     stop_s: float
     whole: bool
@@ -45,5 +49,6 @@ def block_spans(record: SessionRecord, axis: TimeAxis) -> list[BlockSpan]:
         if first_id > last_id:
             continue
         start_s, stop_s = axis.seconds([first_id, max(stop_id, first_id + 1)]).tolist()
-        spans.append(BlockSpan(number, turn.kind, start_s, stop_s, end is not None))
+        label = block_label(turn.kind, record.session.experiment.session_type)
+        spans.append(BlockSpan(number, turn.kind, label, start_s, stop_s, end is not None))
     return spans

@@ -67,7 +67,7 @@ def _trials(record: SessionRecord) -> Iterator[PlayedTrial]:
         if end is not None and decision.decoded and _shows(end, decision.frame_id):
             decoded.setdefault(end.trial, []).append(decision)
     for trial, end in ends.items():
-        if end.outcome is Outcome.ABORT or trial not in decoded:
+        if end.outcome not in (Outcome.HIT, Outcome.MISS) or trial not in decoded:
             continue
         times_s: list[float] = []
         angles_deg: list[float] = []

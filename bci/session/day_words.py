@@ -28,7 +28,7 @@ def day_words(session: Session) -> Iterator[str]:
     if day.resumed is not None:
         yield (
             f"goes on with {day.resumed.session}: {counted(day.resumed.trials, 'trial')} and "
-            f"{day.resumed.session_spent_s:.0f} s of closed loop before this"
+            f"{day.resumed.session_spent_s:.0f} s of trials before this"
         )
 
 

@@ -97,7 +97,9 @@ def trials_ended(before: Telemetry, now: Telemetry, earlier: int = 0) -> str:
     """The trials that ended between two snapshots, and how; `earlier` ones came before these."""
     first, last = earlier + before.n_trials + 1, earlier + now.n_trials
     hits, misses = now.hits - before.hits, now.misses - before.misses
-    counts = {"hit": hits, "miss": misses, "cut off": last - first + 1 - hits - misses}
+    passive = now.performance.unscored - before.performance.unscored
+    cut_off = last - first + 1 - hits - misses - passive
+    counts = {"hit": hits, "miss": misses, "passive": passive, "cut off": cut_off}
     if first == last:
         return f"trial {last}: {next(name for name, count in counts.items() if count)}"
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)

@@ -2,6 +2,7 @@
 
 import time
 
+from bci.core.blocks import block_label
 from bci.core.messages import cut
 from bci.session.blocks import waits_for
 from bci.session.board_line import BoardLine
@@ -77,7 +78,7 @@ class Snapshots:
         if decision is None:
             return Telemetry(now_ns, "STARTING", screen=self._screen.light, board=board)
         loop, frames, performance = runner.loop, self._frames, runner.performance.now
-        chance = runner.chance
+        chance, kind = runner.chance, loop.blocks.kind
         return Telemetry(
             t_ns=now_ns,
             state=decision.state.name,
@@ -103,7 +104,7 @@ class Snapshots:
             ledger_count=sum(tally.ledger.values()),
             last_ledger=cut(tally.last_ledger),
             progress=loop.progress,
-            block=loop.blocks.kind or "",
+            block=block_label(kind, loop.experiment.session_type) if kind else "",
             block_number=loop.blocks.number,
             next_block=loop.blocks.next or "",
             waits_for=cut(waits_for(loop)),

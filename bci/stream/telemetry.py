@@ -52,7 +52,8 @@ class Telemetry(msgspec.Struct, frozen=True):
     progress
         Of the present block, 0-1.
     block, block_number
-        The block that runs, empty between two; how many were begun.
+        The block that runs, baseline or the session type of its trials, empty between two; how many
+        were begun.
     next_block
         What the plan has next; empty: nothing.
     waits_for

@@ -43,6 +43,7 @@ def test_yoked_session_repeats_a_recorded_one_for_another_animal(tmp_path: Path)
         "rig.source.seed=8",
     )
     second, output = run(DEMO, tmp_path / "second", *SHORT, *minute, *kind)
+    assert ": yoked" in output
     assert f"(yoked to {first.folder.name}, light in 50 % of trials)" in output
     n = len(first.trials)
     assert n >= 8

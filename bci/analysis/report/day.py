@@ -13,7 +13,7 @@ def block_rows(record: SessionRecord, axis: TimeAxis) -> Rows:
     return [
         (
             str(span.number),
-            span.kind.value.replace("_", " "),
+            span.label.replace("_", " "),
             f"{span.start_s:.1f} s",
             f"{span.stop_s:.1f} s",
             "over" if span.whole else "the session ended in it",
@@ -50,7 +50,7 @@ def day_rows(record: SessionRecord) -> Rows:
             (
                 "goes on with",
                 f"{resumed.session}: {counted(resumed.trials, 'trial')}, "
-                f"{resumed.session_spent_s:.0f} s of closed loop, "
+                f"{resumed.session_spent_s:.0f} s of trials, "
                 f"{counted(resumed.rewards, 'reward')} ({resumed.volume_ul:g} µl) before this",
             )
         )

@@ -15,8 +15,18 @@ from bci.core.loop_types import Outcome, TaskState
 from bci.recording.trial_times import TrialSpan
 
 # Okabe and Ito's colours, told apart by colour-blind readers; each outcome has a symbol too.
-COLOURS = {Outcome.HIT: "#0072B2", Outcome.MISS: "#E69F00", Outcome.ABORT: "#999999"}
-SYMBOLS = {Outcome.HIT: "circle", Outcome.MISS: "x", Outcome.ABORT: "line-ns-open"}
+COLOURS = {
+    Outcome.HIT: "#0072B2",
+    Outcome.MISS: "#E69F00",
+    Outcome.ABORT: "#999999",
+    Outcome.NONE: "#56B4E9",
+}
+SYMBOLS = {
+    Outcome.HIT: "circle",
+    Outcome.MISS: "x",
+    Outcome.ABORT: "line-ns-open",
+    Outcome.NONE: "line-ns-open",
+}
 TRACE, THRESHOLD, LOW, REWARD = "#333333", "#D55E00", "#009E73", "#CC79A7"
 BASELINE = "#56B4E9"
 CHANCE_BAND = "rgba(213, 94, 0, 0.12)"
@@ -138,7 +148,7 @@ def outcome_figure(
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.04
     )
-    ended = [span for span in spans if span.end.outcome is not Outcome.ABORT]
+    ended = [span for span in spans if span.end.outcome in (Outcome.HIT, Outcome.MISS)]
     trials = np.array([span.end.trial for span in ended])
     hits = np.array([span.end.outcome is Outcome.HIT for span in ended], dtype=np.float64)
     if len(hits):
@@ -187,7 +197,9 @@ def outcome_figure(
                 col=1,
             )
     figure.update_yaxes(range=[-0.03, 1.03], title="hit rate", tickformat=".0%", row=1, col=1)
-    figure.update_yaxes(categoryorder="array", categoryarray=["abort", "miss", "hit"], row=2, col=1)
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=["none", "abort", "miss", "hit"], row=2, col=1
+    )
     figure.update_xaxes(title="trial", row=2, col=1)
     if len(spans) <= COUNTED_TRIALS:
         # there is no trial 1.5

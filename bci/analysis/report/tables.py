@@ -87,7 +87,7 @@ def performance_rows(found: Performance, early_frames: int, unit: str, chance: s
     chance
         Predicted for the same trials, in words; empty where nothing was calibrated.
     """
-    counts = (found.hits, found.misses, found.aborts)
+    counts = (found.hits, found.misses, found.aborts, found.unscored)
     low, high = 100 * found.accuracy_low, 100 * found.accuracy_high
     accuracy = f"{100 * found.accuracy:.1f} % (95 %: {low:.1f}–{high:.1f} %)"
     rows: Rows = [(name.value, str(n)) for name, n in zip(Outcome, counts, strict=True)]

@@ -10,8 +10,13 @@ from bci.core.loop_types import Outcome
 from bci.gui import theme
 from bci.gui.words import clock
 
-COLOURS = {Outcome.HIT: theme.GREEN, Outcome.MISS: theme.ORANGE, Outcome.ABORT: theme.GREY}
-HEIGHTS = {Outcome.HIT: 1.0, Outcome.MISS: 0.5, Outcome.ABORT: 0.25}
+COLOURS = {
+    Outcome.HIT: theme.GREEN,
+    Outcome.MISS: theme.ORANGE,
+    Outcome.ABORT: theme.GREY,
+    Outcome.NONE: theme.GREY,
+}
+HEIGHTS = {Outcome.HIT: 1.0, Outcome.MISS: 0.5, Outcome.ABORT: 0.25, Outcome.NONE: 0.45}
 HEIGHT_PX = 34
 STEP_S, LEAP_S = 1.0, 10.0
 

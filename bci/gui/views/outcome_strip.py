@@ -11,8 +11,13 @@ from bci.gui.model import SessionModel
 
 RUNNING_TRIALS = 20
 WIDEST_PX = 14.0
-COLOURS = {Outcome.HIT: theme.GREEN, Outcome.MISS: theme.ORANGE, Outcome.ABORT: theme.GREY}
-HEIGHTS = {Outcome.HIT: 1.0, Outcome.MISS: 0.45, Outcome.ABORT: 0.2}
+COLOURS = {
+    Outcome.HIT: theme.GREEN,
+    Outcome.MISS: theme.ORANGE,
+    Outcome.ABORT: theme.GREY,
+    Outcome.NONE: theme.GREY,
+}
+HEIGHTS = {Outcome.HIT: 1.0, Outcome.MISS: 0.45, Outcome.ABORT: 0.2, Outcome.NONE: 0.45}
 """Height and colour both tell the outcome."""
 
 
@@ -31,8 +36,10 @@ class OutcomeStrip(QWidget):
         if model is self._model and len(model.trials) == self._drawn:
             return
         self._model, self._drawn = model, len(model.trials)
+        passive = model.outcomes[Outcome.NONE]
         self.setToolTip(
-            f"{counted(model.outcomes[Outcome.HIT], 'hit')}, "
+            (f"{passive} passive, " if passive else "")
+            + f"{counted(model.outcomes[Outcome.HIT], 'hit')}, "
             f"{counted(model.outcomes[Outcome.MISS], 'miss', 'misses')}, "
             f"{model.outcomes[Outcome.ABORT]} cut off; line: hit rate of the last "
             f"{RUNNING_TRIALS}"

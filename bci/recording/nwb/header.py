@@ -6,13 +6,15 @@ from uuid import NAMESPACE_URL, uuid5
 from pynwb import NWBFile
 from pynwb.file import Subject
 
+from bci.config.conditions import conditions_in_words
 from bci.config.metadata import UNKNOWN_AGE, Animal
+from bci.config.session_type import what_happens
 from bci.program import DISTRIBUTION
 from bci.recording.nwb.series import storable
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
 
-KEYWORDS = ("two-photon imaging", "brain-computer interface", "closed loop", "learning")
+KEYWORDS = ("two-photon imaging", "brain-computer interface", "learning")
 
 
 def new_file(record: SessionRecord, axis: TimeAxis) -> NWBFile:
@@ -23,6 +25,7 @@ def new_file(record: SessionRecord, axis: TimeAxis) -> NWBFile:
     """
     manifest, lab = record.manifest, record.session.lab
     experiment = record.session.experiment
+    session_type = experiment.session_type
     started = datetime.fromisoformat(manifest.started)
     notes = "\n".join(
         [
@@ -33,20 +36,21 @@ def new_file(record: SessionRecord, axis: TimeAxis) -> NWBFile:
     name = f"{DISTRIBUTION}/{manifest.session}/{manifest.settings_hash}"
     return NWBFile(
         session_description=(
-            f"Closed-loop two-photon session '{manifest.session}' of the experiment "
-            f"'{experiment.name}' on the rig '{record.session.rig.name}'. {axis.description}"
+            f"Two-photon session '{manifest.session}' ({conditions_in_words(experiment)}) of the "
+            f"experiment '{experiment.name}' on the rig '{record.session.rig.name}'. "
+            f"{axis.description}"
         ),
         identifier=str(uuid5(NAMESPACE_URL, name)),
         session_start_time=datetime.fromtimestamp(record.start.t_wall_ns / 1e9, started.tzinfo),
         session_id=manifest.session,
         experiment_description=(
-            "The activity of two ensembles of neurons, P+ and P-, turns a grating on a screen; "
-            "turned to the target within the time of a trial, it earns a reward."
+            "The activity of two ensembles of neurons, P+ and P-, is read out frame by frame. "
+            f"Session type {session_type.kind}: {what_happens(session_type)}"
         ),
         experimenter=lab.experimenters or None,
         lab=lab.name,
         institution=lab.institution,
-        keywords=KEYWORDS,
+        keywords=(*KEYWORDS, session_type.kind.replace("_", " ")),
         protocol=experiment.name,
         notes=storable(notes) or None,
         subject=_subject(record.session.animal, manifest.subject, started.tzinfo),

@@ -18,7 +18,7 @@ from bci.recording.time_axis import TimeAxis
 from bci.recording.trial_times import trial_spans
 
 TRIAL_COLUMNS = {
-    "outcome": "hit, miss or abort.",
+    "outcome": "hit, miss, abort, or none: a passive trial, which nothing can hit or miss.",
     "time_to_hit_s": "Frame time from the trial's start to the hit, seconds; NaN where none.",
     "threshold": "T of the trial: hit at s3 >= T; in {unit}.",
     "chance": "Predicted accuracy of a passive animal at this T; NaN: not predicted, too short a "
@@ -78,7 +78,7 @@ def add_blocks(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
         file.add_epoch(
             start_time=span.start_s,
             stop_time=span.stop_s,
-            tags=[span.kind.value],
+            tags=[span.label],
             block=span.number,
             whole=span.whole,
         )
