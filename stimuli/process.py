@@ -22,7 +22,7 @@ from bci.stimuli.control_line import ControlLine
 from bci.stimuli.null_backend import NullBackend
 from bci.stimuli.pacing import FlipPacer
 from bci.stimuli.psychopy_backend import PsychoPyBackend
-from bci.stimuli.speaker import Speaker, open_speaker
+from bci.stimuli.speaker import TO_DO, Speaker, SpeakerError, open_speaker
 from bci.stream.commands import Arrival
 from bci.stream.wires import WIRED, Wire
 
@@ -55,7 +55,8 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
     Raises
     ------
     ScreenError
-        Where the screen cannot be opened, or is gone; the supervisor has been told.
+        Where screen or sound device cannot be opened, or the screen is gone; the supervisor has
+        been told.
     """
     # an arriving command is stamped while a picture is drawn: not up to Python's usual 5 ms later
     sys.setswitchinterval(_SWITCH_S)
@@ -68,9 +69,14 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
         raise
     # lossless runs have no real time that a timer could follow
     at_once = isinstance(backend, NullBackend) and session.rig.stream.delivery == "lossless"
-    has_tone = session.experiment.feedback.kind in ("auditory", "both")
-    live = not isinstance(backend, NullBackend)
-    speaker = open_speaker(session.rig.sound, needed=has_tone, live=live)
+    has_tone = session.experiment.feedback.has_tone
+    try:
+        speaker = open_speaker(session.rig.sound, needed=has_tone)
+    except SpeakerError as error:
+        backend.close()
+        told = f"no sound device for the auditory cursor ({error}): {TO_DO}"
+        link.report("failed", told)
+        raise ScreenError(told) from error
     hello = msgspec.structs.replace(hello, sound=speaker.description)
     # PsychoPy leaves a heap that takes several refreshes to sweep
     gc.collect()

@@ -1,7 +1,6 @@
 """What the auditory cursor is heard from: a sound device, or nothing."""
 
 import importlib
-import logging
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,9 +9,9 @@ from numpy.typing import NDArray
 from bci.config.rig import Sound
 from bci.stimuli.oscillator import Oscillator
 
-_log = logging.getLogger("bci.stimulus")
-
 NOT_NEEDED = "none needed"
+SILENCE_MEANT = 'none: rig.sound.backend = "null"'
+TO_DO = 'connect one, see rig.sound, or set rig.sound.backend = "null" if silence is meant'
 
 
 class SpeakerError(RuntimeError):
@@ -109,25 +108,23 @@ class SoundDevice:
         self._oscillator.fill(samples[:n, 0])
 
 
-def open_speaker(settings: Sound, *, needed: bool, live: bool) -> Speaker:
-    """A device where one is needed and there; else nothing, which is told once.
+def open_speaker(settings: Sound, *, needed: bool) -> Speaker:
+    """Open the sound device if the feedback has a tone and silence is not meant.
 
     Parameters
     ----------
     settings
         `rig.sound`.
     needed
-        True where the feedback has a tone.
-    live
-        False where nobody listens: lossless runs, a null screen.
+        True if the feedback has a tone.
+
+    Raises
+    ------
+    SpeakerError
+        If the device cannot be opened.
     """
     if not needed:
         return NullSpeaker()
-    if not live:
-        return NullSpeaker("none: nobody listens to a null screen")
-    try:
-        return SoundDevice(settings)
-    except SpeakerError as error:
-        told = f"none: {error}"
-        _log.warning("sound: the auditory cursor is silent: %s. See rig.sound.", error)
-        return NullSpeaker(told)
+    if settings.backend == "null":
+        return NullSpeaker(SILENCE_MEANT)
+    return SoundDevice(settings)

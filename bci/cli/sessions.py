@@ -124,9 +124,9 @@ def check(
 ) -> None:
     """Check a session file and all it names; every fault is told at once."""
     from bci.session.day import load_day
-    from bci.session.run import all_faults
+    from bci.session.run import start_faults
 
-    load_day(session_file, overrides(sets), day_options(out, block, without, resume), all_faults)
+    load_day(session_file, overrides(sets), day_options(out, block, without, resume), start_faults)
     told().print(f"{session_file}: no fault found", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -9,7 +9,7 @@ def feedback_faults(session: Session) -> list[Fault]:
     feedback, rate_hz = session.experiment.feedback, session.rig.sound.sample_rate_hz
     lowest, highest = "experiment.feedback.lowest_hz", "experiment.feedback.highest_hz"
     rate = "rig.sound.sample_rate_hz"
-    if feedback.kind not in ("auditory", "both"):
+    if not feedback.has_tone:
         return []
     faults = []
     if feedback.lowest_hz >= feedback.highest_hz:

@@ -17,3 +17,8 @@ class Feedback(Settings):
     highest_hz: PositiveFloat = 19000.0
     target: Literal["low", "high"] = "low"
     """Tone of the target; the other end of the range is that of 0 degrees."""
+
+    @property
+    def has_tone(self) -> bool:
+        """True if there is an auditory cursor."""
+        return self.kind in ("auditory", "both")

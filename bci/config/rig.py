@@ -143,6 +143,8 @@ class Screen(Settings):
 class Sound(Settings):
     """The device that the auditory cursor is heard from."""
 
+    backend: Literal["device", "null"] = "device"
+    """null: silence is meant, for tests; device: without one no session with a tone begins."""
     device: str | None = None
     """Part of its name; none: the computer's own choice."""
     sample_rate_hz: PositiveFloat = 48000.0

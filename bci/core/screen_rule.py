@@ -54,7 +54,7 @@ class ScreenRule:
         self._contrast = experiment.stimulus.contrast
         feedback = experiment.feedback
         self._is_seen = feedback.kind in ("visual", "both")
-        self._tone = ToneRule(feedback) if feedback.kind in ("auditory", "both") else None
+        self._tone = ToneRule(feedback) if feedback.has_tone else None
         self._shown: tuple[ScreenKind, float, float] | None = None
         self._cause: tuple[TaskState | None, float, bool] = (None, 0.0, False)
         self._command_id = 0

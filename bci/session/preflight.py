@@ -27,7 +27,7 @@ from bci.session.light_leak import try_light_leak
 from bci.session.screen_trial import ScreenTrialFailed, try_screen
 from bci.session.stream_check import ANY_PORT, FIX_PORT, stream_trials
 from bci.session.stream_trial import StreamTrialFailed
-from bci.stimuli.speaker import SoundDevice, SpeakerError
+from bci.stimuli.speaker import TO_DO, SpeakerError, open_speaker
 
 MB = 1_000_000
 SPARE = 3.0
@@ -57,7 +57,11 @@ def all_trials(session: Session, root: Path) -> list[Trial]:
         *stream_trials(session),
         Trial("board", lambda: _board(session)),
         Trial("screen", lambda: _screen(session)),
-        *((Trial("sound", lambda: _sound(session)),) if _has_tone(session) else ()),
+        *(
+            (Trial("sound", lambda: _sound(session)),)
+            if session.experiment.feedback.has_tone
+            else ()
+        ),
         Trial("light leak", lambda: _light_leak(session)),
         Trial("writing", lambda: _write_rate(root)),
     ]
@@ -216,18 +220,24 @@ def _board(session: Session) -> Check:
     return Check("board", Status.OK, f"{message} (step by step: bci doctor --board)")
 
 
-def _has_tone(session: Session) -> bool:
-    return session.experiment.feedback.kind in ("auditory", "both")
-
-
 def _sound(session: Session) -> Check:
+    if session.rig.sound.backend == "null":
+        solution = 'for tests alone: set rig.sound.backend = "device"'
+        return Check("sound", Status.WARN, "null: no tone is heard", solution)
     try:
-        speaker = SoundDevice(session.rig.sound)
+        speaker = open_speaker(session.rig.sound, needed=True)
     except SpeakerError as error:
-        solution = "the session would go on in silence: connect a device, see rig.sound"
-        return Check("sound", Status.WARN, f"none: {error}", solution)
+        return Check("sound", Status.FAIL, f"no sound device: {error}", TO_DO)
     speaker.close()
     return Check("sound", Status.OK, speaker.description)
+
+
+def sound_faults(session: Session) -> list[Fault]:
+    """Return what keeps the auditory cursor of a session from being heard."""
+    found = _sound(session) if session.experiment.feedback.has_tone else None
+    if found is None or found.status is not Status.FAIL:
+        return []
+    return [Fault("rig.sound.backend", "device", found.message, found.solution)]
 
 
 def _screen(session: Session) -> Check:

@@ -41,7 +41,7 @@ from bci.session.history import HistoryServer
 from bci.session.interrupts import on_interrupt
 from bci.session.keep_day import keep_day, not_writable
 from bci.session.logs import LogBook, logged_in
-from bci.session.preflight import cap_faults, quick_checks
+from bci.session.preflight import cap_faults, quick_checks, sound_faults
 from bci.session.progress import TerminalProgress
 from bci.session.sole_session import sole_session
 from bci.session.supervisor import Ending, Supervisor
@@ -113,6 +113,11 @@ def all_faults(session: Session) -> list[Fault]:
     ]
 
 
+def start_faults(session: Session) -> list[Fault]:
+    """What keeps a session from starting on this computer now; opens the sound device."""
+    return [*all_faults(session), *sound_faults(session)]
+
+
 def run_session(
     session: Session,
     root: Path,
@@ -144,7 +149,7 @@ def run_session(
     SettingsError
         Before anything has started.
     """
-    faults = all_faults(session)
+    faults = start_faults(session)
     faults += _root_faults(root, session.subject) or cap_faults(session, root)
     earlier, unread = read_checks(preflight)
     faults += unread

@@ -1,18 +1,28 @@
 """The auditory cursor through a real sound library, and without one."""
 
-import logging
 import os
 import subprocess
 import sys
 from ctypes.util import find_library
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+from running_session import DEMO, ROOT
+from waiting import WAIT_S
 
+from bci.config import load_session
+from bci.config.load import Override
 from bci.config.rig import Sound
-from bci.stimuli.speaker import NullSpeaker, SoundDevice, SpeakerError, open_speaker
+from bci.session.check import Status
+from bci.session.preflight import all_trials, sound_faults
+from bci.stimuli.backend import ScreenError
+from bci.stimuli.process import run_stimulus
+from bci.stimuli.speaker import SpeakerError, open_speaker
+from bci.stream.supervision import LocalLink
 
+AUDITORY = ROOT / "configs" / "auditory.toml"
 TONES_HZ = (6000.0, 11000.0, 19000.0)
 PART = 4800
 # ALSA hands every sample to a file instead of a card
@@ -35,30 +45,67 @@ print(speaker.description)
 """
 
 
-def test_no_device_is_told_once_and_never_stops_the_screen(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+NO_DEVICE = """
+import sys
+sys.modules["sounddevice"] = None
+from bci.cli import main
+main()
+"""
+"""The program on a computer without a sound library."""
+
+
+def test_missing_device_is_an_error_where_a_tone_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(SpeakerError):
-        SoundDevice(Sound())
-    with caplog.at_level(logging.WARNING):
-        speaker = open_speaker(Sound(), needed=True, live=True)
-    assert isinstance(speaker, NullSpeaker)
-    assert speaker.description.startswith("none: ")
-    (told,) = caplog.messages
-    assert "the auditory cursor is silent" in told
+        open_speaker(Sound(), needed=True)
+    link = LocalLink("stimulus")
+    with pytest.raises(ScreenError):
+        run_stimulus(load_session(AUDITORY, [Override.parse("rig.screen.backend=null")]), link)
+    assert [kind for kind, _ in link.reports] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("needed", "backend"), [(False, "device"), (False, "null"), (True, "null")]
+)
+def test_device_is_not_touched_where_nobody_would_hear_it(
+    needed: bool, backend: Literal["device", "null"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    speaker = open_speaker(Sound(backend=backend), needed=needed)
+    assert speaker.description.startswith("none")
+    assert "sounddevice" not in sys.modules
     for tone_hz in TONES_HZ:
         speaker.play(tone_hz)
     speaker.close()
 
 
-@pytest.mark.parametrize(("needed", "live"), [(False, True), (False, False), (True, False)])
-def test_device_is_not_touched_where_nobody_would_hear_it(
-    needed: bool, live: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_session_with_a_tone_does_not_begin_without_a_device(verb: str, tmp_path: Path) -> None:
+    headless = ("--headless", "--duration=1") if verb == "run" else ()
+    done = subprocess.run(
+        [sys.executable, "-c", NO_DEVICE, verb, AUDITORY, *headless, f"--out={tmp_path / 'out'}"],
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "rig.sound.backend" in done.stdout + done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_silence_that_is_meant_is_no_fault_and_a_missing_device_is_one(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    assert open_speaker(Sound(), needed=needed, live=live).description.startswith("none")
-    assert "sounddevice" not in sys.modules
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    silent = load_session(AUDITORY, [Override.parse("rig.sound.backend=null")])
+    assert sound_faults(silent) == []
+    (fault,) = sound_faults(load_session(AUDITORY))
+    assert fault.key == "rig.sound.backend"
+    assert sound_faults(load_session(DEMO)) == []
+    for session, status in ((silent, Status.WARN), (load_session(AUDITORY), Status.FAIL)):
+        trials = {trial.name: trial for trial in all_trials(session, AUDITORY.parent)}
+        assert trials["sound"].make().status is status
 
 
 @pytest.mark.skipif(find_library("portaudio") is None, reason="no libportaudio2")
