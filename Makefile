@@ -7,7 +7,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: screenshots help setup demo test test-fast test-long shake lint bench docs firmware
+.PHONY: screenshots help setup demo test test-fast test-long shake soak lint bench docs firmware
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -30,6 +30,9 @@ shake: setup ## run FILES="tests/…" ten times beside busy loops, stopped now a
 
 test-long: setup ## run the tests that take long: cohorts, soaks, many repeats
 	$(BIN)/python -m pytest -m long --timeout 3600 --hypothesis-profile=explore
+
+soak: setup ## run sessions for hours (24 h at speed, 1 h in real time): does anything grow or slow down?
+	$(BIN)/python tests/soak.py
 
 lint: setup ## check style, types and the layers between packages
 	$(BIN)/ruff check .
