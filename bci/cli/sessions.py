@@ -123,11 +123,17 @@ def check(
     resume: Resume = None,
 ) -> None:
     """Check a session file and all it names; every fault is told at once."""
+    from bci.core.chance import baseline_note
     from bci.session.day import load_day
     from bci.session.run import start_faults
 
-    load_day(session_file, overrides(sets), day_options(out, block, without, resume), start_faults)
-    told().print(f"{session_file}: no fault found", markup=False, highlight=False, soft_wrap=True)
+    options = day_options(out, block, without, resume)
+    session = load_day(session_file, overrides(sets), options, start_faults)
+    lines = [f"{session_file}: no fault found"]
+    if note := baseline_note(session):
+        lines.append(f"note: {note}")
+    for line in lines:
+        told().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=SESSION)

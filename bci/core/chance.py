@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from bci.config.experiment import Experiment
+from bci.config.session import Session
+from bci.config.session_type import follows_neurons
 from bci.core.adaptive import raised_thresholds
-from bci.core.blocks import BaselineClock, BlockPlan
+from bci.core.blocks import BaselineClock, BlockPlan, planned_blocks
+from bci.core.counted import counted
 from bci.core.decoding.parts import Layout
 from bci.core.hit_rule import HitRule
 from bci.core.loop_types import BlockKind, Outcome, TaskState, ThresholdSet, TrialEnd
@@ -41,6 +44,8 @@ class Chance(msgspec.Struct, frozen=True):
         Hits and misses in the baseline.
     raised
         Each T that adaptive difficulty may raise T to, and the same at it.
+    shortage
+        Why there is no interval, with numbers and what to do; empty if there is one.
     """
 
     chance: float
@@ -48,6 +53,7 @@ class Chance(msgspec.Struct, frozen=True):
     high: float
     n_trials: int
     raised: "tuple[tuple[float, Chance], ...]" = ()
+    shortage: str = ""
 
     @property
     def is_known(self) -> bool:
@@ -58,11 +64,7 @@ class Chance(msgspec.Struct, frozen=True):
     def warnings(self) -> tuple[str, ...]:
         """What an operator should look at, in words."""
         if not self.is_known:
-            return (
-                "the baseline is too short to predict chance: it must be at least twice "
-                "experiment.calibration.chance_block_s long; trials played in it: "
-                f"{self.n_trials}",
-            )
+            return (f"chance is not predicted: {self.shortage}",)
         if USUAL[0] <= self.chance <= USUAL[1]:
             return ()
         return (
@@ -102,7 +104,50 @@ def predict_chance(
         _chance_at(experiment, info, layout, s3, signals, msgspec.structs.replace(threshold, t=t))
         for t in (threshold.t, *higher)
     )
-    return msgspec.structs.replace(chance, raised=tuple(zip(higher, raised, strict=True)))
+    shortage = "" if chance.is_known else _shortage(experiment, info, len(s3), chance.n_trials)
+    return msgspec.structs.replace(
+        chance, raised=tuple(zip(higher, raised, strict=True)), shortage=shortage
+    )
+
+
+def baseline_needed_s(experiment: Experiment) -> float:
+    """Return the shortest baseline that chance is predicted from: F0 window and two blocks, s.
+
+    One second more than that, because blocks are whole frames.
+    """
+    window_s, block_s = experiment.decoder.f0_window_s, experiment.calibration.chance_block_s
+    return window_s + 2 * block_s + 1.0
+
+
+def baseline_note(session: Session) -> str:
+    """Return why a session's baseline will give no predicted chance; empty if it will give one."""
+    experiment, baseline = session.experiment, session.experiment.baseline
+    planned = BlockKind.BASELINE in planned_blocks(session)
+    if baseline is None or not planned or not follows_neurons(experiment.session_type):
+        return ""
+    if baseline.duration_s >= baseline_needed_s(experiment):
+        return ""
+    return f"experiment.baseline.duration_s = {baseline.duration_s:g}: {_needed(experiment)}"
+
+
+def _needed(experiment: Experiment) -> str:
+    window_s, block_s = experiment.decoder.f0_window_s, experiment.calibration.chance_block_s
+    return (
+        f"predicted chance needs {baseline_needed_s(experiment):g} s of baseline "
+        f"(experiment.decoder.f0_window_s {window_s:g} + 2 x "
+        f"experiment.calibration.chance_block_s {block_s:g} + 1)"
+    )
+
+
+def _shortage(experiment: Experiment, info: StreamInfo, n_frames: int, n_trials: int) -> str:
+    blocks_s = 2 * experiment.calibration.chance_block_s
+    usable_s = n_frames / info.plane_rate_hz
+    if usable_s >= blocks_s:
+        return f"no trial ended in {usable_s:.1f} s of baseline"
+    return (
+        f"the baseline has {usable_s:.1f} s with a full F0 window, of {blocks_s:g} s needed, and "
+        f"{counted(n_trials, 'trial')}; {_needed(experiment)}"
+    )
 
 
 def _chance_at(

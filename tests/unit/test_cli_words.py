@@ -273,3 +273,12 @@ def test_ctrl_c_while_the_program_loads_ends_it_without_a_word(package: str) -> 
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_check_says_how_long_the_baseline_must_be(bci: Bci) -> None:
+    short = bci("check", DEMO, "--set", "experiment.baseline.duration_s=60")
+    assert short.code == 0
+    assert "131" in short.out
+    long = bci("check", DEMO, "--set", "experiment.baseline.duration_s=200")
+    assert long.code == 0
+    assert len(long.out.splitlines()) == 1

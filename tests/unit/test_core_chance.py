@@ -7,16 +7,25 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from core_session import info_of, session_of
+from core_session import frame_of, info_of, session_of
 from numpy.typing import NDArray
 from reference_reading import Rules
 from reference_task import interval_slowly, play_passively
 
 from bci.config.experiment import Experiment
 from bci.core.calibration import CalibrationResult, calibrate
-from bci.core.chance import Chance, block_variance, interval, passive_trials, predict_chance
+from bci.core.chance import (
+    Chance,
+    baseline_needed_s,
+    baseline_note,
+    block_variance,
+    interval,
+    passive_trials,
+    predict_chance,
+)
 from bci.core.decoding.parts import Layout
-from bci.core.loop_types import Outcome, ThresholdSet
+from bci.core.loop import ClosedLoop
+from bci.core.loop_types import Outcome, Start, TaskState, ThresholdSet
 from bci.core.stream_types import StreamInfo
 
 TIMES = {
@@ -111,7 +120,9 @@ def test_baseline_of_less_than_two_blocks_gives_no_interval() -> None:
     assert found.n_trials > 0
     assert isnan(found.low)
     assert isnan(found.high)
-    assert "too short to predict chance" in found.warnings[0]
+    # 1,800 frames of one plane at 15.46 Hz; an F0 window of 1 s in experiment_of
+    assert "116.4 s" in found.warnings[0]
+    assert "122 s" in found.warnings[0]
     result = calibrate(passive(5, 1800), RULES.run_frames, experiment_of().calibration)
     assert result.chance_words == "not predicted yet"
     told = result.with_chance(found)
@@ -123,7 +134,40 @@ def test_baseline_without_a_whole_trial_gives_no_chance() -> None:
     found = predicted(np.zeros(100), experiment_of(), 0.5)
     assert isnan(found.chance)
     assert found.n_trials == 0
-    assert "trials played in it: 0" in found.warnings[0]
+    assert "0 trials" in found.warnings[0]
+    task = experiment_of().task.model_copy(update={"trial_s": 5000.0})
+    endless = experiment_of().model_copy(update={"task": task})
+    long = predicted(np.zeros(12_000), endless, 0.5)
+    assert long.n_trials == 0
+    assert "776.2 s" in long.warnings[0]
+
+
+@pytest.mark.parametrize(("rate_hz", "planes"), [(10.0, [0, 0, 0, 0]), (7.3, [0, 0, 1, 1])])
+def test_baseline_as_long_as_told_is_long_enough(rate_hz: float, planes: list[int]) -> None:
+    def found(spare_s: float) -> Chance:
+        needed_s = baseline_needed_s(session_of(baseline_s=10.0).experiment)
+        session = session_of(baseline_s=needed_s + spare_s)
+        assert bool(baseline_note(session)) == (spare_s < 0)
+        info = info_of(rate_hz=rate_hz, planes=planes)
+        loop = ClosedLoop(session, info)
+        loop.apply(Start())
+        n_planes, rng = info.n_planes, np.random.default_rng(1)
+        frame_id = 0
+        while loop.state in (TaskState.WAITING, TaskState.BASELINE) and not loop.needs_calibration:
+            values = 100 + 30 * rng.random(len(info.plane_rois(0)))
+            loop.step(frame_of(info, frame_id, values))
+            frame_id += n_planes
+        threshold, layout = loop.calibrate().threshold, loop.decoder.layout
+        signals = [()] * len(loop.baseline_s3)
+        return predict_chance(
+            session.experiment, info, layout, loop.baseline_s3, signals, threshold
+        )
+
+    enough, short = found(0.0), found(-4.0)
+    assert enough.is_known
+    assert not enough.shortage
+    assert not short.is_known
+    assert "122 s" in short.shortage
 
 
 @pytest.mark.parametrize(("t", "told"), [(0.01, "1.00"), (9.0, "0.00")])
