@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 
+from bci.stream.access import Access
 from bci.stream.commands import Arrival, CommandReceiver
 from bci.stream.priority import Urgency, hurry
 
@@ -19,10 +20,13 @@ class CommandInbox:
     ----------
     endpoint
         Of control's `CommandPublisher`.
+    access
+        Of the session; None: the publisher asks for none.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, access: Access | None = None) -> None:
         self._endpoint = endpoint
+        self._access = access
         self._arrivals: deque[Arrival] = deque()
         self._arrived = threading.Event()
         self._closing = threading.Event()
@@ -53,7 +57,7 @@ class CommandInbox:
 
     def _run(self) -> None:
         hurry(Urgency.LOOP)
-        receiver = CommandReceiver(self._endpoint)
+        receiver = CommandReceiver(self._endpoint, self._access)
         newest_id = 0
         try:
             while not self._closing.is_set():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bci.core.stimulus_types import ScreenHello, ScreenReport
 from bci.stimuli.command_inbox import CommandInbox
+from bci.stream.access import Access
 from bci.stream.commands import Arrival
 from bci.stream.reports import ReportSender
 
@@ -19,10 +20,13 @@ class ControlLine:
     ----------
     hello
         First report on every connection; control answers with the current command.
+    access
+        Of the session.
     """
 
-    def __init__(self, hello: ScreenHello) -> None:
+    def __init__(self, hello: ScreenHello, access: Access) -> None:
         self._hello = hello
+        self._access = access
         self._endpoints: tuple[str, str] | None = None
         self._inbox: CommandInbox | None = None
         self._reports: ReportSender | None = None
@@ -36,8 +40,8 @@ class ControlLine:
             return False
         self.close()
         self._endpoints = endpoints
-        self._inbox = CommandInbox(endpoints[0])
-        self._reports = ReportSender(endpoints[1])
+        self._inbox = CommandInbox(endpoints[0], self._access)
+        self._reports = ReportSender(endpoints[1], access=self._access)
         self._reports.send(self._hello)
         return True
 

@@ -23,6 +23,7 @@ from bci.stimuli.null_backend import NullBackend
 from bci.stimuli.pacing import FlipPacer
 from bci.stimuli.psychopy_backend import PsychoPyBackend
 from bci.stimuli.speaker import TO_DO, Speaker, SpeakerError, open_speaker
+from bci.stream.access import Access
 from bci.stream.commands import Arrival
 from bci.stream.wires import WIRED, Wire
 
@@ -61,6 +62,7 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
     # an arriving command is stamped while a picture is drawn: not up to Python's usual 5 ms later
     sys.setswitchinterval(_SWITCH_S)
     t_start_s = time.perf_counter()
+    access = Access.of_session(link.token, session.rig.stream.keys)
     backend = make_backend(session)
     try:
         hello = backend.open()
@@ -90,12 +92,12 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
     )
     _log.info("%s", told)
     link.report("ready", told)
-    line = ControlLine(hello)
+    line = ControlLine(hello, access)
     pre_blank_s = session.rig.screen.pre_blank_ms * 1e-3
     show = _Show(backend, speaker, hello, line, pre_blank_s, at_once)
     wired = session.rig.screen.photodiode.enabled and session.rig.board.kind in WIRED
     if wired and not at_once:
-        show.photodiode = Wire(link.peers, "photodiode")
+        show.photodiode = Wire(link.peers, "photodiode", link.token)
     try:
         show.run(link)
     except ScreenError as error:

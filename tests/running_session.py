@@ -16,8 +16,9 @@ from waiting import WAIT_S, lives, until
 from whole_lines import whole_lines
 
 from bci.core.loop_types import LedgerKind
-from bci.recording.folder import read_endpoints
+from bci.recording.folder import read_endpoints, read_token
 from bci.recording.session_record import SessionRecord
+from bci.stream.access import Access
 from bci.stream.telemetry import Telemetry, TelemetrySubscriber
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,6 +159,11 @@ class RunningSession:
 
         return until(started)
 
+    @property
+    def access(self) -> Access:
+        """What its own processes show each other."""
+        return Access(read_token(self.folder))
+
     def telemetry(self) -> Telemetry | None:
         """Newest snapshot of control; None before the first."""
         if self._telemetry is None:
@@ -167,7 +173,7 @@ class RunningSession:
                 return None
             if "telemetry" not in endpoints:
                 return None
-            self._telemetry = TelemetrySubscriber(endpoints["telemetry"])
+            self._telemetry = TelemetrySubscriber(endpoints["telemetry"], self.access)
         self._newest = self._telemetry.receive() or self._newest
         return self._newest
 

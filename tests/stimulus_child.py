@@ -18,6 +18,7 @@ from bci.stimuli.process import run_stimulus
 
 class StdioLink:
     name = "stimulus"
+    token = os.environ["BCI_TOKEN"]
 
     def __init__(self) -> None:
         self._peers: dict[str, str] = {}

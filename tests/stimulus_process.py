@@ -16,8 +16,11 @@ import psutil
 from waiting import WAIT_S, until
 
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, ScreenReport, StimulusCommand
+from bci.stream.access import TOKEN_VARIABLE, Access, Guard, new_token
 from bci.stream.commands import CommandPublisher
 from bci.stream.reports import ReportReceiver
+
+TOKEN = new_token()
 
 
 def session_settings(backend: str, **screen: object) -> dict[str, object]:
@@ -39,9 +42,12 @@ def session_settings(backend: str, **screen: object) -> dict[str, object]:
 class Control:
     """Control's two sockets, and every report that came."""
 
-    def __init__(self) -> None:
-        self.commands = CommandPublisher()
-        self.reports_in = ReportReceiver()
+    def __init__(self, before: "Control | None" = None) -> None:
+        # a process has one guard
+        self.guard = before.guard if before else Guard(Access(TOKEN))
+        self._has_own = before is None
+        self.commands = CommandPublisher(guard=self.guard)
+        self.reports_in = ReportReceiver(guard=self.guard)
         self.reports: list[ScreenReport] = []
 
     @property
@@ -84,6 +90,8 @@ class Control:
     def close(self) -> None:
         self.commands.close()
         self.reports_in.close()
+        if self._has_own:
+            self.guard.close()
 
 
 class StimulusProcess:
@@ -106,7 +114,7 @@ class StimulusProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**kept, **(environment or {})},
+            env={**kept, TOKEN_VARIABLE: TOKEN, **(environment or {})},
             cwd=cwd,
         )
         self.told: list[dict[str, str]] = []

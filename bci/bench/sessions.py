@@ -15,6 +15,7 @@ from bci.recording.session_record import SessionRecord
 from bci.session.history import HistoryServer
 from bci.session.logs import LogBook
 from bci.session.supervisor import Supervisor
+from bci.stream.access import Access, new_token
 
 USUAL_DECODER = {
     "p_plus": ("roi0000", "roi0001", "roi0002", "roi0003"),
@@ -102,9 +103,10 @@ def recorded(
         write_manifest(folder, make_manifest("bench", session, now))
         book = LogBook(folder / LOG, None)
         try:
-            with HistoryServer(folder) as history, beside(folder):
+            access = Access(new_token())
+            with HistoryServer(folder, access=access) as history, beside(folder):
                 supervisor = Supervisor(
-                    session, folder, "bench", book, history.endpoint, duration_s
+                    session, folder, "bench", book, history.endpoint, access, duration_s
                 )
                 ending = supervisor.run()
         finally:

@@ -11,6 +11,7 @@ from bci.config import Override
 
 if TYPE_CHECKING:
     from bci.session.day import DayOptions
+    from bci.stream.operator import OperatorClient
 
 FAULT, WRONG_INPUT = 1, 2
 
@@ -104,8 +105,8 @@ def with_journal(folder: Path) -> Path:
     raise WrongInput(f"{folder}: no {JOURNAL} in it; name the folder of one session{newest}")
 
 
-def operator_endpoint(folder: Path) -> str:
-    """Where the session that runs in a folder takes requests.
+def operator_of(folder: Path) -> "OperatorClient":
+    """The line to the session that runs in a folder.
 
     Raises
     ------
@@ -113,9 +114,11 @@ def operator_endpoint(folder: Path) -> str:
         Where none runs there.
     """
     from bci.recording.folder import read_endpoints
+    from bci.session.access import access_to
+    from bci.stream.operator import OperatorClient
 
     try:
-        return read_endpoints(folder)["operator"]
+        return OperatorClient(read_endpoints(folder)["operator"], access_to(folder))
     except (OSError, ValueError, KeyError) as error:
         raise WrongInput(
             f"{folder}: no session runs here; name the folder that its first line on the "

@@ -1,5 +1,8 @@
 """The verbs of one process alone: what the supervisor starts, and whoever has several hosts."""
 
+import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +15,16 @@ from bci.cli.options import (
     Sets,
     WrongInput,
     overrides,
+    told,
 )
 from bci.config import load_session
 from bci.config.session import Session
 
 app = typer.Typer()
+_SEVERAL = "docs/how-to/several-hosts.md"
+_LEAST_TOKEN, _LONGEST_TOKEN = 32, 255
+"""Characters."""
+_TRIES, _TRY_S = 40, 0.05
 
 Supervised = Annotated[str | None, typer.Option("--supervisor", hidden=True)]
 Peers = Annotated[
@@ -27,6 +35,14 @@ Peers = Annotated[
         help="Where another process listens, as it logs it: frames=tcp://10.0.0.2:5501.",
     ),
 ]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="The session's token, the same for each of its processes; made if it is not there.",
+    ),
+]
 RunFolder = Annotated[Path, typer.Option("--folder", help="Session folder to write to.")]
 
 
@@ -35,6 +51,7 @@ def acquire(
     session_file: SessionFile,
     sets: Sets = None,
     supervisor: Supervised = None,
+    token_file: TokenFile = None,
     folder: RunFolder = Path(),
     epoch: Annotated[int, typer.Option(hidden=True)] = 0,
     first_frame_ns: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -49,6 +66,7 @@ def acquire(
             "acquisition",
             supervisor,
             lambda link: run_acquisition(session, link, name, epoch, first_frame_ns),
+            _token(token_file, supervisor),
         )
     )
 
@@ -58,6 +76,7 @@ def control(
     session_file: SessionFile,
     sets: Sets = None,
     supervisor: Supervised = None,
+    token_file: TokenFile = None,
     folder: RunFolder = Path(),
     duration: Duration = None,
     peers: Peers = None,
@@ -75,6 +94,7 @@ def control(
             "control",
             supervisor,
             lambda link: run_control(session, link, folder, name, duration),
+            _token(token_file, supervisor),
             _endpoints(peers),
         )
     )
@@ -85,6 +105,7 @@ def stimulus(
     session_file: SessionFile,
     sets: Sets = None,
     supervisor: Supervised = None,
+    token_file: TokenFile = None,
     folder: RunFolder = Path(),
     peers: Peers = None,
 ) -> None:
@@ -97,7 +118,11 @@ def stimulus(
         _need_peers(peers, "commands", "flips")
     raise typer.Exit(
         run_child(
-            "stimulus", supervisor, lambda link: run_stimulus(session, link), _endpoints(peers)
+            "stimulus",
+            supervisor,
+            lambda link: run_stimulus(session, link),
+            _token(token_file, supervisor),
+            _endpoints(peers),
         )
     )
 
@@ -107,6 +132,7 @@ def board(
     session_file: SessionFile,
     sets: Sets = None,
     supervisor: Supervised = None,
+    token_file: TokenFile = None,
     folder: RunFolder = Path(),
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")
@@ -123,18 +149,57 @@ def board(
             f"these are: {', '.join(PROCESSES)}"
         )
     run, edges = PROCESSES[settings.kind], folder / "board-edges.jsonl"
-    raise typer.Exit(run_child("board", supervisor, lambda link: run(settings, link, edges, port)))
+    token = _token(token_file, supervisor)
+    raise typer.Exit(
+        run_child("board", supervisor, lambda link: run(settings, link, edges, port), token)
+    )
 
 
 def _load(path: Path, sets: list[str] | None) -> tuple[Session, str]:
     """Settings and the session's name, from a session file or a session's manifest."""
     if path.suffix != ".json":
-        session = load_session(path, overrides(sets))
+        from bci.session.access import access_faults
+
+        session = load_session(path, overrides(sets), outside=access_faults)
         return session, session.subject
     from bci.recording.manifest import read_manifest
 
     manifest = read_manifest(path.parent)
     return manifest.session_settings(), manifest.session
+
+
+def _token(file: Path | None, supervisor: str | None) -> str:
+    """The session's token: from the supervisor, or from the file, which the first one makes."""
+    from bci.stream.access import TOKEN_VARIABLE, new_token
+    from bci.stream.keys import KeysError, read_private, write_private
+
+    if supervisor is not None:
+        # taken out: what this process starts need not know it
+        return os.environ.pop(TOKEN_VARIABLE, "")
+    if file is None:
+        raise WrongInput(
+            "a process alone must show the others that it belongs to them: --token-file FILE, the "
+            f"same for each ({_SEVERAL}); bci run does this by itself"
+        )
+    try:
+        with suppress(FileExistsError):
+            write_private(file, new_token())
+            told().print(f"made a new token in {file}", markup=False, highlight=False)
+        token = read_private(file).strip()
+        for _ in range(_TRIES):
+            if token:
+                break
+            # another process has just made the file, and is about to write
+            time.sleep(_TRY_S)
+            token = read_private(file).strip()
+    except (OSError, KeysError) as error:
+        raise WrongInput(f"--token-file {file}: {error}") from error
+    if not _LEAST_TOKEN <= len(token) <= _LONGEST_TOKEN:
+        raise WrongInput(
+            f"--token-file {file}: {len(token)} characters; a token has {_LEAST_TOKEN} to "
+            f"{_LONGEST_TOKEN}. Remove the file, and the first process makes a new one."
+        )
+    return token
 
 
 def _endpoints(peers: list[str] | None) -> dict[str, str]:
@@ -151,7 +216,7 @@ def _need_peers(peers: list[str] | None, *names: str) -> None:
     if missing:
         raise WrongInput(
             f"a process alone must be told where the others listen: {' '.join(missing)} "
-            "(docs/how-to/several-hosts.md); bci run starts all of them by itself"
+            f"({_SEVERAL}); bci run starts all of them by itself"
         )
 
 

@@ -18,12 +18,14 @@ from bci.cli.options import (
     Sets,
     WrongInput,
     errors,
-    operator_endpoint,
+    operator_of,
     overrides,
     told,
     write_json,
 )
+from bci.config.fault import SettingsError
 from bci.config.load import load_rig, load_session
+from bci.config.network import network_faults
 from bci.core.counted import counted
 
 if TYPE_CHECKING:
@@ -173,6 +175,8 @@ def _board(rig: "Rig") -> "Iterator[Board]":
     from bci.hardware.board.interface import BoardError
     from bci.hardware.board.kinds import PROCESSES, open_board
 
+    if faults := network_faults(rig):
+        raise SettingsError(faults)
     try:
         with ExitStack() as stack:
             peers: dict[str, str] = {}
@@ -196,9 +200,9 @@ def _refuse_opening(rig: "Rig", open_ms: float) -> None:
 
 def _give_in_session(folder: Path, volume_ul: float | None) -> None:
     from bci.stream.errors import StreamError
-    from bci.stream.operator import OperatorClient, OperatorReward
+    from bci.stream.operator import OperatorReward
 
-    client = OperatorClient(operator_endpoint(folder))
+    client = operator_of(folder)
     try:
         reply = client.ask(OperatorReward(volume_ul))
     except StreamError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bci.cli.options import FAULT, SESSION, operator_endpoint, told
+from bci.cli.options import FAULT, SESSION, operator_of, told
 
 if TYPE_CHECKING:
     from bci.stream.operator import OperatorRequest
@@ -47,9 +47,8 @@ def tell(
 ) -> None:
     """Ask something of a running session: begin a block, set ensembles, pause, finish."""
     from bci.stream.errors import StreamError
-    from bci.stream.operator import OperatorClient
 
-    client = OperatorClient(operator_endpoint(folder))
+    client = operator_of(folder)
     try:
         reply = client.ask(_asked(request, plus, minus))
     except StreamError as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bci.cli import benches, choosing, doctor, processes, rewards, sessions, tell
+from bci.cli import benches, choosing, doctor, keys, processes, rewards, sessions, tell
 from bci.cli.options import BEFORE, FAULT, WRONG_INPUT, WrongInput, errors, told
 from bci.config import SettingsError
 from bci.program import OtherProgramError, check_parent
@@ -46,6 +46,7 @@ app.add_typer(choosing.app)
 app.add_typer(rewards.reward, name="reward", rich_help_panel=BEFORE)
 app.add_typer(benches.bench, name="bench", rich_help_panel=BEFORE)
 app.add_typer(processes.app)
+app.add_typer(keys.app)
 
 
 TODO = {

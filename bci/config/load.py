@@ -21,12 +21,13 @@ from bci.config.session import Session
 Rules = Callable[[Session], list[Fault]]
 
 _PARTS = ("rig", "experiment")
-RECORDINGS = (
+PATHS = (
     "rig.source.path",
+    "rig.stream.keys",
     "experiment.session_type.recording",
     "experiment.session_type.same_rate_as",
 )
-"""Keys whose value is the path of a recording."""
+"""Keys whose value is the path of a recording or of a key file."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def load_session(
     ----------
     path
         A session file. `rig` and `experiment` are paths of TOML files relative to it, or tables.
-        The path of a recording is relative to the file that it stands in.
+        The path of a recording or key file is relative to the file that it stands in.
     overrides
         Applied in order after the files are read; `rig` and `experiment` may name other files.
         Paths in them are relative to the working directory.
@@ -112,7 +113,7 @@ def load_rig(path: Path, overrides: Sequence[Override] = ()) -> Rig:
         raise SettingsError(faults)
     whole = {"rig": data}
     faults = _read_valve(data, path.parent)
-    for key in RECORDINGS:
+    for key in PATHS:
         _make_absolute(whole, key, path.parent)
     for override in overrides:
         faults += _set(whole, override)
@@ -193,7 +194,7 @@ def read_tree(
             data[part] = table
             folders[part] = (path.parent / value).parent
     faults += _read_valve(data.get("rig"), folders["rig"])
-    for key in RECORDINGS:
+    for key in PATHS:
         _make_absolute(data, key, folders[key.partition(".")[0]])
     if recording is not None:
         _play(data, recording)
@@ -263,7 +264,7 @@ def _set(data: dict[str, Any], override: Override) -> list[Fault]:
             ]
         table = child
     value = override.value
-    if override.key in RECORDINGS and isinstance(value, str):
+    if override.key in PATHS and isinstance(value, str):
         value = str(Path(value).resolve())
     table[last] = value
     return []

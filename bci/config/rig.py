@@ -71,7 +71,7 @@ class DoorSource(Settings):
     host: str = "127.0.0.1"
     """Address to listen on."""
     exposed: bool = False
-    """Allow a host that other computers can reach: frames are not encrypted."""
+    """Allow a host that other computers can reach. Only those of rig.insecure_peers may connect."""
     port: int = Field(default=0, ge=0, le=65535)
     """0: any free port, written to endpoints.json."""
     labels: tuple[str, ...] = ()
@@ -87,9 +87,13 @@ class Stream(Settings):
     """The ZeroMQ transport between the processes."""
 
     host: str = "127.0.0.1"
-    """Address that the sockets bind to."""
+    """Address that frames, handshake, screen commands and flips bind to."""
+    operator_host: str = "127.0.0.1"
+    """Address that operator requests, telemetry and history bind to."""
     exposed: bool = False
-    """Allow a host that other computers can reach: frames and commands are not encrypted."""
+    """Allow hosts that other computers can reach; needs keys."""
+    keys: Path | None = None
+    """Key file that `bci keygen` made, the same on each computer; needed beyond loopback only."""
     frames_port: int = Field(default=0, ge=0, le=65535)
     channel_port: int = Field(default=0, ge=0, le=65535)
     commands_port: int = Field(default=0, ge=0, le=65535)
@@ -324,6 +328,9 @@ class Rig(Settings):
     """One set-up in the lab."""
 
     name: str = Field(min_length=1)
+    insecure_peers: tuple[str, ...] = ()
+    """Addresses of computers that may send frames, or serve a socket:// board, without keys. What
+    goes to and from them is neither encrypted nor checked; they can send no command."""
     source: Source
     board: Board
     screen: Screen = Screen()

@@ -41,6 +41,11 @@ class ProcessLink(Protocol):
         """Name of the process: acquisition, control, stimulus or board."""
         ...
 
+    @property
+    def token(self) -> str:
+        """What the processes of this session show each other when they connect."""
+        ...
+
     def turn(self) -> None:
         """Count one turn of the main loop; the supervisor ends a process that hangs."""
         ...

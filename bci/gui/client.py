@@ -12,7 +12,9 @@ from pathlib import Path
 from bci.recording.folder import JOURNAL, read_endpoints
 from bci.recording.history import HistoryChunk, HistoryReader, HistoryRequest
 from bci.recording.tail import JournalTail
+from bci.session.access import access_to
 from bci.session.history import HistoryClient
+from bci.stream.access import Access
 from bci.stream.errors import StreamError
 from bci.stream.operator import OperatorClient, OperatorRequest, Reply
 from bci.stream.telemetry import Telemetry, TelemetrySubscriber
@@ -105,10 +107,11 @@ class SessionClient:
 
     # -- threads -----------------------------------------------------------------------------
 
-    def _endpoint(self, name: str) -> str | None:
+    def _reach(self, name: str) -> tuple[str, Access] | None:
         try:
-            return read_endpoints(self._folder).get(name)
-        except (OSError, ValueError):
+            endpoint = read_endpoints(self._folder).get(name)
+            return (endpoint, access_to(self._folder)) if endpoint else None
+        except (OSError, ValueError, KeyError):
             return None
 
     def _guarded(self, name: str, work: Callable[[], None]) -> None:
@@ -121,15 +124,15 @@ class SessionClient:
 
     def _watch(self) -> None:
         telemetry: TelemetrySubscriber | None = None
-        history = _History(self._folder, self._endpoint, supervised=self.supervised)
+        history = _History(self._folder, self._reach, supervised=self.supervised)
         position = 0
         try:
             while not self._closing.is_set():
                 # another session may be at this port by now
                 unheard = telemetry is None and not self._is_over
-                if unheard and (endpoint := self._endpoint("telemetry")):
-                    telemetry = TelemetrySubscriber(endpoint)
-                self.can_ask = self.can_ask or self._endpoint("operator") is not None
+                if unheard and (reached := self._reach("telemetry")):
+                    telemetry = TelemetrySubscriber(*reached)
+                self.can_ask = self.can_ask or self._reach("operator") is not None
                 if telemetry is not None:
                     self._newest = telemetry.receive() or self._newest
                 since_ns = time.perf_counter_ns() - FLUORESCENCE_NS
@@ -155,8 +158,8 @@ class SessionClient:
         operator: OperatorClient | None = None
         while (asked := self._asked.get()) is not None:
             request, then = asked
-            if operator is None and (endpoint := self._endpoint("operator")):
-                operator = OperatorClient(endpoint)
+            if operator is None and (reached := self._reach("operator")):
+                operator = OperatorClient(*reached)
             if operator is None:
                 reply = Reply(False, NOT_YET)
             else:
@@ -173,10 +176,14 @@ class _History:
     """Chunks from the supervisor; from the disk while it does not answer."""
 
     def __init__(
-        self, folder: Path, endpoint: Callable[[str], str | None], *, supervised: bool
+        self,
+        folder: Path,
+        reach: Callable[[str], tuple[str, Access] | None],
+        *,
+        supervised: bool,
     ) -> None:
         self._path = folder / JOURNAL
-        self._endpoint = endpoint
+        self._reach = reach
         self._client: HistoryClient | None = None
         self._tail: JournalTail | None = None
         self._reader: HistoryReader | None = None
@@ -186,8 +193,8 @@ class _History:
     def read(self, request: HistoryRequest) -> HistoryChunk | None:
         """The next chunk; None where there is no history yet."""
         if self._client is None and time.monotonic() >= self._ask_again_s:
-            endpoint = self._endpoint("history")
-            self._client = HistoryClient(endpoint) if endpoint else None
+            reached = self._reach("history")
+            self._client = HistoryClient(*reached) if reached else None
         if self._client is not None:
             try:
                 chunk = self._client.ask(request, ANSWER_S)

@@ -18,6 +18,7 @@ ENDPOINTS = "endpoints.json"
 NWB = "session.nwb"
 REPORT = "report.html"
 LOG = "log.jsonl"
+_TOKEN = "token"
 _ENDPOINTS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(Endpoints)
 
 
@@ -57,10 +58,13 @@ def session_folder(root: Path, subject: str, now: datetime) -> Path:
         return folder
 
 
-def write_endpoints(folder: Path, endpoints: Mapping[str, str]) -> None:
-    """Write where the processes of the running session listen; replaces what stood there."""
-    text = json.dumps(dict(endpoints), indent=2, sort_keys=True)
-    replace_file(folder / ENDPOINTS, text.encode() + b"\n")
+def write_endpoints(folder: Path, endpoints: Mapping[str, str], token: str) -> None:
+    """Write where the processes of the running session listen, and its token.
+
+    Only the owner can read the file; on Windows, who can read the folder.
+    """
+    text = json.dumps({**endpoints, _TOKEN: token}, indent=2, sort_keys=True)
+    replace_file(folder / ENDPOINTS, text.encode() + b"\n", private=True)
 
 
 def read_endpoints(folder: Path) -> dict[str, str]:
@@ -73,11 +77,35 @@ def read_endpoints(folder: Path) -> dict[str, str]:
     NotAMessage
         If the file holds anything else.
     """
+    endpoints = _read_endpoints(folder)
+    endpoints.pop(_TOKEN, None)
+    return endpoints
+
+
+def read_token(folder: Path) -> str:
+    """What must be shown to the processes of the session in this folder.
+
+    Raises
+    ------
+    FileNotFoundError, KeyError
+        If no session runs or ran here, or one of a version that had no token.
+    NotAMessage
+        If the file holds anything else.
+    """
+    return _read_endpoints(folder)[_TOKEN]
+
+
+def _read_endpoints(folder: Path) -> dict[str, str]:
     return read_message(_ENDPOINTS, (folder / ENDPOINTS).read_bytes())
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write a file so that a reader, or a power cut, finds the old one or the new one whole.
+
+    Parameters
+    ----------
+    private
+        Let only the owner read it, from its first moment on.
 
     Raises
     ------
@@ -86,7 +114,9 @@ def replace_file(path: Path, content: bytes) -> None:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as file:
+        # one that was left behind would keep its rights
+        beside.unlink(missing_ok=True)
+        with open(beside, "xb", opener=_open_private if private else None) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -107,6 +137,10 @@ def free_name(path: Path) -> Path:
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
     return free
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def sync_folder(folder: Path) -> None:

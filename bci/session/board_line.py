@@ -100,13 +100,19 @@ class BoardLine:
         self.latency: LatencyBudget | None = None
         self._is_open = False
 
-    def open(self, peers: Callable[[], Mapping[str, str]]) -> None:
-        """Open the board and wait for its greeting; raises `BoardError`."""
+    def open(self, peers: Callable[[], Mapping[str, str]], token: str) -> None:
+        """Open the board and wait for its greeting; raises `BoardError`.
+
+        Parameters
+        ----------
+        peers, token
+            As in `ProcessLink`.
+        """
         if self._virtual:
             self.board = VirtualBoard(self._settings)
             self.board.open()
         else:
-            self.board = open_board(self._settings, peers)
+            self.board = open_board(self._settings, peers, token=token)
         self._is_open = True
 
     def arm(self, rate_hz: float, hear: Callable[[BoardEvent], None]) -> None:

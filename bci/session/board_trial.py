@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from bci.config.network import network_faults
 from bci.config.rig import Board
 from bci.config.session import Session
 from bci.core.counted import counted
@@ -111,7 +112,7 @@ def board_checks(
         Called with what somebody must do now.
     """
     settings = session.rig.board
-    faults = port_faults(settings)
+    faults = [*port_faults(settings), *network_faults(session.rig)]
     if faults:
         yield Check("line", Status.FAIL, "; ".join(map(str, faults)), "see `bci check`")
         return

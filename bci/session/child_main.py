@@ -16,13 +16,15 @@ from bci.stream.supervision import LocalLink, SupervisorLink
 
 
 @contextmanager
-def _link_to(supervisor: str | None, name: str, peers: Mapping[str, str]) -> Iterator[ProcessLink]:
+def _link_to(
+    supervisor: str | None, name: str, peers: Mapping[str, str], token: str
+) -> Iterator[ProcessLink]:
     if supervisor is None:
-        alone = LocalLink(name, dict(peers))
+        alone = LocalLink(name, dict(peers), token=token)
         with on_interrupt(alone.interrupt):
             yield alone
         return
-    link = SupervisorLink(supervisor, name)
+    link = SupervisorLink(supervisor, name, token)
     try:
         yield link
     finally:
@@ -33,6 +35,7 @@ def run_child(
     name: str,
     supervisor: str | None,
     work: Callable[[ProcessLink], object],
+    token: str,
     peers: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Do the work of one process; returns its exit code, or ends with it under a supervisor.
@@ -46,10 +49,12 @@ def run_child(
         in order.
     work
         Gets the line to the supervisor.
+    token
+        Of the session.
     peers
         Where the others listen, for a process that runs alone.
     """
-    code = _code_of(name, supervisor, work, peers)
+    code = _code_of(name, supervisor, work, peers, token)
     if supervisor is not None:
         # everything of ours is closed, and Python takes a second to take PsychoPy apart
         os._exit(code)
@@ -61,13 +66,14 @@ def _code_of(
     supervisor: str | None,
     work: Callable[[ProcessLink], object],
     peers: Mapping[str, str],
+    token: str,
 ) -> int:
     priority = start_transport()
     listener = log_to_stderr(name)
     log = logging.getLogger(f"bci.{name}")
     log.info("transport: %s", priority)
     try:
-        with _link_to(supervisor, name, peers) as link, report_ended_threads(link.report):
+        with _link_to(supervisor, name, peers, token) as link, report_ended_threads(link.report):
             work(link)
     except KeyboardInterrupt:
         return 0

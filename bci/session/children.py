@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from bci.program import child_environment, python_command
 from bci.session.logs import LogBook, read_line
+from bci.stream.access import TOKEN_VARIABLE
 
 
 def _own_group() -> int:
@@ -28,6 +29,8 @@ class Child:
         Of the command line `bci`.
     book
         Where its lines go.
+    token
+        Of the session; in its environment, which other users cannot read.
 
     Attributes
     ----------
@@ -35,7 +38,7 @@ class Child:
         Newest line of level ERROR, or the last line of a traceback: why it died.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], book: LogBook) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], book: LogBook, token: str) -> None:
         self.name = name
         self.last_error = ""
         self._book = book
@@ -43,7 +46,7 @@ class Child:
         self.started_at = time.monotonic()
         self._process = subprocess.Popen(
             python_command("bci.cli", *arguments),
-            env=child_environment(),
+            env={**child_environment(), TOKEN_VARIABLE: token},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -42,6 +42,7 @@ from bci.session.runner import LoopRunner
 from bci.session.screen_line import ScreenLine
 from bci.session.snapshots import Snapshots
 from bci.session.tally import Tally
+from bci.stream.access import Access, Guard
 from bci.stream.errors import StreamError
 from bci.stream.operator import OperatorServer
 from bci.stream.priority import Urgency, hurry
@@ -125,7 +126,11 @@ class _Control:
         self, session: Session, link: ProcessLink, journal: Journal, line: BoardLine
     ) -> None:
         stream = session.rig.stream
-        host, exposed = stream.host, stream.exposed
+        host, exposed = stream.operator_host, stream.exposed
+        self._access = Access.of_session(link.token, stream.keys)
+        self._open = ExitStack()
+        # closed last
+        guard = self._guard = self._open.enter_context(Guard(self._access))
         self._session = session
         self._recorded = playback_of(session.experiment)
         self._link = link
@@ -135,16 +140,19 @@ class _Control:
         self._line = line
         line.latency = self._latency
         self._tally = Tally(line.budget)
-        self._screen = ScreenLine(stream, journal, self._latency)
+        self._screen = ScreenLine(stream, guard, journal, self._latency)
         self._screen.on_flip = line.flip
-        self._operator = OperatorServer(host=host, port=stream.operator_port, exposed=exposed)
-        self._telemetry = TelemetryPublisher(host=host, port=stream.telemetry_port, exposed=exposed)
+        self._operator = OperatorServer(
+            host=host, port=stream.operator_port, exposed=exposed, guard=guard
+        )
+        self._telemetry = TelemetryPublisher(
+            host=host, port=stream.telemetry_port, exposed=exposed, guard=guard
+        )
         self._ended = ""
         self._described: StreamInfo | None = None
         self._description = b""
         self._described_block = 0
         self._at_cap = False
-        self._open = ExitStack()
         for part in (self._screen, self._operator, self._telemetry):
             self._open.callback(part.close)
         self.failure: str | None = None
@@ -169,10 +177,10 @@ class _Control:
         peers = self._wait_for_peers("frames", "channel")
         if peers is None:
             return self._told_over()
-        self._frames = FrameLine(self._session.rig.stream, peers, self._journal)
+        self._frames = FrameLine(self._session.rig.stream, peers, self._access, self._journal)
         self._open.callback(self._frames.close)
         info = self._frames.info
-        self._line.open(self._link.peers)
+        self._line.open(self._link.peers, self._link.token)
         board = self._board = self._line.board
         try:
             self._runner = LoopRunner(
@@ -283,7 +291,9 @@ class _Control:
     def _loop(self, duration_s: float) -> None:
         frames, runner = self._frames, self._runner
         n_frames = duration_s * frames.info.rate_hz
-        rehearsal = Rehearsal(self._session, frames.info, frames, self._screen.commands)
+        rehearsal = Rehearsal(
+            self._session, frames.info, frames, self._screen.commands, self._access, self._guard
+        )
         self._open.callback(rehearsal.close)
         last: Received | None = None
         while not runner.done:

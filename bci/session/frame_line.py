@@ -8,6 +8,7 @@ from bci.core.frame_header import FLAG_END
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.journal import Journal
 from bci.recording.records import ClockTied, Peer, Topic
+from bci.stream.access import Access
 from bci.stream.acquisition_client import AcquisitionClient
 from bci.stream.clock import PeerClock
 from bci.stream.publisher import Delivery
@@ -28,6 +29,8 @@ class FrameLine:
         `rig.stream`.
     peers
         Endpoints `frames` and `channel` of acquisition.
+    access
+        Of this session.
     journal
         Gets acquisition's clock against ours: at every start, and again and again where it runs on
         another computer.
@@ -46,12 +49,17 @@ class FrameLine:
         Set it where the loop was told of a stall; the next frame that is stepped unsets it.
     """
 
-    def __init__(self, settings: Stream, peers: Mapping[str, str], journal: Journal) -> None:
+    def __init__(
+        self, settings: Stream, peers: Mapping[str, str], access: Access, journal: Journal
+    ) -> None:
+        self._access = access
         self._settings = settings
         self._lossless = settings.delivery == "lossless"
         self._channel = peers["channel"]
-        self._client = AcquisitionClient(self._channel)
-        self._frames = FrameSubscriber(peers["frames"], queue_frames=settings.queue_frames)
+        self._client = AcquisitionClient(self._channel, access=access)
+        self._frames = FrameSubscriber(
+            peers["frames"], queue_frames=settings.queue_frames, access=access
+        )
         self._journal = journal
         self._clock = PeerClock()
         self._t_asked_ns = 0
@@ -200,7 +208,9 @@ class FrameLine:
             Where acquisition does not answer; `has_moved` stays true.
         """
         self._client.close()
-        self._client = AcquisitionClient(peers["channel"], timeout_s=ANSWER_TIMEOUT_S)
+        self._client = AcquisitionClient(
+            peers["channel"], timeout_s=ANSWER_TIMEOUT_S, access=self._access
+        )
         info = self._client.describe()
         if info.roi_hash != self.info.roi_hash:
             return False

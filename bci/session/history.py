@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -11,6 +12,7 @@ import zmq
 from bci.recording.folder import JOURNAL
 from bci.recording.history import HistoryChunk, HistoryReader, HistoryRequest
 from bci.recording.tail import JournalTail
+from bci.stream.access import Access, Guard, connect
 from bci.stream.errors import StreamError
 from bci.stream.inbox import Inbox
 from bci.stream.priority import Urgency, hurry
@@ -40,17 +42,35 @@ class HistoryServer:
         Of the session; its journal may come later.
     host, port, exposed
         As in `FramePublisher`.
+    access
+        What clients must show; None: nothing, on this computer.
+
+    Raises
+    ------
+    StreamError
+        If the address cannot be bound.
     """
 
     def __init__(
-        self, folder: Path, *, host: str = "127.0.0.1", port: int = 0, exposed: bool = False
+        self,
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        exposed: bool = False,
+        access: Access | None = None,
     ) -> None:
         self._path = folder / JOURNAL
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = open_socket(
             zmq.ROUTER, queue=_QUEUE, context=self._context, max_bytes=SMALL_MESSAGE_BYTES
         )
-        self.endpoint = bind(self._socket, host, port, exposed=exposed)
+        self._guard = None if access is None else Guard(access, self._context)
+        try:
+            self.endpoint = bind(self._socket, host, port, exposed=exposed, guard=self._guard)
+        except StreamError:
+            self._end_context()
+            raise
         self._reader: HistoryReader | None = None
         self._tail: JournalTail | None = None
         self._encoder = msgspec.msgpack.Encoder()
@@ -75,9 +95,14 @@ class HistoryServer:
         self._thread.join()
         self.inbox.close()
         self._socket.close(0)
-        self._context.term()
+        self._end_context()
         if self._tail is not None:
             self._tail.close()
+
+    def _end_context(self) -> None:
+        if self._guard is not None:
+            self._guard.close()
+        self._context.term()
 
     def _run(self) -> None:
         # who looks on waits, not the session
@@ -115,12 +140,14 @@ class HistoryClient:
     ----------
     endpoint
         Of the `HistoryServer`.
+    access
+        As the server asks for.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, access: Access | None = None) -> None:
         self._endpoint = endpoint
         self._socket = open_socket(zmq.DEALER, queue=_QUEUE, max_bytes=_MOST_CHUNK_BYTES)
-        self._socket.connect(endpoint)
+        connect(self._socket, endpoint, access)
         self._encoder = msgspec.msgpack.Encoder()
         self.inbox: Inbox[HistoryChunk] = Inbox(HistoryChunk, "history", _MOST_CHUNK_BYTES)
 
@@ -133,7 +160,9 @@ class HistoryClient:
             Where the supervisor does not answer.
         """
         deadline_ns = perf_counter_ns() + int(timeout_s * 1e9)
-        self._socket.send(self._encoder.encode(request))
+        # who was refused has nobody to send to
+        with suppress(zmq.Again):
+            self._socket.send(self._encoder.encode(request), zmq.NOBLOCK)
         if wait_readable(self._socket, max(0.0, (deadline_ns - perf_counter_ns()) / 1e9)):
             chunk = self.inbox.read(self._socket.recv_multipart())
             if chunk is None:

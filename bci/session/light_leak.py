@@ -67,7 +67,7 @@ def try_light_leak(session: Session) -> LightLeak:
     bci.session.screen_trial.ScreenTrialFailed
         Where the screen does not open.
     """
-    source = open_source(session.rig.source)
+    source = open_source(session.rig.source, session.rig.insecure_peers)
     try:
         with open_screen(_white_behind(session)) as screen:
             return measure_leak(source, lambda white: _show(screen, white))

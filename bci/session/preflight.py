@@ -12,6 +12,7 @@ from tempfile import TemporaryFile
 import psutil
 
 from bci.config.fault import Fault
+from bci.config.network import believed_without_keys, is_loopback
 from bci.config.rig import DoorSource
 from bci.config.session import Session
 from bci.config.session_type import pays_anything
@@ -21,6 +22,7 @@ from bci.hardware.board.kinds import DIALECTS, PROCESSES, open_board, port_fault
 from bci.hardware.board.ports import AUTO, is_auto, names, survey
 from bci.hardware.imaging.open import source_faults
 from bci.recording.reward_ledger import volume_today
+from bci.session.access import access_faults
 from bci.session.check import Check, Status, Trial
 from bci.session.day_words import check_subject
 from bci.session.light_leak import try_light_leak
@@ -83,6 +85,7 @@ def quick_trials(session: Session, root: Path) -> list[Trial]:
         Trial("drops", lambda: _drops(session, root)),
         Trial("disk", lambda: _space(session, root)),
         Trial("display", lambda: _display(session)),
+        Trial("network", lambda: _network(session)),
     ]
 
 
@@ -190,8 +193,25 @@ def _display(session: Session) -> Check:
     )
 
 
+def _network(session: Session) -> Check:
+    believed = believed_without_keys(session.rig)
+    if believed:
+        message = f"without keys, not encrypted: {'; '.join(believed)}"
+        solution = "only on a network that nobody else is on: docs/security.md"
+        return Check("network", Status.FAIL, message, solution)
+    hosts = {session.rig.stream.host, session.rig.stream.operator_host}
+    reached = sorted(host for host in hosts if not is_loopback(host))
+    if not reached:
+        return Check("network", Status.OK, "other computers cannot connect")
+    return Check("network", Status.OK, f"other computers need the keys: {', '.join(reached)}")
+
+
 def _settings(session: Session) -> Check:
-    faults = [*source_faults(session), *port_faults(session.rig.board)]
+    faults = [
+        *source_faults(session),
+        *port_faults(session.rig.board),
+        *access_faults(session),
+    ]
     if faults:
         return Check("settings", Status.FAIL, "; ".join(map(str, faults)), "see `bci check`")
     return Check("settings", Status.OK, "source, ensembles and board fit together")

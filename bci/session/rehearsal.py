@@ -20,6 +20,7 @@ from bci.core.loop_types import Start
 from bci.core.stimulus_types import ScreenKind, StimulusCommand
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.session.frame_line import FrameLine
+from bci.stream.access import Access, Guard
 from bci.stream.commands import CommandPublisher, CommandReceiver
 from bci.stream.sockets import bind, open_socket
 from bci.stream.subscriber import FrameSubscriber, Received
@@ -56,10 +57,18 @@ class Rehearsal:
     real
         Where commands go: the newest is sent once more before each frame, and so the way to the
         screen is warm, too. The screen drops what it has had.
+    access, guard
+        Of this session.
     """
 
     def __init__(
-        self, session: Session, info: StreamInfo, frames: FrameLine, real: CommandPublisher
+        self,
+        session: Session,
+        info: StreamInfo,
+        frames: FrameLine,
+        real: CommandPublisher,
+        access: Access,
+        guard: Guard,
     ) -> None:
         self._session = session
         self._info = info
@@ -69,9 +78,10 @@ class Rehearsal:
         self._real = real
         self._epoch = info.epoch
         self._sender = open_socket(zmq.PUB, queue=_QUEUE)
-        self._receiver = FrameSubscriber(bind(self._sender, "127.0.0.1", 0), queue_frames=_QUEUE)
-        self._commands = CommandPublisher()
-        self._screen = CommandReceiver(self._commands.endpoint)
+        own = bind(self._sender, "127.0.0.1", 0, guard=guard)
+        self._receiver = FrameSubscriber(own, queue_frames=_QUEUE, access=access)
+        self._commands = CommandPublisher(guard=guard)
+        self._screen = CommandReceiver(self._commands.endpoint, access)
         self._period_ns = int(1e9 / info.rate_hz)
         live = session.rig.stream.delivery == "live"
         self._is_worth_it = live and info.rate_hz <= FASTEST_HZ

@@ -35,6 +35,7 @@ from bci.recording.reward_ledger import REHEARSALS
 from bci.recording.scan import JournalBytes
 from bci.recording.session_record import DamagedJournal
 from bci.recording.settled_rewards import settle_rewards
+from bci.session.access import access_faults
 from bci.session.check import Check, Status, read_checks
 from bci.session.day_words import day_words
 from bci.session.history import HistoryServer
@@ -47,6 +48,7 @@ from bci.session.sole_session import sole_session
 from bci.session.supervisor import Ending, Supervisor
 from bci.session.terminal import LastingTerminal
 from bci.session.threads import report_ended_threads
+from bci.stream.access import Access, new_token
 
 
 class WritingInterrupted(Exception):
@@ -109,6 +111,7 @@ def all_faults(session: Session) -> list[Fault]:
     return [
         *source_faults(session),
         *port_faults(session.rig.board),
+        *access_faults(session),
         *playback_faults(session.experiment),
     ]
 
@@ -185,11 +188,12 @@ def run_session(
         progress = TerminalProgress(console, resumed.trials if resumed else 0)
         stream = session.rig.stream
         # whoever looks on hears of the session until its files are written
+        access = Access.of_session(new_token(), stream.keys)
         history = held.enter_context(
-            HistoryServer(folder, host=stream.host, exposed=stream.exposed)
+            HistoryServer(folder, host=stream.operator_host, exposed=stream.exposed, access=access)
         )
         supervisor = Supervisor(
-            session, folder, name, book, history.endpoint, duration_s, progress.show
+            session, folder, name, book, history.endpoint, access, duration_s, progress.show
         )
         # whatever comes between the steps below must not end us without a last line
         with on_interrupt(supervisor.ask_to_stop), report_ended_threads(supervisor.tell_own):

@@ -20,6 +20,7 @@ from bci.core.stimulus_types import (
 from bci.recording.journal import Journal
 from bci.recording.records import ClockTied, Peer, Topic
 from bci.session.latency import LatencyBudget, Stage
+from bci.stream.access import Guard
 from bci.stream.clock import PeerClock
 from bci.stream.commands import CommandPublisher
 from bci.stream.reports import ReportReceiver
@@ -40,6 +41,8 @@ class ScreenLine:
     ----------
     settings
         `rig.stream`.
+    guard
+        As in `bind`.
     journal
         Gets every report.
     latency
@@ -56,15 +59,20 @@ class ScreenLine:
         frame led to it).
     """
 
-    def __init__(self, settings: Stream, journal: Journal, latency: LatencyBudget) -> None:
+    def __init__(
+        self, settings: Stream, guard: Guard | None, journal: Journal, latency: LatencyBudget
+    ) -> None:
         host, exposed = settings.host, settings.exposed
         self.commands = CommandPublisher(
             host=host,
             port=settings.commands_port,
             resend_s=settings.command_resend_ms * 1e-3,
             exposed=exposed,
+            guard=guard,
         )
-        self._reports = ReportReceiver(host=host, port=settings.flips_port, exposed=exposed)
+        self._reports = ReportReceiver(
+            host=host, port=settings.flips_port, exposed=exposed, guard=guard
+        )
         self._journal = journal
         self._latency = latency
         self._lossless = settings.delivery == "lossless"

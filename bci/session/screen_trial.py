@@ -23,6 +23,7 @@ from bci.recording.folder import MANIFEST
 from bci.recording.manifest import make_manifest, write_manifest
 from bci.session.children import Child
 from bci.session.logs import LogBook
+from bci.stream.access import Access, Guard, new_token
 from bci.stream.commands import CommandPublisher
 from bci.stream.hub import SupervisorHub
 from bci.stream.reports import ReportReceiver
@@ -119,13 +120,14 @@ def open_screen(session: Session) -> Iterator[OpenScreen]:
     ScreenTrialFailed
         Where it does not open.
     """
-    with TemporaryDirectory() as name, SupervisorHub() as hub:
+    access = Access(new_token())
+    with TemporaryDirectory() as name, SupervisorHub(access) as hub, Guard(access) as guard:
         folder = Path(name)
         write_manifest(folder, make_manifest("screen-trial", session, datetime.now().astimezone()))
         book = LogBook(folder / "log.jsonl", None)
         arguments = ["stimulus", str(folder / MANIFEST), f"--supervisor={hub.endpoint}"]
-        child = Child("stimulus", arguments, book)
-        commands, reports = CommandPublisher(), ReportReceiver()
+        child = Child("stimulus", arguments, book, access.token)
+        commands, reports = CommandPublisher(guard=guard), ReportReceiver(guard=guard)
         try:
             hub.announce({"commands": commands.endpoint, "flips": reports.endpoint})
             hello = _wait_for_hello(child, reports)

@@ -1,6 +1,7 @@
 """A few seconds of the frames that a session would get, without a session."""
 
 import time
+from collections.abc import Collection
 
 import msgspec
 import numpy as np
@@ -50,8 +51,17 @@ class StreamTrial(msgspec.Struct, frozen=True):
     above_dark_counts: float
 
 
-def try_stream(settings: Source, seconds: float = TRIAL_S) -> StreamTrial:
+def try_stream(
+    settings: Source, seconds: float = TRIAL_S, peers: Collection[str] = ()
+) -> StreamTrial:
     """Open the source and read it for a while, its own recording or simulation for an instant.
+
+    Parameters
+    ----------
+    settings, peers
+        As in `open_source`.
+    seconds
+        How long frames that arrive are read.
 
     Raises
     ------
@@ -60,7 +70,7 @@ def try_stream(settings: Source, seconds: float = TRIAL_S) -> StreamTrial:
     OSError, ValueError
         Where the source cannot be opened, as of `open_source`.
     """
-    source = open_source(settings)
+    source = open_source(settings, peers)
     try:
         return _read(source, seconds)
     finally:

@@ -19,6 +19,7 @@ from bci.recording.folder import MANIFEST, write_endpoints
 from bci.session.children import Child
 from bci.session.interrupts import on_interrupt
 from bci.session.logs import LogBook
+from bci.stream.access import Access
 from bci.stream.errors import StreamError
 from bci.stream.hub import SupervisorHub
 from bci.stream.operator import OperatorClient
@@ -92,6 +93,8 @@ class Supervisor:
     history
         Where the session's `HistoryServer` answers; it outlives the supervisor, as long as
         files are still written.
+    access
+        Of this session.
     duration_s
         Passed on to control.
     show
@@ -105,6 +108,7 @@ class Supervisor:
         name: str,
         book: LogBook,
         history: str,
+        access: Access,
         duration_s: float | None = None,
         show: Callable[[Telemetry], None] = lambda _: None,
     ) -> None:
@@ -113,6 +117,7 @@ class Supervisor:
         self._name = name
         self._book = book
         self._history = history
+        self._access = access
         self._duration_s = duration_s
         self._show = show
         self._phase = Phase.STARTING
@@ -149,9 +154,7 @@ class Supervisor:
 
     def run(self) -> Ending:
         """Run the session to its end; nothing of it is left running afterwards."""
-        stream = self._session.rig.stream
-        host, exposed = stream.host, stream.exposed
-        with on_interrupt(self.ask_to_stop), SupervisorHub(host=host, exposed=exposed) as hub:
+        with on_interrupt(self.ask_to_stop), SupervisorHub(self._access) as hub:
             self._hub = hub
             hub.announce({"history": self._history})
             try:
@@ -194,7 +197,7 @@ class Supervisor:
                 arguments.append(f"--first-frame-ns={self._t_first_frame_ns}")
         if name == "board" and "board" in self._endpoints:
             arguments.append(f"--port={self._endpoints['board'].rpartition(':')[2]}")
-        child = self._children[name] = Child(name, arguments, self._book)
+        child = self._children[name] = Child(name, arguments, self._book, self._access.token)
         self._tell(ProcessEvent(name, "started", child.pid))
 
     def _watch(self) -> None:
@@ -321,12 +324,12 @@ class Supervisor:
         if endpoints and endpoints != self._endpoints:
             self._endpoints = self._endpoints | endpoints
             try:
-                write_endpoints(self._folder, endpoints)
+                write_endpoints(self._folder, endpoints, self._access.token)
             except OSError as error:
                 self._book.tell("ERROR", f"endpoints.json not written: {error}")
             if self._operator is None and "operator" in endpoints:
-                self._operator = OperatorClient(endpoints["operator"])
-                self._telemetry = TelemetrySubscriber(endpoints["telemetry"])
+                self._operator = OperatorClient(endpoints["operator"], self._access)
+                self._telemetry = TelemetrySubscriber(endpoints["telemetry"], self._access)
 
     def _hear_over(self, reason: str) -> None:
         """Control says that the session is over and why; what is left to it has its time."""

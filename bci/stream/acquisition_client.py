@@ -7,6 +7,7 @@ import msgspec
 import zmq
 
 from bci.core.stream_types import StreamInfo
+from bci.stream.access import Access, connect
 from bci.stream.clock import PeerClock
 from bci.stream.errors import StreamError
 from bci.stream.handshake import (
@@ -44,13 +45,17 @@ class AcquisitionClient:
         Of the `HandshakeServer`.
     timeout_s
         Longest wait for an answer.
+    access
+        As the server's guard asks for.
     """
 
-    def __init__(self, endpoint: str, *, timeout_s: float = 2.0) -> None:
+    def __init__(
+        self, endpoint: str, *, timeout_s: float = 2.0, access: Access | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._socket = open_socket(zmq.DEALER, queue=_QUEUE)
-        self._socket.connect(endpoint)
+        connect(self._socket, endpoint, access)
         self._encoder = msgspec.msgpack.Encoder()
         self.inbox: Inbox[Answer] = Inbox(Answer, "answers of acquisition", CONTROL_MESSAGE_BYTES)
         self._number = 0

@@ -7,6 +7,7 @@ import msgspec
 import zmq
 
 from bci.core.stimulus_types import StimulusCommand
+from bci.stream.access import Access, Guard, connect
 from bci.stream.inbox import Inbox
 from bci.stream.sockets import SMALL_MESSAGE_BYTES, bind, open_socket, wait_readable
 
@@ -25,6 +26,8 @@ class CommandPublisher:
         As in `FramePublisher`.
     resend_s
         Interval at which the newest command is repeated.
+    guard
+        As in `bind`.
     """
 
     def __init__(
@@ -34,9 +37,10 @@ class CommandPublisher:
         port: int = 0,
         resend_s: float = 0.1,
         exposed: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         self._socket = open_socket(zmq.PUB, queue=_QUEUE)
-        self.endpoint = bind(self._socket, host, port, exposed=exposed)
+        self.endpoint = bind(self._socket, host, port, exposed=exposed, guard=guard)
         self._encode = msgspec.msgpack.Encoder().encode
         self._send = self._socket.send
         self._resend_ns = int(resend_s * 1e9)
@@ -81,14 +85,16 @@ class CommandReceiver:
     ----------
     endpoint
         Of the `CommandPublisher`.
+    access
+        As the publisher's guard asks for.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, access: Access | None = None) -> None:
         self._socket = open_socket(zmq.SUB, queue=1, max_bytes=SMALL_MESSAGE_BYTES)
         self._socket.set(zmq.CONFLATE, 1)
         # conflated sockets keep one subscription alone: everything, and no second one
         self._socket.subscribe(b"")
-        self._socket.connect(endpoint)
+        connect(self._socket, endpoint, access)
         self.inbox: Inbox[StimulusCommand] = Inbox(
             StimulusCommand, "commands to the screen", SMALL_MESSAGE_BYTES
         )

@@ -8,20 +8,43 @@ import contextlib
 import select
 import socket
 import struct
+from collections.abc import Collection
 from time import monotonic
 from typing import Protocol
 
 import zmq
 
+from bci.config.network import is_loopback
 from bci.core.frame_header import HEADER, MAX_ROIS, TOPIC, NotAFrame, unpack_frame
 from bci.core.loop_types import Malformed
 from bci.core.stream_types import RoiFrame
+from bci.stream.access import Guard, Peers
 from bci.stream.errors import StreamError
+from bci.stream.priority import start_transport
 from bci.stream.sockets import bind, open_socket, require_loopback, wait_readable
 from bci.stream.subscriber import wrong_parts
 
 _LENGTH = struct.Struct("<I")
 _ZMQ_QUEUE = 100
+
+
+def _listed(host: str, peers: Collection[str], *, exposed: bool) -> Peers | None:
+    """Who may send to a door; None on loopback, where everybody may.
+
+    Raises
+    ------
+    StreamError
+        If other computers can reach the door, unasked or with no address listed.
+    """
+    require_loopback(host, exposed=exposed, setting="rig.source")
+    if is_loopback(host):
+        return None
+    if not peers:
+        raise StreamError(
+            f"rig.source.host = {host!r} can be reached from other computers: list the address of "
+            'the one that sends frames, rig.insecure_peers = ["10.0.0.5"].'
+        )
+    return Peers(peers)
 
 
 class Door(Protocol):
@@ -50,6 +73,8 @@ class ZmqDoor:
         As in `FramePublisher`.
     max_rois
         More than these in one frame end the connection.
+    peers
+        Addresses that may send; needed beyond loopback.
     """
 
     def __init__(
@@ -59,10 +84,26 @@ class ZmqDoor:
         port: int = 0,
         max_rois: int = MAX_ROIS,
         exposed: bool = False,
+        peers: Collection[str] = (),
     ) -> None:
-        require_loopback(host, exposed=exposed, setting="rig.source")
-        self._socket = open_socket(zmq.PULL, queue=_ZMQ_QUEUE, max_bytes=4 * max_rois + HEADER.size)
-        self._endpoint = bind(self._socket, host, port, exposed=exposed)
+        listed = _listed(host, peers, exposed=exposed)
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._guard: Guard | None = None
+        if listed is not None:
+            self._context = zmq.Context()
+            start_transport(self._context)
+            self._guard = Guard(listed, self._context)
+        self._socket = open_socket(
+            zmq.PULL,
+            queue=_ZMQ_QUEUE,
+            context=self._context,
+            max_bytes=4 * max_rois + HEADER.size,
+        )
+        try:
+            self._endpoint = bind(self._socket, host, port, exposed=exposed, guard=self._guard)
+        except StreamError:
+            self.close()
+            raise
 
     @property
     def endpoint(self) -> str:
@@ -86,6 +127,10 @@ class ZmqDoor:
     def close(self) -> None:
         """Give the socket back; a second call does nothing."""
         self._socket.close(0)
+        if self._guard is not None:
+            self._guard.close()
+        if self._context is not None:
+            self._context.term()
 
 
 class TcpDoor:
@@ -103,6 +148,8 @@ class TcpDoor:
         A length beyond these is taken for garbage, and the connection is closed.
     takeover_s
         See above.
+    peers
+        As in `ZmqDoor`.
     """
 
     def __init__(
@@ -113,17 +160,20 @@ class TcpDoor:
         max_rois: int = MAX_ROIS,
         takeover_s: float = 2.0,
         exposed: bool = False,
+        peers: Collection[str] = (),
     ) -> None:
-        require_loopback(host, exposed=exposed, setting="rig.source")
+        self._peers = _listed(host, peers, exposed=exposed)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            self._listener = socket.create_server((host, port), backlog=4)
+            self._listener = socket.create_server((host, port), family=family, backlog=4)
         except OSError as error:
             raise StreamError(
                 f"cannot listen on {host}:{port}: {error}. "
                 "Set another rig.source.port (0: any free one), or end the program that holds it."
             ) from error
         self._listener.setblocking(False)
-        self._endpoint = "tcp://{}:{}".format(*self._listener.getsockname()[:2])
+        place = f"[{host}]" if ":" in host else self._listener.getsockname()[0]
+        self._endpoint = f"tcp://{place}:{self._listener.getsockname()[1]}"
         self._largest = HEADER.size + 4 * max_rois
         self._takeover_s = takeover_s
         self._client: socket.socket | None = None
@@ -157,6 +207,8 @@ class TcpDoor:
         """Give the sockets back; a second call does nothing."""
         self._drop_client()
         self._listener.close()
+        if self._peers is not None:
+            self._peers.refused.close()
 
     def _takeover_in_s(self) -> float:
         """How long the program that is connected keeps its place without another frame."""
@@ -179,9 +231,12 @@ class TcpDoor:
         if self._takeover_in_s() > 0:
             return None
         try:
-            newcomer, _ = self._listener.accept()
+            newcomer, address = self._listener.accept()
         except OSError:
             # nobody is there, or has gone again
+            return None
+        if self._peers is not None and not self._peers.admits(address[0]):
+            newcomer.close()
             return None
         cut_off = self._cut_off("another program took its place")
         self._drop_client()

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from bci.core.messages import Count, Text, TimeNs, cut
 from bci.core.stream_types import StreamInfo
+from bci.stream.access import Guard
 from bci.stream.errors import StreamError
 from bci.stream.inbox import Inbox
 from bci.stream.publisher import Delivery, FramePublisher
@@ -148,8 +149,8 @@ class HandshakeServer:
         Complete description of the stream.
     publisher
         Whose subscriptions are watched and credits counted.
-    host, port, exposed
-        As in `FramePublisher`.
+    host, port, exposed, guard
+        As in `bind`.
     """
 
     def __init__(
@@ -160,11 +161,12 @@ class HandshakeServer:
         host: str = "127.0.0.1",
         port: int = 0,
         exposed: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         self._info = info
         self._publisher = publisher
         self._socket = open_socket(zmq.ROUTER, queue=_QUEUE, max_bytes=SMALL_MESSAGE_BYTES)
-        self.endpoint = bind(self._socket, host, port, exposed=exposed)
+        self.endpoint = bind(self._socket, host, port, exposed=exposed, guard=guard)
         self._encoder = msgspec.msgpack.Encoder()
         self.inbox: Inbox[Request] = Inbox(Request, "requests to acquisition", SMALL_MESSAGE_BYTES)
         self._unseen: dict[bytes, _Unseen] = {}

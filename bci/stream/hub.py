@@ -8,6 +8,7 @@ from time import perf_counter_ns
 import msgspec
 import zmq
 
+from bci.stream.access import Access, Guard
 from bci.stream.inbox import Inbox
 from bci.stream.sockets import SMALL_MESSAGE_BYTES, bind, open_socket
 from bci.stream.supervision import (
@@ -76,16 +77,18 @@ class SupervisorHub:
 
     Parameters
     ----------
-    host, port, exposed
-        As in `FramePublisher`.
+    access
+        What children must show; None: nothing.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, exposed: bool = False) -> None:
+    def __init__(self, access: Access | None = None) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = open_socket(
             zmq.ROUTER, queue=_QUEUE, context=self._context, max_bytes=SMALL_MESSAGE_BYTES
         )
-        self.endpoint = bind(self._socket, host, port, exposed=exposed)
+        self._guard = None if access is None else Guard(access, self._context)
+        # the processes that a supervisor starts are on its own computer
+        self.endpoint = bind(self._socket, "127.0.0.1", 0, guard=self._guard)
         self._encoder = msgspec.msgpack.Encoder()
         self.inbox: Inbox[ChildMessage] = Inbox(
             ChildMessage, "messages to the supervisor", SMALL_MESSAGE_BYTES
@@ -156,6 +159,8 @@ class SupervisorHub:
         self._thread.join()
         self.inbox.close()
         self._socket.close(0)
+        if self._guard is not None:
+            self._guard.close()
         self._context.term()
 
     def _run(self) -> None:

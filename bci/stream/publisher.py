@@ -9,6 +9,7 @@ import zmq
 
 from bci.core.frame_header import TOPIC, pack_header
 from bci.core.stream_types import RoiFrame
+from bci.stream.access import Access, Guard
 from bci.stream.errors import StreamError
 from bci.stream.priority import start_transport
 from bci.stream.sockets import bind, open_socket
@@ -39,6 +40,8 @@ class FramePublisher:
         Frames that wait for a slow subscriber on this side.
     exposed
         Allow an address that other computers can reach.
+    access
+        What subscribers must show; None: nothing, on this computer.
 
     Raises
     ------
@@ -53,15 +56,17 @@ class FramePublisher:
         port: int = 0,
         queue_frames: int = 1000,
         exposed: bool = False,
+        access: Access | None = None,
     ) -> None:
         # a context of its own: only its end waits until the last frames have left
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         start_transport(self._context)
         self._socket = open_socket(zmq.XPUB, queue=queue_frames, context=self._context)
+        self._guard = None if access is None else Guard(access, self._context)
         try:
-            self.endpoint = bind(self._socket, host, port, exposed=exposed)
+            self.endpoint = bind(self._socket, host, port, exposed=exposed, guard=self._guard)
         except StreamError:
-            self._context.term()
+            self._end_context()
             raise
         self._queue_frames = queue_frames
         self._lock = threading.Lock()
@@ -183,6 +188,11 @@ class FramePublisher:
                 return
             self._closed = True
             self._socket.close(int(linger_s * 1000))
+        self._end_context()
+
+    def _end_context(self) -> None:
+        if self._guard is not None:
+            self._guard.close()
         self._context.term()
 
     def _take_credit(self, timeout_s: float) -> bool:

@@ -4,6 +4,7 @@ import msgspec
 import zmq
 
 from bci.core.stimulus_types import ScreenReport
+from bci.stream.access import Access, Guard, connect
 from bci.stream.inbox import Inbox
 from bci.stream.sockets import SMALL_MESSAGE_BYTES, bind, open_socket
 
@@ -19,11 +20,13 @@ class ReportSender:
         Of the `ReportReceiver`.
     queue
         Reports that wait for control.
+    access
+        As the receiver's guard asks for.
     """
 
-    def __init__(self, endpoint: str, *, queue: int = 1000) -> None:
+    def __init__(self, endpoint: str, *, queue: int = 1000, access: Access | None = None) -> None:
         self._socket = open_socket(zmq.PUSH, queue=queue)
-        self._socket.connect(endpoint)
+        connect(self._socket, endpoint, access)
         self._encoder = msgspec.msgpack.Encoder()
         self.dropped = 0
 
@@ -46,15 +49,23 @@ class ReportReceiver:
 
     Parameters
     ----------
-    host, port, exposed
-        As in `FramePublisher`.
+    host, port, exposed, guard
+        As in `bind`.
+    queue
+        Reports that wait for this process.
     """
 
     def __init__(
-        self, *, host: str = "127.0.0.1", port: int = 0, queue: int = 1000, exposed: bool = False
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        queue: int = 1000,
+        exposed: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         self._socket = open_socket(zmq.PULL, queue=queue, max_bytes=SMALL_MESSAGE_BYTES)
-        self.endpoint = bind(self._socket, host, port, exposed=exposed)
+        self.endpoint = bind(self._socket, host, port, exposed=exposed, guard=guard)
         self.inbox: Inbox[ScreenReport] = Inbox(
             ScreenReport, "reports of the screen", SMALL_MESSAGE_BYTES
         )

@@ -1,11 +1,12 @@
 """Opening ZeroMQ sockets: bounded queues, bound addresses, nothing exposed unasked."""
 
-import ipaddress
 import math
 
 import zmq
 
+from bci.config.network import is_loopback
 from bci.core.frame_header import MAX_ROIS
+from bci.stream.access import Guard, NoKeys
 from bci.stream.errors import StreamError
 
 MAX_MESSAGE_BYTES = 4 * MAX_ROIS
@@ -44,18 +45,8 @@ def open_socket(
     return socket
 
 
-def is_loopback(host: str) -> bool:
-    """True where only this computer can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def require_loopback(host: str, *, exposed: bool, setting: str) -> None:
-    """Refuse an address that other hosts can reach, unless the settings ask for it.
+    """Refuse an address that other computers can reach, unless the settings ask for it.
 
     Raises
     ------
@@ -64,13 +55,19 @@ def require_loopback(host: str, *, exposed: bool, setting: str) -> None:
     """
     if not exposed and not is_loopback(host):
         raise StreamError(
-            f"{setting}.host = {host!r} can be reached from other computers, and this connection "
-            f"is neither encrypted nor authenticated. Set {setting}.host = '127.0.0.1', or, on a "
-            f"network that you trust, {setting}.exposed = true."
+            f"{setting}.host = {host!r} can be reached from other computers. Set {setting}.host = "
+            f"'127.0.0.1', or {setting}.exposed = true if that is meant."
         )
 
 
-def bind(socket: zmq.Socket[bytes], host: str, port: int, *, exposed: bool = False) -> str:
+def bind(
+    socket: zmq.Socket[bytes],
+    host: str,
+    port: int,
+    *,
+    exposed: bool = False,
+    guard: Guard | None = None,
+) -> str:
     """Bind and return the endpoint, `tcp://host:port`, with the port that was found.
 
     Parameters
@@ -80,26 +77,37 @@ def bind(socket: zmq.Socket[bytes], host: str, port: int, *, exposed: bool = Fal
     port
         0: any free one.
     exposed
-        Allow an address that other computers can reach.
+        Allow an address that other computers can reach; the guard must have keys then.
+    guard
+        Decides who may connect; None: everybody on this computer.
 
     Raises
     ------
     StreamError
-        Where the address is taken, not ours, or exposed unasked. The socket is closed.
+        If the address is taken, not ours, exposed unasked or without keys. The socket is closed.
     """
     try:
         require_loopback(host, exposed=exposed, setting="rig.stream")
-        socket.bind(f"tcp://{host}:{port or '*'}")
-    except zmq.ZMQError as error:
-        socket.close(0)
-        raise StreamError(
-            f"cannot bind tcp://{host}:{port or '*'}: {zmq.strerror(error.errno or 0)}. "
-            "Set another port in rig.stream or rig.source (0: any free one), or end the program "
-            "that holds it."
-        ) from error
+        if guard is not None:
+            guard.admit(socket, host)
+        elif not is_loopback(host):
+            raise NoKeys(host)
+        return _bind(socket, host, port)
     except StreamError:
         socket.close(0)
         raise
+
+
+def _bind(socket: zmq.Socket[bytes], host: str, port: int) -> str:
+    place = f"[{host}]" if ":" in host else host
+    try:
+        socket.bind(f"tcp://{place}:{port or '*'}")
+    except zmq.ZMQError as error:
+        raise StreamError(
+            f"cannot bind tcp://{place}:{port or '*'}: {zmq.strerror(error.errno or 0)}. "
+            "Set another port in rig.stream or rig.source (0: any free one), or end the program "
+            "that holds it."
+        ) from error
     endpoint = socket.get(zmq.LAST_ENDPOINT)
     assert isinstance(endpoint, bytes)
     return endpoint.decode().rstrip("\0")

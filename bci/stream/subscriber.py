@@ -10,6 +10,7 @@ import zmq
 from bci.core.frame_header import TOPIC, NotAFrame, unpack_frame
 from bci.core.loop_types import Malformed
 from bci.core.stream_types import RoiFrame
+from bci.stream.access import Access, connect
 from bci.stream.sockets import MAX_MESSAGE_BYTES, open_socket
 
 _TOKEN_BYTES = 8
@@ -46,9 +47,14 @@ class FrameSubscriber:
         Of the publisher.
     queue_frames
         Frames that wait on this side; beyond, they wait at the publisher.
+    access
+        As the publisher's.
     """
 
-    def __init__(self, endpoint: str, *, queue_frames: int = 1000) -> None:
+    def __init__(
+        self, endpoint: str, *, queue_frames: int = 1000, access: Access | None = None
+    ) -> None:
+        self._access = access
         self._socket = open_socket(zmq.SUB, queue=queue_frames, max_bytes=MAX_MESSAGE_BYTES)
         self._socket.subscribe(b"")
         self._queue_frames = queue_frames
@@ -84,7 +90,7 @@ class FrameSubscriber:
         # longer than b"" and so sent after it: who sees the token has seen the subscription
         self.token = b"\xff" + secrets.token_bytes(_TOKEN_BYTES)
         self._socket.subscribe(self.token)
-        self._socket.connect(endpoint)
+        connect(self._socket, endpoint, self._access)
         self._endpoint = endpoint
 
     def receive(self) -> Received | None:

@@ -10,6 +10,7 @@ import msgspec
 import zmq
 
 from bci.core.messages import MOST_LABEL, Count, Endpoints, Label, Text, cut
+from bci.stream.access import Access, connect, new_token
 from bci.stream.inbox import Inbox
 from bci.stream.sockets import SMALL_MESSAGE_BYTES, open_socket
 
@@ -78,14 +79,23 @@ class SupervisorLink:
         Of the `SupervisorHub`.
     name
         acquisition, control, stimulus or board.
+    token
+        Of the session; empty: the hub asks for none.
     silence_s, exit_after_s
         See above.
     """
 
     def __init__(
-        self, endpoint: str, name: str, *, silence_s: float = 2.0, exit_after_s: float = 0.7
+        self,
+        endpoint: str,
+        name: str,
+        token: str = "",
+        *,
+        silence_s: float = 2.0,
+        exit_after_s: float = 0.7,
     ) -> None:
         self._name = name
+        self.token = token
         self._silence_ns = int(silence_s * 1e9)
         self._exit_after_s = exit_after_s
         self._encoder = msgspec.msgpack.Encoder()
@@ -166,7 +176,7 @@ class SupervisorLink:
             zmq.DEALER, queue=_QUEUE, context=self._context, max_bytes=SMALL_MESSAGE_BYTES
         )
         line.set(zmq.LINGER, 200)
-        line.connect(endpoint)
+        connect(line, endpoint, Access(self.token) if self.token else None)
         try:
             self._talk(line, inside)
         except BaseException:
@@ -265,6 +275,8 @@ class LocalLink:
         What the others have bound; add to it with `set_peers`.
     stop
         Set it to let the process end.
+    token
+        Of the session; empty: a new one.
     """
 
     def __init__(
@@ -272,8 +284,10 @@ class LocalLink:
         name: str,
         endpoints: dict[str, str] | None = None,
         stop: threading.Event | None = None,
+        token: str = "",
     ) -> None:
         self._name = name
+        self.token = token or new_token()
         self._peers = dict(endpoints or {})
         self._stop = stop or threading.Event()
         self._interrupted = False

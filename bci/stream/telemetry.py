@@ -7,6 +7,7 @@ import zmq
 
 from bci.core.messages import MOST_LABEL, Label, Text, TimeNs
 from bci.core.performance import Performance
+from bci.stream.access import Access, Guard, connect
 from bci.stream.inbox import Inbox
 from bci.stream.sockets import CONTROL_MESSAGE_BYTES, bind, open_socket, wait_readable
 
@@ -104,13 +105,20 @@ class TelemetryPublisher:
 
     Parameters
     ----------
-    host, port, exposed
-        As in `FramePublisher`.
+    host, port, exposed, guard
+        As in `bind`.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, exposed: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        exposed: bool = False,
+        guard: Guard | None = None,
+    ) -> None:
         self._socket = open_socket(zmq.PUB, queue=_QUEUE)
-        self.endpoint = bind(self._socket, host, port, exposed=exposed)
+        self.endpoint = bind(self._socket, host, port, exposed=exposed, guard=guard)
         self._encoder = msgspec.msgpack.Encoder()
 
     def send(self, telemetry: Telemetry) -> None:
@@ -129,13 +137,15 @@ class TelemetrySubscriber:
     ----------
     endpoint
         Of the `TelemetryPublisher`.
+    access
+        As the publisher's guard asks for.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, access: Access | None = None) -> None:
         self._socket = open_socket(zmq.SUB, queue=1)
         self._socket.set(zmq.CONFLATE, 1)
         self._socket.subscribe(b"")
-        self._socket.connect(endpoint)
+        connect(self._socket, endpoint, access)
         self.inbox: Inbox[Telemetry] = Inbox(Telemetry, "telemetry", CONTROL_MESSAGE_BYTES)
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import select
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from bci.config.rig import Faults
 from bci.core.process import ProcessLink
 from bci.hardware.board.interface import BoardError
 from bci.recording.exclusive import take
+from bci.stream.access import TOKEN_VARIABLE
 from bci.stream.wires import Level, WireEnd
 
 _LOG = logging.getLogger("bci.board")
@@ -127,8 +129,9 @@ def run_chip_board(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, TOKEN_VARIABLE: link.token},
     )
-    wires = WireEnd()
+    wires = WireEnd(link.token)
     try:
         _announce(bench, link, wires)
         while not link.stop_requested():

@@ -20,6 +20,8 @@ class _Link:
     """The line to a supervisor that is this process itself."""
 
     name = "board"
+    token = ""
+    """It gives no drop to an animal, and lasts for a trial."""
 
     def __init__(self) -> None:
         self.endpoints: dict[str, str] = {}

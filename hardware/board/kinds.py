@@ -32,6 +32,7 @@ def open_board(
     peers: Callable[[], Mapping[str, str]],
     wake: Wake = None,
     timeout_s: float = 5.0,
+    token: str = "",
 ) -> Board:
     """The board of the settings, open and greeted.
 
@@ -46,6 +47,8 @@ def open_board(
         Called from another thread after board events came; must return at once.
     timeout_s
         How long the board may take to answer.
+    token
+        Of the session, which a board that is a process of ours asks for.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def open_board(
     faults = port_faults(settings)
     if faults:
         raise BoardError("\n".join(map(str, faults)))
-    board = KINDS[settings.kind](settings, peers, wake)
+    board = KINDS[settings.kind](settings, peers, wake, token)
     board.open(timeout_s)
     return board
 
@@ -99,7 +102,9 @@ def _exists(port: str) -> bool:
     return Path(port).exists() or port.upper() in {found.upper() for found in ports_found()}
 
 
-def _serial(settings: BoardSettings, _: Callable[[], Mapping[str, str]], wake: Wake) -> Board:
+def _serial(
+    settings: BoardSettings, _peers: Callable[[], Mapping[str, str]], wake: Wake, _token: str
+) -> Board:
     dialect = DIALECTS[settings.kind](settings) if settings.kind in DIALECTS else None
     if dialect is not None:
         _LOG.warning("a %s board lacks: %s", settings.kind, "; ".join(dialect.LACKS))
@@ -107,7 +112,7 @@ def _serial(settings: BoardSettings, _: Callable[[], Mapping[str, str]], wake: W
 
 
 def _own_process(
-    settings: BoardSettings, peers: Callable[[], Mapping[str, str]], wake: Wake
+    settings: BoardSettings, peers: Callable[[], Mapping[str, str]], wake: Wake, token: str
 ) -> Board:
     t_end = time.monotonic() + _ANNOUNCED_S
     while "board" not in peers():
@@ -117,7 +122,7 @@ def _own_process(
                 "see the log of the process `board`"
             )
         time.sleep(0.01)
-    return SerialLink(settings, peers()["board"], wake)
+    return SerialLink(settings, peers()["board"], wake, token=token)
 
 
 DIALECTS: dict[str, Callable[[BoardSettings], Dialect]] = {
@@ -127,7 +132,7 @@ DIALECTS: dict[str, Callable[[BoardSettings], Dialect]] = {
 }
 """Boards that do not speak this program's own protocol: the words of each."""
 
-KINDS: dict[str, Callable[[BoardSettings, Callable[[], Mapping[str, str]], Wake], Board]] = {
+KINDS: dict[str, Callable[[BoardSettings, Callable[[], Mapping[str, str]], Wake, str], Board]] = {
     **dict.fromkeys(ON_A_PORT, _serial),
     "chip": _own_process,
     "simulated": _own_process,

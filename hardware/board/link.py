@@ -56,6 +56,8 @@ class SerialLink:
         Called from the line's thread after events came; must return at once.
     dialect
         Of a board that does not speak this program's own protocol.
+    token
+        Shown first on every line that is opened, to a board that is a process of the session.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class SerialLink:
         port: str,
         wake: Callable[[], None] | None = None,
         dialect: Dialect | None = None,
+        token: str = "",
     ) -> None:
+        self._token = token
         self._settings = settings
         self._url = port
         self._wake = wake
@@ -251,7 +255,9 @@ class SerialLink:
             return
         self._t_connect_ns = now_ns + round(self._settings.reconnect_s * 1e9)
         try:
-            self._port = _Port(self._find(), self._baud, self._inbox.put, dtr=self._dtr)
+            self._port = _Port(
+                self._find(), self._baud, self._inbox.put, dtr=self._dtr, token=self._token
+            )
         except (OSError, ValueError, BoardError) as fault:
             self._fault = str(fault)
         else:
@@ -288,13 +294,17 @@ class SerialLink:
 class _Port:
     """An open port and the thread that reads it."""
 
-    def __init__(self, url: str, baud: int, put: Callable[[_Received], None], *, dtr: bool) -> None:
+    def __init__(
+        self, url: str, baud: int, put: Callable[[_Received], None], *, dtr: bool, token: str
+    ) -> None:
         self._put = put
         self._serial = open_port(url, baud, _READ_S, _WRITE_S, dtr=dtr)
         # pyserial forgets to close a socket whose other end is gone, and leaves Nagle's delay on
         self._socket = getattr(self._serial, "_socket", None)
         if isinstance(self._socket, socket.socket):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if token:
+            self._serial.write(f"{token}\n".encode("ascii"))
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._read, name="board-reader", daemon=True)
         self._thread.start()

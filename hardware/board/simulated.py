@@ -1,5 +1,6 @@
 """The simulated board as a process of its own, on a socket that pyserial opens."""
 
+import hmac
 import json
 import logging
 import selectors
@@ -14,11 +15,14 @@ from bci.hardware.board.codes import InputKind, Pin
 from bci.hardware.board.device import Device
 from bci.hardware.board.line_faults import LineFaults
 from bci.hardware.board.memory import Memory
+from bci.stream.access import Refusals
 from bci.stream.wires import WireEnd
 
 _LOG = logging.getLogger("bci.board")
 _POLL_S = 0.02
 _PINS = {"frame_ttl": InputKind.FRAME_TTL, "photodiode": InputKind.PHOTODIODE}
+_MOST_STRANGERS = 16
+"""Connections that have not shown the token yet; a newer one takes the place of the oldest."""
 RESET_US = 500
 """After the opening in which `rig.board.faults.reset_in_reward` resets."""
 _SPIN_S = 0.0005
@@ -49,7 +53,9 @@ def run_simulated_board(
         socket.create_server(("127.0.0.1", port)) as server,
     ):
         server.setblocking(False)
-        served = SimulatedBoard(board, edges, edges_path.with_name("board-memory.bin"), server)
+        served = SimulatedBoard(
+            board, edges, edges_path.with_name("board-memory.bin"), server, link.token
+        )
         port = server.getsockname()[1]
         link.announce({"board": f"socket://127.0.0.1:{port}", "wires": served.wires.endpoint})
         link.report("ready", f"board on port {port}")
@@ -74,6 +80,8 @@ class SimulatedBoard:
         The simulated EEPROM.
     server
         Listening, non-blocking; stays the caller's.
+    token
+        Of the session: a client shows it first, on a line of its own. Empty: none is asked for.
 
     Attributes
     ----------
@@ -82,8 +90,16 @@ class SimulatedBoard:
     """
 
     def __init__(
-        self, board: BoardSettings, edges: IO[str], memory_path: Path, server: socket.socket
+        self,
+        board: BoardSettings,
+        edges: IO[str],
+        memory_path: Path,
+        server: socket.socket,
+        token: str,
     ) -> None:
+        self._token = token.encode("ascii")
+        self._strangers: dict[socket.socket, bytes] = {}
+        self._refused = Refusals()
         self._edges = edges
         self._server = server
         self._faults = LineFaults(board.faults)
@@ -99,7 +115,7 @@ class SimulatedBoard:
         self._device = Device(memory, save=self._save)
         self._selector = selectors.SelectSelector()
         self._selector.register(server, selectors.EVENT_READ)
-        self.wires = WireEnd()
+        self.wires = WireEnd(token)
         self._selector.register(self.wires, selectors.EVENT_READ)
 
     def turn(self, timeout_s: float) -> None:
@@ -118,6 +134,8 @@ class SimulatedBoard:
         for key, _ in ready:
             if key.fileobj is self._server:
                 self._accept()
+            elif isinstance(key.fileobj, socket.socket) and key.fileobj in self._strangers:
+                self._hear_stranger(key.fileobj)
             elif key.fileobj is self._client:
                 self._read()
         self._misbehave()
@@ -127,6 +145,9 @@ class SimulatedBoard:
         self._device.reset(self._now_us())
         self._put_out()
         self._hang_up()
+        for stranger in list(self._strangers):
+            self._refuse(stranger)
+        self._refused.close()
         self._selector.close()
         self.wires.close()
         self._memory.close()
@@ -139,12 +160,44 @@ class SimulatedBoard:
 
     def _accept(self) -> None:
         client, _ = self._server.accept()
-        # a further client waits in the queue until this one has gone
-        self._selector.unregister(self._server)
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._client = client
         self._selector.register(client, selectors.EVENT_READ)
+        if self._token:
+            if len(self._strangers) == _MOST_STRANGERS:
+                self._refuse(next(iter(self._strangers)))
+            self._strangers[client] = b""
+        else:
+            self._take_client(client)
+
+    def _hear_stranger(self, stranger: socket.socket) -> None:
+        """Take in what somebody shows, until it is the token or cannot be."""
+        shown = self._strangers[stranger]
+        try:
+            # not a byte more: what follows is for the device
+            shown += stranger.recv(len(self._token) + 1 - len(shown))
+        except OSError:
+            shown = b""
+        if len(shown) == len(self._token) + 1 and hmac.compare_digest(shown, self._token + b"\n"):
+            del self._strangers[stranger]
+            self._take_client(stranger)
+        elif shown == self._strangers[stranger] or len(shown) > len(self._token):
+            self._refuse(stranger)
+        else:
+            self._strangers[stranger] = shown
+
+    def _refuse(self, stranger: socket.socket) -> None:
+        del self._strangers[stranger]
+        self._selector.unregister(stranger)
+        stranger.close()
+        self._refused.add("to the board, without this session's token")
+
+    def _take_client(self, client: socket.socket) -> None:
+        # further clients wait in the queue until this one has gone
+        self._selector.unregister(self._server)
+        for stranger in list(self._strangers):
+            self._refuse(stranger)
+        self._client = client
         self._device.take_output()
         _LOG.info("line opened")
 

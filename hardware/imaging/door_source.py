@@ -1,5 +1,7 @@
 """A microscope program as the live source, through one of the doors."""
 
+from collections.abc import Collection
+
 from bci.config.rig import DoorSource as DoorSettings
 from bci.core.frame_header import FLAG_END, NotAFrame
 from bci.core.loop_types import Malformed
@@ -19,12 +21,16 @@ class DoorSource:
     ----------
     settings
         Address, rate and ROI table; frames do not carry them.
+    peers
+        Addresses that may send, where other computers can reach the door.
     """
 
-    def __init__(self, settings: DoorSettings) -> None:
+    def __init__(self, settings: DoorSettings, peers: Collection[str] = ()) -> None:
         self._info = describe_door(settings)
         door = ZmqDoor if settings.kind == "zmq" else TcpDoor
-        self._door: Door = door(host=settings.host, port=settings.port, exposed=settings.exposed)
+        self._door: Door = door(
+            host=settings.host, port=settings.port, exposed=settings.exposed, peers=peers
+        )
 
     @property
     def info(self) -> StreamInfo:

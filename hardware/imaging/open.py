@@ -2,7 +2,7 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -42,8 +42,15 @@ class Opened(msgspec.Struct, frozen=True):
     duration_s: float | None
 
 
-def open_source(settings: Source) -> FrameSource:
+def open_source(settings: Source, peers: Collection[str] = ()) -> FrameSource:
     """The source that the settings name, ready to be read.
+
+    Parameters
+    ----------
+    settings
+        `rig.source`.
+    peers
+        `rig.insecure_peers`: who may send to a door that other computers can reach.
 
     Raises
     ------
@@ -62,7 +69,7 @@ def open_source(settings: Source) -> FrameSource:
                 loop=settings.loop,
             )
         case DoorSettings():
-            return DoorSource(settings)
+            return DoorSource(settings, peers)
 
 
 def describe_source(settings: Source) -> Opened:

@@ -10,6 +10,7 @@ from bci.core.source import FrameSource
 from bci.hardware.imaging.acquisition import AcquisitionThread, Ending
 from bci.hardware.imaging.door_source import DoorSource
 from bci.hardware.imaging.open import open_source
+from bci.stream.access import Access, Guard
 from bci.stream.handshake import HandshakeServer
 from bci.stream.publisher import FramePublisher
 from bci.stream.wires import WIRED, Wire
@@ -60,30 +61,34 @@ def run_acquisition(
     stream = session.rig.stream
     if t_first_frame_ns is not None and stream.delivery == "lossless":
         raise AcquisitionFailed("a lossless run cannot be continued: start it again")
-    source = open_source(session.rig.source)
+    access = Access.of_session(link.token, stream.keys)
+    source = open_source(session.rig.source, session.rig.insecure_peers)
     try:
         publisher = FramePublisher(
             host=stream.host,
             port=stream.frames_port,
             queue_frames=stream.queue_frames,
             exposed=stream.exposed,
+            access=access,
         )
         try:
             info = msgspec.structs.replace(source.info, session=session_name, epoch=epoch)
-            server = HandshakeServer(
-                info,
-                publisher,
-                host=stream.host,
-                port=stream.channel_port,
-                exposed=stream.exposed,
-            )
-            try:
-                _announce(link, source, publisher, server)
-                _Serving(session, link, source, publisher, server).run(
-                    session_name, epoch, t_first_frame_ns
+            with Guard(access) as guard:
+                server = HandshakeServer(
+                    info,
+                    publisher,
+                    host=stream.host,
+                    port=stream.channel_port,
+                    exposed=stream.exposed,
+                    guard=guard,
                 )
-            finally:
-                server.close()
+                try:
+                    _announce(link, source, publisher, server)
+                    _Serving(session, link, source, publisher, server).run(
+                        session_name, epoch, t_first_frame_ns
+                    )
+                finally:
+                    server.close()
         finally:
             publisher.close()
     finally:
@@ -114,7 +119,7 @@ class _Serving:
         self._speed = session.rig.stream.speed
         board = session.rig.board
         wired = board.kind in WIRED and board.frame_ttl != "none"
-        self._ttl = Wire(link.peers, "frame_ttl") if wired else None
+        self._ttl = Wire(link.peers, "frame_ttl", link.token) if wired else None
         self._ttl_at_start = board.frame_ttl == "start"
         self._link = link
         self._source = source

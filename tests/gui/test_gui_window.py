@@ -115,7 +115,7 @@ def test_a_session_that_lost_its_supervisor_does_not_end_without_an_alarm(
     monkeypatch.setattr(Pace, "due", lambda _: False)
     # nobody answers there, no session of another test either
     with held_port() as port:
-        write_endpoints(folder, {"history": f"tcp://127.0.0.1:{port}"})
+        write_endpoints(folder, {"history": f"tcp://127.0.0.1:{port}"}, "token")
         window.day.attach(folder)
         qtbot.waitUntil(lambda: window.day.phase is Phase.ENDED)
     assert [alarm.key for alarm in window.alarms.alarms] == ["supervisor"]

@@ -16,6 +16,7 @@ class FileLink:
     """A link whose announcements are a file and whose stop is the end of stdin's writer."""
 
     name = "board"
+    token = ""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -25,7 +25,7 @@ def test_each_level_of_a_wire_is_sensed_and_in_its_order(
     settings = Board.model_validate({"kind": kind, "watchdog_ms": 20_000})
     with hosted(settings, tmp_path / "edges.jsonl") as peers:
         board = open_board(settings, lambda: peers, timeout_s=20.0)
-        light, frames = Wire(lambda: peers, "photodiode"), Wire(lambda: peers, "frame_ttl")
+        light, frames = Wire(lambda: peers, "photodiode", ""), Wire(lambda: peers, "frame_ttl", "")
         driven_ns: list[tuple[int, int]] = []
         events: list[BoardEvent] = []
 

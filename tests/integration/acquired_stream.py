@@ -12,6 +12,7 @@ from bci.core.frame_header import FLAG_END
 from bci.core.loop_types import Malformed
 from bci.core.stream_types import RoiFrame
 from bci.hardware.imaging.process import run_acquisition
+from bci.stream.access import Access
 from bci.stream.acquisition_client import AcquisitionClient
 from bci.stream.publisher import Delivery
 from bci.stream.subscriber import FrameSubscriber
@@ -45,9 +46,10 @@ def session_data(source: dict[str, Any], **stream: Any) -> dict[str, Any]:
 class Receiver:
     """Control's end of the stream."""
 
-    def __init__(self, frames: str, channel: str) -> None:
-        self.client = AcquisitionClient(channel, timeout_s=WAIT_S)
-        self.frames = FrameSubscriber(frames)
+    def __init__(self, frames: str, channel: str, token: str) -> None:
+        access = Access(token)
+        self.client = AcquisitionClient(channel, timeout_s=WAIT_S, access=access)
+        self.frames = FrameSubscriber(frames, access=access)
         self.info = self.client.describe()
         self.epoch = -1
 
@@ -93,7 +95,9 @@ def acquiring(
     process.start()
     try:
         receiver = Receiver(
-            link.wait_announced("frames", WAIT_S), link.wait_announced("channel", WAIT_S)
+            link.wait_announced("frames", WAIT_S),
+            link.wait_announced("channel", WAIT_S),
+            link.token,
         )
         try:
             yield link, receiver

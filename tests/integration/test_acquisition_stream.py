@@ -18,6 +18,7 @@ from bci.hardware.imaging.acquisition import AcquisitionThread, Ending
 from bci.hardware.imaging.process import AcquisitionFailed, run_acquisition
 from bci.hardware.imaging.recording_source import RecordingSource
 from bci.recording.readers.registry import read_traces
+from bci.stream.access import Access, new_token
 from bci.stream.hub import SupervisorHub
 from bci.stream.publisher import Delivery, FramePublisher
 from bci.stream.supervision import LocalLink
@@ -149,6 +150,9 @@ def test_an_error_in_the_source_ends_the_stream_with_its_reason(path: Path) -> N
     assert thread.last_frame_id == 9
 
 
+TOKEN = new_token()
+
+
 @pytest.fixture
 def spawn(tmp_path: Path):
     """Real acquisition processes of a real supervisor."""
@@ -159,7 +163,7 @@ def spawn(tmp_path: Path):
         settings.write_text(json.dumps(session_data(source, **stream)))
         script = Path(__file__).parents[1] / "acquisition_child.py"
         children.append(
-            subprocess.Popen([sys.executable, script, hub.endpoint, settings, *arguments])
+            subprocess.Popen([sys.executable, script, hub.endpoint, TOKEN, settings, *arguments])
         )
         return children[-1]
 
@@ -171,7 +175,7 @@ def spawn(tmp_path: Path):
 
 def receiver_of(hub: SupervisorHub) -> Receiver:
     endpoints = until(lambda: hub.endpoints() if "channel" in hub.endpoints() else None)
-    return Receiver(endpoints["frames"], endpoints["channel"])
+    return Receiver(endpoints["frames"], endpoints["channel"], TOKEN)
 
 
 def reported(hub: SupervisorHub, kind: str) -> str:
@@ -186,7 +190,7 @@ def reported(hub: SupervisorHub, kind: str) -> str:
 
 def test_a_killed_process_comes_back_with_ids_that_go_on(path: Path, spawn) -> None:
     source = recording(path, loop=True)
-    with SupervisorHub() as hub:
+    with SupervisorHub(Access(TOKEN)) as hub:
         first = spawn(hub, source, "s", "0")
         receiver = receiver_of(hub)
         receiver.start(Delivery.LIVE)
@@ -221,7 +225,7 @@ def test_a_killed_process_comes_back_with_ids_that_go_on(path: Path, spawn) -> N
 def test_a_process_whose_supervisor_asks_it_to_stop_ends_with_nothing_left(
     path: Path, spawn
 ) -> None:
-    with SupervisorHub() as hub:
+    with SupervisorHub(Access(TOKEN)) as hub:
         child = spawn(hub, recording(path), "s", "0")
         until(lambda: "frames" in hub.endpoints())
         hub.stop("acquisition")

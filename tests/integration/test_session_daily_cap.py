@@ -31,7 +31,7 @@ def begin(session: RunningSession, block: BlockKind) -> None:
         return told is not None and (told.waits_for, told.next_block) == ("operator", block)
 
     until(is_next)
-    operator = OperatorClient(endpoint_of(session, "operator"))
+    operator = OperatorClient(endpoint_of(session, "operator"), session.access)
     assert operator.ask(BlockBegun(block), WAIT_S).accepted
     operator.close()
 

@@ -49,7 +49,7 @@ def day_1(root: Path) -> RunningSession:
         waiting = session.wait_for_state("WAITING")
         assert (waiting.waits_for, waiting.next_block) == ("operator", "baseline")
         folder = session.folder
-        window = OperatorClient(endpoint_of(session, "operator"))
+        window = OperatorClient(endpoint_of(session, "operator"), session.access)
         assert not window.ask(BlockBegun(BlockKind.CLOSED_LOOP), WAIT_S).accepted
         assert tell(folder, "baseline") == (0, "done: BASELINE")
         until(lambda: (session.telemetry() or waiting).waits_for == "ensembles")

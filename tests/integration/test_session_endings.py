@@ -58,7 +58,7 @@ def test_second_interrupt_leaves_nwb_unwritten_and_says_what_to_do(tmp_path: Pat
         session.interrupt()
         until(lambda: "writing NWB and report" in {line["message"] for line in session.log()})
         # a window that looks on does not take it for over yet
-        history = HistoryClient(read_endpoints(session.folder)["history"])
+        history = HistoryClient(read_endpoints(session.folder)["history"], session.access)
         assert history.ask(HistoryRequest(0, 0), 30.0).position > 0
         history.close()
         session.process.send_signal(signal.SIGTERM)

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -52,12 +53,14 @@ stall_s = 60.0
 class Alone:
     """One verb in a process of its own; its log is read while it runs."""
 
-    def __init__(self, folder: Path, verb: str, *arguments: str) -> None:
+    def __init__(
+        self, folder: Path, verb: str, *arguments: str, within: Sequence[str] = ()
+    ) -> None:
         self._log = folder / f"{verb}.log"
         child = CHILD.format(ahead_s=AHEAD_S.get(verb, 0))
         with self._log.open("w", encoding="utf-8") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", child, verb, "session.toml", *arguments],
+                [*within, sys.executable, "-c", child, verb, "session.toml", *arguments],
                 cwd=folder,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -98,7 +101,13 @@ def test_times_of_other_computers_are_told_on_controls_clock(tmp_path: Path) -> 
     with ExitStack() as processes:
 
         def alone(verb: str, *arguments: str) -> Alone:
-            one = Alone(tmp_path, verb, *arguments, "--set=rig.screen.backend=null")
+            one = Alone(
+                tmp_path,
+                verb,
+                *arguments,
+                "--set=rig.screen.backend=null",
+                "--token-file=session.token",
+            )
             processes.callback(one.end)
             return one
 

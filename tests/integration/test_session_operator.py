@@ -38,8 +38,8 @@ UNTIL_HIT = GREY_FRAMES + 60
 class Operator:
     """Asks, and takes the answer."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._client = OperatorClient(endpoint)
+    def __init__(self, session: RunningSession) -> None:
+        self._client = OperatorClient(endpoint_of(session, "operator"), session.access)
 
     def ask(self, request: OperatorRequest) -> Reply:
         return self._client.ask(request, timeout_s=WAIT_S)
@@ -60,7 +60,7 @@ class Operator:
 
 @contextmanager
 def operator_of(session: RunningSession) -> Iterator[Operator]:
-    operator = Operator(endpoint_of(session, "operator"))
+    operator = Operator(session)
     try:
         yield operator
     finally:

@@ -106,7 +106,7 @@ def test_stimulus_starts_and_ends_without_control(backend: str) -> None:
 
 def test_control_that_moves_is_followed(stimulus: StimulusProcess, control: Control) -> None:
     control.show(grating_command(0, command_id=700))
-    other = Control()
+    other = Control(control)
     try:
         stimulus.meet(other.peers)
         other.await_hello()

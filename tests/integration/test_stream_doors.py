@@ -210,7 +210,7 @@ def test_a_door_that_others_can_reach_is_refused_unless_asked_for():
     for make in (TcpDoor, ZmqDoor):
         with pytest.raises(StreamError, match=r"Set rig\.source\.host = '127\.0\.0\.1'"):
             make(host="0.0.0.0")
-        make(host="0.0.0.0", exposed=True).close()
+        make(host="0.0.0.0", exposed=True, peers=["10.0.0.5"]).close()
 
 
 def test_a_port_that_is_taken_is_told(door):

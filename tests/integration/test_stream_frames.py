@@ -15,10 +15,12 @@ from waiting import WAIT_MS, WAIT_S, until
 
 from bci.core.loop_types import Malformed
 from bci.core.stream_types import Roi, RoiFrame, StreamInfo
+from bci.stream.access import Access, new_token
 from bci.stream.acquisition_client import AcquisitionClient
 from bci.stream.clock import PeerClock
 from bci.stream.errors import StreamError
 from bci.stream.handshake import HandshakeServer
+from bci.stream.keys import Keys
 from bci.stream.publisher import Delivery, FramePublisher
 from bci.stream.subscriber import FrameSubscriber
 
@@ -389,7 +391,8 @@ def test_an_address_that_is_taken_is_told():
 def test_an_address_that_others_can_reach_is_refused_unless_asked_for():
     with pytest.raises(StreamError, match=r"Set rig\.stream\.host = '127\.0\.0\.1'"):
         FramePublisher(host="0.0.0.0")
-    publisher = FramePublisher(host="0.0.0.0", exposed=True)
+    access = Access(new_token(), Keys(*zmq.curve_keypair()))
+    publisher = FramePublisher(host="0.0.0.0", exposed=True, access=access)
     publisher.close()
 
 

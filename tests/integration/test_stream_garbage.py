@@ -36,7 +36,7 @@ from bci.stream.reports import ReportReceiver
 from bci.stream.sockets import CONTROL_MESSAGE_BYTES, SMALL_MESSAGE_BYTES
 from bci.stream.subscriber import FrameSubscriber
 from bci.stream.supervision import Announce, Hello
-from bci.stream.wires import Level, WireEnd
+from bci.stream.wires import Level, WireEnd, _Driven
 
 parts = st.lists(st.binary(max_size=200), min_size=1, max_size=6)
 many = settings(
@@ -205,7 +205,7 @@ def operator():
     | st.recursive(
         st.integers(-100, 100) | st.text(max_size=5) | st.none(),
         lambda inner: st.dictionaries(
-            st.sampled_from(["number", "request", "type", "x"]), inner, max_size=4
+            st.sampled_from(["client", "number", "request", "type", "x"]), inner, max_size=4
         ),
     ).map(lambda value: [msgspec.msgpack.encode(value)])
 )
@@ -224,7 +224,7 @@ def test_operator_channel_refuses_any_bytes(operator, message):
 
 def test_reason_of_any_length_reaches_who_asked(operator):
     server, raw, _ = operator
-    raw.send(msgspec.msgpack.encode({"number": 5, "request": {"type": "pause"}}))
+    raw.send(msgspec.msgpack.encode({"client": b"me", "number": 5, "request": {"type": "pause"}}))
     client, _ = until(server.receive)
     server.reply(client, Reply(False, "x" * 10**6))
     assert raw.poll(WAIT_MS)
@@ -243,7 +243,7 @@ def test_operator_channel_survives_hostile_requests(operator):
     payloads = [
         payload
         for request in requests
-        for payload in sendable(_Asked(1, request), CONTROL_MESSAGE_BYTES)
+        for payload in sendable(_Asked(b"rogue", 1, request), CONTROL_MESSAGE_BYTES)
     ]
     for payload in payloads:
         raw.send(payload)
@@ -316,21 +316,24 @@ def test_history_survives_hostile_requests(tmp_path):
 
 
 def test_wires_of_a_board_survive_hostile_levels():
-    end, sent = WireEnd(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    end, sent = WireEnd("token"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     port = int(end.endpoint.rsplit(":", 1)[1])
     try:
-        for _, payload in hostile(Level("frame_ttl", 1, 3)):
+        for _, payload in hostile(_Driven("token", Level("frame_ttl", 1, 3))):
             sent.sendto(payload[:60_000], ("127.0.0.1", port))
             assert all(isinstance(level, Level) for level in end.receive())
         for text in (b"frame_ttl 1", b"\xff\xfe", b"a 1 1", b""):
             sent.sendto(text, ("127.0.0.1", port))
         soon_ns = time.perf_counter_ns() + 10**18
-        sent.sendto(msgspec.msgpack.encode(Level("photodiode", 1, soon_ns)), ("127.0.0.1", port))
+        for token in ("another", "token"):
+            driven = _Driven(token, Level("photodiode", 1, soon_ns))
+            sent.sendto(msgspec.msgpack.encode(driven), ("127.0.0.1", port))
         levels = []
         until(lambda: levels.extend(end.receive()) or levels)
         assert levels[-1].pin == "photodiode"
         assert levels[-1].t_ns <= time.perf_counter_ns()
         assert end.inbox.dropped > 50
+        assert end.refused.count > 0
     finally:
         sent.close()
         end.close()
@@ -339,7 +342,7 @@ def test_wires_of_a_board_survive_hostile_levels():
 def test_a_request_after_garbage_is_taken(operator):
     server, raw, _ = operator
     raw.send(b"\xc1\xc1")
-    raw.send(msgspec.msgpack.encode({"number": 5, "request": {"type": "pause"}}))
+    raw.send(msgspec.msgpack.encode({"client": b"me", "number": 5, "request": {"type": "pause"}}))
     received = None
     while received is None:
         assert server.socket.poll(WAIT_MS)

@@ -105,7 +105,7 @@ def test_a_journal_that_nobody_serves_is_read_from_the_disk(tmp_path: Path) -> N
     model = SessionModel(made_session(), tmp_path)
     # nobody else's either: a port that was given back may be another session's by now
     with held_port() as port:
-        write_endpoints(tmp_path, {"history": f"tcp://127.0.0.1:{port}"})
+        write_endpoints(tmp_path, {"history": f"tcp://127.0.0.1:{port}"}, "token")
         client = SessionClient(tmp_path)
         try:
 
@@ -125,9 +125,11 @@ def test_who_has_the_port_of_a_session_that_is_over_is_not_listened_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played(tmp_path)
-    write_endpoints(tmp_path, {"telemetry": "tcp://127.0.0.1:9"})
-    listened_to: list[str] = []
-    monkeypatch.setattr("bci.gui.client.TelemetrySubscriber", listened_to.append)
+    write_endpoints(tmp_path, {"telemetry": "tcp://127.0.0.1:9"}, "token")
+    listened_to: list[object] = []
+    monkeypatch.setattr(
+        "bci.gui.client.TelemetrySubscriber", lambda *reached: listened_to.append(reached)
+    )
     client = SessionClient(tmp_path, is_over=True)
     try:
         until(lambda: client.caught_up)

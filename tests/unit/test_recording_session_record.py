@@ -195,8 +195,8 @@ def test_sessions_of_one_second_have_folders_of_their_own(tmp_path):
 
 
 def test_endpoints_are_replaced_as_a_whole(tmp_path):
-    write_endpoints(tmp_path, {"frames": "tcp://127.0.0.1:1"})
-    write_endpoints(tmp_path, {"telemetry": "tcp://127.0.0.1:2"})
+    write_endpoints(tmp_path, {"frames": "tcp://127.0.0.1:1"}, "token")
+    write_endpoints(tmp_path, {"telemetry": "tcp://127.0.0.1:2"}, "token")
     assert read_endpoints(tmp_path) == {"telemetry": "tcp://127.0.0.1:2"}
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -16,7 +16,7 @@ class Flood:
 
     def receive(self) -> tuple[Client, OperatorNote]:
         assert self.answered < 10 * AT_ONCE, "the loop never turned again"
-        return Client(b"window", self.answered), OperatorNote("again")
+        return Client(b"line", b"window", self.answered), OperatorNote("again")
 
     def reply(self, _client: Client, reply: Reply) -> None:
         assert reply.accepted

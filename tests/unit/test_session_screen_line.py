@@ -18,7 +18,7 @@ from bci.stream.reports import ReportSender
 
 def test_a_command_that_never_arrived_tells_nothing_of_the_screens_clock(tmp_path: Path) -> None:
     session, latency = Played(tmp_path), LatencyBudget()
-    line = ScreenLine(made_session().rig.stream, session.journal, latency)
+    line = ScreenLine(made_session().rig.stream, None, session.journal, latency)
     sender = ReportSender(line.endpoints["flips"])
     told = []
     for command_id, kind in enumerate((FlipKind.SHOWN, FlipKind.SUPERSEDED, FlipKind.SHOWN), 1):

@@ -56,11 +56,11 @@ from bci.stream.wires import Level
 
 INFO = StreamInfo("s", 0, "door", 30.0, 1, (2, 2), 1, 0.0, None, (Roi(0, "roi0000", 0),))
 MESSAGES: list[tuple[Any, msgspec.Struct]] = [
-    (_Asked, _Asked(1, OperatorNote("note"))),
-    (_Asked, _Asked(1, OperatorReward(4.0))),
-    (_Asked, _Asked(1, Stop("enough"))),
-    (_Asked, _Asked(1, EnsemblesSet(("roi0000",), ("roi0001",)))),
-    (_Asked, _Asked(1, ProcessEvent("board", "died", 7, "why"))),
+    (_Asked, _Asked(b"me", 1, OperatorNote("note"))),
+    (_Asked, _Asked(b"me", 1, OperatorReward(4.0))),
+    (_Asked, _Asked(b"me", 1, Stop("enough"))),
+    (_Asked, _Asked(b"me", 1, EnsemblesSet(("roi0000",), ("roi0001",)))),
+    (_Asked, _Asked(b"me", 1, ProcessEvent("board", "died", 7, "why"))),
     (_Replied, _Replied(1, Reply(True, "done", Telemetry(1, "RUN")))),
     (ScreenReport, FlipReport(1, FlipKind.SHOWN, 1, 2, 3, 0, True)),
     (ScreenReport, ScreenHello("null", "r", "d", 800, 600, 60.0, False)),
@@ -118,12 +118,12 @@ def test_files_of_others_are_read_with_one_error(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message", "is_read"),
     [
-        (_Asked, _Asked(1, OperatorNote("x" * MOST_NOTE)), True),
-        (_Asked, _Asked(1, OperatorNote("x" * (MOST_NOTE + 1))), False),
-        (_Asked, _Asked(1, EnsemblesSet(("x" * MOST_LABEL,), ())), True),
-        (_Asked, _Asked(1, EnsemblesSet(("x" * (MOST_LABEL + 1),), ())), False),
-        (_Asked, _Asked(1, EnsemblesSet(("x",) * MOST_ITEMS, ())), True),
-        (_Asked, _Asked(1, EnsemblesSet(("x",) * (MOST_ITEMS + 1), ())), False),
+        (_Asked, _Asked(b"me", 1, OperatorNote("x" * MOST_NOTE)), True),
+        (_Asked, _Asked(b"me", 1, OperatorNote("x" * (MOST_NOTE + 1))), False),
+        (_Asked, _Asked(b"me", 1, EnsemblesSet(("x" * MOST_LABEL,), ())), True),
+        (_Asked, _Asked(b"me", 1, EnsemblesSet(("x" * (MOST_LABEL + 1),), ())), False),
+        (_Asked, _Asked(b"me", 1, EnsemblesSet(("x",) * MOST_ITEMS, ())), True),
+        (_Asked, _Asked(b"me", 1, EnsemblesSet(("x",) * (MOST_ITEMS + 1), ())), False),
         (ScreenReport, MissedFlips(1, MOST_NS), True),
         (ScreenReport, MissedFlips(1, MOST_NS + 1), False),
         (ScreenReport, MissedFlips(-1, 1), False),

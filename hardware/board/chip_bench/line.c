@@ -16,6 +16,8 @@
 #include "chip.h"
 
 #define BUFFER 65536
+#define STRANGERS 16
+#define LONGEST_TOKEN 256
 
 static int server = -1, client = -1, terminal = -1;
 static const struct faults *faults;
@@ -25,6 +27,17 @@ static uint64_t free_at; /* cycle at which the line to the chip is free */
 static uint8_t out[BUFFER];
 static size_t out_n;
 static FILE *log_file;
+
+/* Clients show this first, on a line of its own; NULL: none is asked for. */
+static const char *token;
+static size_t token_n;
+/* Who has connected and not shown it yet, the oldest first. */
+static struct stranger {
+    int fd;
+    uint8_t shown[LONGEST_TOKEN + 1];
+    size_t n;
+} strangers[STRANGERS];
+static size_t strangers_n;
 
 static void die(const char *what) {
     perror(what);
@@ -51,6 +64,12 @@ static void on_byte(uint8_t byte) {
 int line_start(int port, const char **pty, const struct faults *wrong) {
     static char name[128];
     faults = wrong;
+    token = getenv("BCI_TOKEN");
+    token_n = token ? strlen(token) : 0;
+    if (token_n > LONGEST_TOKEN) {
+        errno = E2BIG;
+        die("chip bench: BCI_TOKEN");
+    }
     server = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int yes = 1;
     setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
@@ -98,15 +117,73 @@ static void receive(int from) {
     }
 }
 
-static void greet(void) {
-    client = accept4(server, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (client < 0) {
-        return;
-    }
+static void take_client(int fd) {
     int yes = 1;
+    client = fd;
     setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     out_n = 0;
     in_from = in_to = 0;
+}
+
+static void forget_stranger(size_t which) {
+    strangers_n--;
+    memmove(strangers + which, strangers + which + 1, (strangers_n - which) * sizeof *strangers);
+}
+
+/* 1: it showed the token; 0: not all of it yet; -1: it is none of ours, or has gone. */
+static int hear_stranger(struct stranger *who) {
+    /* not a byte more: what follows is for the chip */
+    ssize_t n = read(who->fd, who->shown + who->n, token_n + 1 - who->n);
+    if (n <= 0) {
+        return n < 0 && errno == EAGAIN ? 0 : -1;
+    }
+    who->n += (size_t)n;
+    if (who->n <= token_n) {
+        return 0;
+    }
+    /* in the same time for every wrong one */
+    unsigned differs = who->shown[token_n] ^ '\n';
+    for (size_t i = 0; i < token_n; i++) {
+        differs |= who->shown[i] ^ (uint8_t)token[i];
+    }
+    return differs ? -1 : 1;
+}
+
+static void refuse(int fd) {
+    static unsigned long n, tell_at = 1;
+    close(fd);
+    if (++n == tell_at) {
+        fprintf(stderr, "chip bench: refused %lu connections without this session's token\n", n);
+        tell_at *= 10;
+    }
+}
+
+static void greet(void) {
+    int fd;
+    while ((fd = accept4(server, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        if (!token_n) {
+            take_client(fd);
+            return;
+        }
+        if (strangers_n == STRANGERS) {
+            refuse(strangers[0].fd);
+            forget_stranger(0);
+        }
+        strangers[strangers_n++] = (struct stranger){.fd = fd};
+    }
+    for (size_t i = 0; i < strangers_n && client < 0;) {
+        int heard = hear_stranger(strangers + i);
+        if (heard == 0) {
+            i++;
+            continue;
+        }
+        if (heard > 0) {
+            take_client(strangers[i].fd);
+        } else {
+            refuse(strangers[i].fd);
+        }
+        forget_stranger(i);
+    }
 }
 
 void line_serve(void) {

@@ -10,7 +10,8 @@
 
 #define LINE_FDS 3
 
-/* Listen on 127.0.0.1; port 0: any free one. Returns the port; *pty is the name of the terminal. */
+/* Listen on 127.0.0.1; port 0: any free one. Returns the port; *pty is the name of the terminal.
+   With BCI_TOKEN in the environment a client must show that first, on a line of its own. */
 int line_start(int port, const char **pty, const struct faults *faults);
 
 /* What to wait for; line_serve takes it in, and sends what the chip said. */
