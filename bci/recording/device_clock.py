@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
 
 from bci.core.board_types import BoardEvent, BoardEventKind
+from bci.recording.robust_slope import theil_sen_slope
 
 FEW_EVENTS = 30
 """Below this many events a slope would tell of the line's delays, not of the clocks."""
@@ -171,7 +171,7 @@ def _heard_line(device_s: NDArray[np.float64], heard_s: NDArray[np.float64]) -> 
     drift = 0.0
     if len(since_s) >= FEW_EVENTS:
         some = np.unique(np.linspace(0, len(since_s) - 1, FIT_POINTS).astype(np.intp))
-        fitted = float(theilslopes(heard_s[some], since_s[some]).slope) - 1
+        fitted = theil_sen_slope(heard_s[some], since_s[some]) - 1
         drift = fitted if abs(fitted) < LARGEST_DRIFT else 0.0
     offset = float(np.median(heard_s - since_s * (1 + drift))) - (1 + drift) * float(device_s[0])
     return ClockLine(offset, drift, float("nan"), 0)

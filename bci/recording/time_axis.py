@@ -5,11 +5,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import theilslopes
 
 from bci.core.frame_header import FLAG_END
 from bci.recording.device_clock import DeviceClock
 from bci.recording.frame_ttls import numbered_ttls
+from bci.recording.robust_slope import theil_sen_slope
 from bci.recording.session_record import LARGEST_ID, SessionRecord
 
 FEW_FRAMES = 30
@@ -207,7 +207,7 @@ def _fit(ids: NDArray[np.int64], received_s: NDArray[np.float64], rate_hz: float
     period_s = 1 / rate_hz
     if len(ids) >= FEW_FRAMES:
         some = np.unique(np.linspace(0, len(ids) - 1, FIT_POINTS).astype(np.intp))
-        slope = float(theilslopes(received_s[some], since[some]).slope)
+        slope = theil_sen_slope(received_s[some], since[some])
         # Frames that arrived in one burst, after a hang, tell nothing of the clock.
         if 0.5 < slope / period_s < 2.0:
             period_s = slope
