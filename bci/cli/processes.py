@@ -140,6 +140,7 @@ def board(
 ) -> None:
     """Run a board that is a process of ours alone: simulated, or the firmware in simavr."""
     from bci.hardware.board.kinds import PROCESSES
+    from bci.recording.folder import EDGES
     from bci.session.child_main import run_child
 
     settings = _load(session_file, sets)[0].rig.board
@@ -148,7 +149,7 @@ def board(
             f"rig.board.kind = {settings.kind!r} is no process of ours; "
             f"these are: {', '.join(PROCESSES)}"
         )
-    run, edges = PROCESSES[settings.kind], folder / "board-edges.jsonl"
+    run, edges = PROCESSES[settings.kind], folder / EDGES
     token = _token(token_file, supervisor)
     raise typer.Exit(
         run_child("board", supervisor, lambda link: run(settings, link, edges, port), token)

@@ -31,7 +31,7 @@ from bci.core.counted import counted
 if TYPE_CHECKING:
     from bci.config.rig import Rig
     from bci.config.session import Session
-    from bci.hardware.board.interface import Board
+    from bci.hardware.board.drops import Drops
     from bci.hardware.board.valve_calibration import WeighedDrops
 
 reward = typer.Typer(no_args_is_help=True, help="The valve: one drop, flush the line, calibrate.")
@@ -56,7 +56,7 @@ def give(
 ) -> None:
     """Give one drop: in a running session, or through the board of a rig that runs none.
 
-    With a session file the drop counts for its subject: in the ledger, and towards the cap.
+    With a session file the drop counts for its subject: in the reward log, and towards the caps.
     """
     if where.is_dir():
         _give_in_session(where, volume_ul)
@@ -67,19 +67,17 @@ def give(
         if session is None:
             raise WrongInput("--ul is needed: a rig file names no volume")
         volume_ul = session.experiment.task.reward_ul
-    if session is not None:
-        _refuse_past_cap(session, out, volume_ul)
     open_ms = rig.board.valve.open_ms(volume_ul)
     _refuse_opening(rig, open_ms)
-    from bci.hardware.board.drops import give_drops
-
-    with _board(rig) as board:
-        opened_ms = give_drops(board, rig.board.valve, open_ms, 1)
+    with ExitStack() as held:
+        if session is not None:
+            _keep_sessions_out(held, session, out)
+            _refuse_past_cap(session, out, volume_ul)
+        drops = held.enter_context(_drops(rig, "give", "operator", out, session))
+        opened_ms = drops.give(open_ms, 1)
+        path = drops.log.path
     _say(f"{volume_ul:g} µl given, the valve was open for {opened_ms:.1f} ms")
-    if session is None:
-        _say("no subject is named: it stands in no ledger")
-    else:
-        _write_down(session, out, volume_ul)
+    _say(f"written to {path}" if session else f"no subject is named: written to {path}")
 
 
 @reward.command()
@@ -88,12 +86,13 @@ def flush(
     pulses: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 100,
     open_ms: Annotated[float, typer.Option("--ms", help="Opening time of each.")] = 50.0,
     sets: Sets = None,
+    out: Out = Path("sessions"),
 ) -> None:
     """Let liquid through the line: a train of legal pulses. Ctrl-C shuts the valve at once."""
     rig = load_rig(rig_file, overrides(sets))
     _refuse_opening(rig, open_ms)
-    with _board(rig) as board:
-        opened_ms = _train(rig, board, open_ms, pulses, 1, "flushing")
+    with _drops(rig, "flush", "flush", out) as drops:
+        opened_ms = _train(drops, open_ms, pulses, "flushing")
     volume_ul = pulses * max(rig.board.valve.volume_ul(opened_ms / pulses), 0.0)
     _say(
         f"{counted(pulses, 'pulse')}, open for {opened_ms:.0f} ms in all, about {volume_ul:.0f} µl"
@@ -120,6 +119,7 @@ def calibrate(
         Path, typer.Option("--folder", help="Where the calibration is written.")
     ] = Path("calibrations"),
     sets: Sets = None,
+    out: Out = Path("sessions"),
     json_file: Json = None,
 ) -> None:
     """Weigh drops of several opening times and fit the valve's line; writes a file for the rig."""
@@ -133,7 +133,7 @@ def calibrate(
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise WrongInput(f"--folder {folder}: {there} is no folder that can be written to")
-    weighed = _weigh(rig, open_times, drops, scale, scale_baud, scale_ask)
+    weighed = _weigh(rig, out, open_times, drops, scale, scale_baud, scale_ask)
     try:
         fit = fit_valve(weighed, density)
     except NoFit as error:
@@ -170,22 +170,44 @@ def _session_of(path: Path, sets: list[str] | None) -> "Session | None":
 
 
 @contextmanager
-def _board(rig: "Rig") -> "Iterator[Board]":
+def _drops(
+    rig: "Rig", verb: str, origin: str, out: Path, session: "Session | None" = None
+) -> "Iterator[Drops]":
+    """The rig's board with its valve, and the reward log that its drops go to.
+
+    Without a subject they go to the log beside the folders of all subjects.
+    """
+    from bci.hardware.board.drops import Drops
     from bci.hardware.board.hosted import hosted
     from bci.hardware.board.interface import BoardError
     from bci.hardware.board.kinds import PROCESSES, open_board
+    from bci.recording.reward_log import REWARDS, RewardLog, local_now, reward_log_path
+    from bci.session.settle import settle_at_opening
 
     if faults := network_faults(rig):
         raise SettingsError(faults)
+    path = out / REWARDS
+    if session is not None:
+        path = reward_log_path(out / session.subject / verb, session.subject)
+    name = f"bci reward {verb} {local_now().isoformat(timespec='milliseconds')}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = RewardLog(path, name, rig.board.kind)
+        lines = log.read()
+    except OSError as error:
+        raise WrongInput(f"{path}: cannot be used: {error.strerror or error}") from error
     try:
         with ExitStack() as stack:
             peers: dict[str, str] = {}
             if rig.board.kind in PROCESSES:
                 folder = Path(stack.enter_context(TemporaryDirectory()))
                 peers = stack.enter_context(hosted(rig.board, folder / "edges.jsonl"))
-            board = open_board(rig.board, lambda: peers, timeout_s=_ANSWER_S)
-            stack.callback(board.close)
-            yield board
+            board = open_board(rig.board, lambda: peers, timeout_s=_ANSWER_S, log=log)
+            drops = Drops(board, rig.board.valve, log, origin)
+            stack.callback(log.close)
+            stack.callback(drops.close)
+            settle_at_opening(log, lines, board, rig.board.kind)
+            yield drops
     except BoardError as error:
         errors().print(f"{error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAULT) from error
@@ -215,50 +237,34 @@ def _give_in_session(folder: Path, volume_ul: float | None) -> None:
         raise typer.Exit(FAULT)
 
 
-def _refuse_past_cap(session: "Session", out: Path, volume_ul: float) -> None:
-    from bci.recording.reward_ledger import volume_today
+def _keep_sessions_out(held: ExitStack, session: "Session", out: Path) -> None:
+    """No session of the subject runs meanwhile: each would count without the other's drops."""
+    from bci.recording.reward_log import REHEARSALS
+    from bci.session.sole_session import sole_session
 
-    cap_ul = session.experiment.task.daily_cap_ul
-    today_ul = volume_today(out, session.subject, session.rig.board.kind)
-    if cap_ul is not None and today_ul + volume_ul > cap_ul + 1e-9:
-        errors().print(
-            f"{session.subject} had {today_ul:g} µl today: {volume_ul:g} µl more would pass the "
-            f"cap of {cap_ul:g} µl (experiment.task.daily_cap_ul)",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+    if session.rig.board.kind not in REHEARSALS:
+        held.enter_context(sole_session(out, session.subject))
+
+
+def _refuse_past_cap(session: "Session", out: Path, volume_ul: float) -> None:
+    from bci.recording.daily_cap import cap_of_subject
+
+    try:
+        cap = cap_of_subject(session, out)
+    except OSError as error:
+        why = f"{error.filename}: {error.strerror}"
+        raise WrongInput(f"the drops of today cannot be read: {why}") from error
+    if why := cap.why_not(volume_ul, "operator"):
+        errors().print(f"{session.subject}: {why}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(WRONG_INPUT)
 
 
-def _write_down(session: "Session", out: Path, volume_ul: float) -> None:
-    from bci.recording.reward_ledger import RewardLine, append_lines, ledger_path
-
-    path = ledger_path(out / session.subject / "by hand", session.subject)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    now = datetime.now().astimezone().isoformat(timespec="milliseconds")
-    line = RewardLine(
-        now, "bci reward give", 1, "operator", 0, volume_ul, "done", session.rig.board.kind
-    )
-    append_lines(path, [line])
-    _say(f"written to {path}")
-
-
-def _train(rig: "Rig", board: "Board", open_ms: float, n: int, first_id: int, what: str) -> float:
+def _train(drops: "Drops", open_ms: float, n: int, what: str) -> float:
     from rich.progress import Progress
-
-    from bci.hardware.board.drops import give_drops
 
     with Progress(console=told()) as progress:
         task = progress.add_task(what, total=n)
-        return give_drops(
-            board,
-            rig.board.valve,
-            open_ms,
-            n,
-            first_id,
-            lambda given: progress.update(task, completed=given),
-        )
+        return drops.give(open_ms, n, lambda given: progress.update(task, completed=given))
 
 
 def _opening_times(rig: "Rig", text: str) -> list[float]:
@@ -275,8 +281,9 @@ def _opening_times(rig: "Rig", text: str) -> list[float]:
 
 def _weigh(
     rig: "Rig",
+    out: Path,
     open_times: list[float],
-    drops: int,
+    n_drops: int,
     scale_port: str | None,
     scale_baud: int,
     scale_ask: str,
@@ -289,25 +296,18 @@ def _weigh(
     scale: Scale | None = None
     try:
         scale = Scale(scale_port, scale_baud, scale_ask) if scale_port else None
-        with _board(rig) as board:
-            for i, open_ms in enumerate(open_times):
+        with _drops(rig, "calibrate", "calibration", out) as drops:
+            for open_ms in open_times:
                 before_mg = scale.read_mg() if scale else 0.0
-                _train(
-                    rig,
-                    board,
-                    open_ms,
-                    drops,
-                    1 + i * drops,
-                    f"{counted(drops, 'drop')} of {open_ms:g} ms",
-                )
+                _train(drops, open_ms, n_drops, f"{counted(n_drops, 'drop')} of {open_ms:g} ms")
                 if scale is not None:
                     weight_mg = scale.read_mg() - before_mg
                 else:
                     # meanwhile the board, which hears nothing, is safe; it is greeted again after
                     weight_mg = typer.prompt(
-                        f"weight of the {counted(drops, 'drop')}, mg", type=float
+                        f"weight of the {counted(n_drops, 'drop')}, mg", type=float
                     )
-                weighed.append(WeighedDrops(open_ms, drops, weight_mg))
+                weighed.append(WeighedDrops(open_ms, n_drops, weight_mg))
     except BoardError as error:
         errors().print(f"{error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAULT) from error

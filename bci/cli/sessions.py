@@ -167,21 +167,21 @@ def recover(folder: Folder, json_file: Json = None) -> None:
     """Make a journal that was cut short or damaged whole again; the original is kept."""
     from bci.recording.manifest import NoManifest
     from bci.recording.recover import recover as recover_folder
-    from bci.recording.settled_rewards import settle_rewards
     from bci.session.keep_day import keep_missing_day
+    from bci.session.settle import settle_session
 
     report = recover_folder(folder)
     told().print(str(report), markup=False, highlight=False, soft_wrap=True)
     write_json(json_file, report)
     try:
-        added = settle_rewards(folder)
+        added = settle_session(folder)
     except NoManifest as error:
-        text = f"its rewards are not in the subject's ledger: {error}"
+        text = f"its rewards are not in the subject's reward log: {error}"
         errors().print(text, markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAULT) from error
     if added:
         told().print(
-            f"{counted(added, 'reward')} brought into the subject's ledger", highlight=False
+            f"{counted(added, 'reward')} brought into the subject's reward log", highlight=False
         )
     if keep_missing_day(folder):
         told().print("the session brought into the subject's folder", highlight=False)

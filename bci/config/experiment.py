@@ -167,9 +167,13 @@ class Task(Settings):
     black_s: NonNegativeFloat = 1.0
     miss_s: NonNegativeFloat = 3.0
     reward_ul: PositiveFloat = 4.0
-    daily_cap_ul: PositiveFloat | None = None
-    """Most that the subject gets in a day, over all its sessions and with what the operator gives;
-    the session ends after the trial with whose reward no other fits below it. None: no cap."""
+    daily_cap_ul: float | None = Field(default=2000.0, gt=0, le=20_000)
+    """Most that the subject gets on one calendar day, over all its sessions and with the operator's
+    drops; the session ends after the trial with whose reward no other fits below it. None, as in
+    recordings of version 0.1.0: no cap."""
+    operator_daily_cap_ul: float | None = Field(default=1000.0, gt=0, le=20_000)
+    """Most of it that the operator gives on one calendar day; a further drop is refused, and the
+    session goes on. None: no cap but `daily_cap_ul`."""
     session_s: PositiveFloat = 2476.0
     """No trial starts later than this after the first one could."""
     pause_counts: bool = False

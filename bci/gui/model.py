@@ -25,6 +25,7 @@ from bci.core.loop_types import (
 )
 from bci.core.performance import TaskTime
 from bci.core.process import ProcessEvent
+from bci.core.rewards import SessionRewards
 from bci.core.stimulus_types import ScreenHello, StimulusCommand
 from bci.core.stream_types import StreamInfo
 from bci.gui.latencies import Latencies
@@ -42,7 +43,6 @@ HELD_VALUES = 24_000_000
 """Of fluorescence, at most: 100 MB; with more ROIs, the heat map goes back less far."""
 
 WHEEL = np.dtype([("t_ns", "<i8"), ("position", "<f8")])
-GIVEN = (BoardEventKind.REWARD_DONE, BoardEventKind.REWARD_UNKNOWN)
 
 
 class SessionModel:
@@ -84,8 +84,10 @@ class SessionModel:
         Predicted for the trials so far.
     licks, wheel, rewards
         Rings: times; times and positions; times of drops given.
-    n_licks, n_rewards
-        Counts since the start.
+    n_licks
+        Since the start.
+    reward_counts
+        Every reward since the start.
     light_is_on, lit
         True if the board has confirmed the light; the trials that had it.
     ledger, n_ledger, ledger_counts, notes, processes, events
@@ -126,7 +128,7 @@ class SessionModel:
         self.wheel = Ring(WHEEL, TICKS)
         self.rewards = Ring(np.int64, TICKS)
         self.n_licks = 0
-        self.n_rewards = 0
+        self.reward_counts = SessionRewards()
         self.light_is_on = False
         self.lit = LitTrials()
         self.ledger: deque[tuple[int, LedgerEntry]] = deque(maxlen=LISTED)
@@ -207,6 +209,9 @@ class SessionModel:
     def _take_board(self, events: tuple[BoardEvent, ...]) -> None:
         licks, wheel, rewards = [], [], []
         for event in events:
+            reward = self.reward_counts.take(event)
+            if reward is not None and reward.fate.ended and reward.fate.counts_as_given:
+                rewards.append(event.t_host_ns)
             match event.kind:
                 case BoardEventKind.LICK if event.value:
                     licks.append(event.t_host_ns)
@@ -214,10 +219,7 @@ class SessionModel:
                     wheel.append((event.t_host_ns, event.value))
                 case BoardEventKind.LIGHT:
                     self.light_is_on = bool(event.value)
-                case kind if kind in GIVEN:
-                    rewards.append(event.t_host_ns)
         self.n_licks += len(licks)
-        self.n_rewards += len(rewards)
         if licks:
             self.licks.extend(np.array(licks, np.int64))
         if wheel:
@@ -286,6 +288,11 @@ class SessionModel:
     def lo(self) -> float:
         """Zero of the angle, in the unit of s3; NaN where unknown."""
         return self.threshold.lo if self.threshold is not None else self._given("lo")
+
+    @property
+    def n_rewards(self) -> int:
+        """Drops given since the start."""
+        return self.reward_counts.totals().given
 
     @property
     def lost_frames(self) -> int:

@@ -18,6 +18,8 @@ ENDPOINTS = "endpoints.json"
 NWB = "session.nwb"
 REPORT = "report.html"
 LOG = "log.jsonl"
+EDGES = "board-edges.jsonl"
+"""Of the outputs of a board that is a process of ours; beside it lies what that remembers."""
 _TOKEN = "token"
 _ENDPOINTS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(Endpoints)
 
@@ -141,6 +143,14 @@ def free_name(path: Path) -> Path:
 
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def sync_data(descriptor: int) -> None:
+    """Bring what was written to an open file to the disk."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

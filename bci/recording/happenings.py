@@ -21,7 +21,7 @@ from bci.core.loop_types import (
     ThresholdSet,
 )
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenKind, StimulusCommand
-from bci.recording.rewards import reward_histories
+from bci.recording.rewards import rewards_of
 from bci.recording.session_record import SessionRecord
 from bci.recording.time_axis import TimeAxis
 
@@ -175,7 +175,7 @@ def _ledger(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
 
 
 def _board(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
-    volumes_ul = {one.request_id: one.volume_ul for one in reward_histories(record)}
+    volumes_ul = {one.request_id: one.volume_ul for one in rewards_of(record).rewards}
     for row, event in enumerate(record.board):
         if event.kind in CONTINUOUS:
             continue

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from bci.recording.exclusive import take
-from bci.recording.folder import sync_folder
+from bci.recording.folder import sync_data, sync_folder
 from bci.recording.layout import (
     CHANNEL_IDS,
     FRAME_HEAD,
@@ -101,6 +101,7 @@ class Journal:
         self._data_crc = 0
         self._guarded = 0
         self._synced_bytes = 0
+        self._flushed_too: list[Callable[[], None]] = []
         self._closing = threading.Event()
         self._written = threading.Event()
         self._reason = ""
@@ -212,6 +213,10 @@ class Journal:
         self._writer.join(timeout_s)
         if self._writer.is_alive():
             self._fail(f"{self.path}: not written {timeout_s:g} s after the end. Run bci recover.")
+
+    def every_second(self, flush: Callable[[], None]) -> None:
+        """Call `flush` once a second from the thread that waits for the disk; it must not raise."""
+        self._flushed_too.append(flush)
 
     def __enter__(self) -> "Journal":
         return self
@@ -347,10 +352,12 @@ class Journal:
 
     def _sync_often(self) -> None:
         while not self._written.wait(SYNC_S):
+            for flush in self._flushed_too:
+                flush()
             n_bytes = self.n_bytes
             if n_bytes == self._synced_bytes:
                 continue
-            self._sync(_sync_data)
+            self._sync(sync_data)
             self._synced_bytes = n_bytes
 
     def _sync(self, sync: Callable[[int], None]) -> None:
@@ -374,10 +381,3 @@ class Journal:
         self._data_bytes += len(content)
         if self._flush():
             self._sync(os.fsync)
-
-
-def _sync_data(descriptor: int) -> None:
-    if hasattr(os, "fdatasync"):
-        os.fdatasync(descriptor)
-    else:
-        os.fsync(descriptor)

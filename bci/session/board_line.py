@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bci.config.rig import Board as BoardSettings
@@ -10,18 +10,21 @@ from bci.config.session import Session
 from bci.config.session_type import pays_anything, pays_hits
 from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.loop_types import LedgerEntry
+from bci.core.rewards import RewardFate
 from bci.core.stimulus_types import FlipReport
 from bci.hardware.board.interface import Board, BoardError
 from bci.hardware.board.kinds import open_board
 from bci.hardware.board.virtual import VirtualBoard
+from bci.recording.daily_cap import DailyCap
 from bci.recording.journal import Journal
 from bci.recording.records import Topic
-from bci.recording.reward_ledger import RewardLedger, ledger_path, read_ledger, volume_on
+from bci.recording.reward_log import Clock, RewardLine, RewardLog, local_now, reward_log_path
 from bci.session.frame_clock import FrameClock
 from bci.session.latency import LatencyBudget, Stage
 from bci.session.live_clock import LiveClock
 from bci.session.photodiode import Photodiode
 from bci.session.reward_budget import RewardBudget
+from bci.session.settle import settle_at_opening
 
 ARM_S = 2.0
 PHOTODIODES = ("serial", "chip", "simulated")
@@ -42,18 +45,20 @@ def settings_with_rate(session: Session) -> BoardSettings:
 
 
 class BoardLine:
-    """The board of a session, with the subject's reward ledger.
+    """The board of a session, with the subject's reward log.
 
     Parameters
     ----------
     session
         Resolved settings.
     name
-        Of the session, for the ledger.
+        Of the session, for the reward log.
     folder
         Of the session.
     journal
-        Gets what the board tells at its closing.
+        Gets what the board tells at its closing; its thread brings the reward log to the disk.
+    clock
+        Local time with its offset.
 
     Attributes
     ----------
@@ -67,31 +72,41 @@ class BoardLine:
     Raises
     ------
     OSError
-        Where the subject's ledger is there and cannot be read.
+        If the subject's reward log is there and cannot be read.
     """
 
     board: Board
 
-    def __init__(self, session: Session, name: str, folder: Path, journal: Journal) -> None:
+    def __init__(
+        self,
+        session: Session,
+        name: str,
+        folder: Path,
+        journal: Journal,
+        clock: Clock = local_now,
+    ) -> None:
         settings, task = settings_with_rate(session), session.experiment.task
         self._settings = settings
         self._journal = journal
         lossless = session.rig.stream.delivery == "lossless"
         self._speed = session.rig.stream.speed
         self._virtual = lossless and settings.kind == "simulated"
-        path = ledger_path(folder, session.subject)
-        lines = [] if self._virtual else read_ledger(path)
-        before_ul = volume_on(lines, date.today(), settings.kind)
         session_type = session.experiment.session_type
+        self._local_now = clock
+        self._log: RewardLog | None = None
+        self._lines: list[RewardLine] = []
+        if not self._virtual:
+            path = reward_log_path(folder, session.subject)
+            self._log = RewardLog(path, name, settings.kind, clock)
+            self._lines = self._log.read()
+        self.cap = DailyCap(task, settings.kind, name, clock)
+        self.cap.read(self._lines)
         self.budget = RewardBudget(
-            name,
-            settings.kind,
+            self.cap,
             task.daily_cap_ul,
             task.reward_ul if pays_anything(session_type) else 0.0,
-            before_ul,
             pays_hits=pays_hits(session_type),
         )
-        self._ledger = None if self._virtual else RewardLedger(path)
         self._clock = LiveClock()
         self._frame_clock: FrameClock | None = None
         self._photodiode: Photodiode | None = None
@@ -101,7 +116,7 @@ class BoardLine:
         self._is_open = False
 
     def open(self, peers: Callable[[], Mapping[str, str]], token: str) -> None:
-        """Open the board and wait for its greeting; raises `BoardError`.
+        """Open the board, and settle drops of earlier sessions; raises `BoardError`.
 
         Parameters
         ----------
@@ -112,8 +127,12 @@ class BoardLine:
             self.board = VirtualBoard(self._settings)
             self.board.open()
         else:
-            self.board = open_board(self._settings, peers, token=token)
+            self.board = open_board(self._settings, peers, token=token, log=self._log)
         self._is_open = True
+        if self._log is not None:
+            settle_at_opening(self._log, self._lines, self.board, self._settings.kind)
+            self._lines = []
+            self._journal.every_second(self._log.flush)
 
     def arm(self, rate_hz: float, hear: Callable[[BoardEvent], None]) -> None:
         """Make the next frame TTL number 0, where TTLs are wired, before any frame comes.
@@ -153,6 +172,7 @@ class BoardLine:
     def turn(self, now_ns: int) -> list[LedgerEntry]:
         """Let the board hear that the loop turns; what the ledger must hold."""
         self.board.turn()
+        self.cap.read([] if self._log is None else self._log.news())
         found = [] if self._frame_clock is None else self._frame_clock.turn(now_ns)
         if self._photodiode is not None:
             for t_ns in self._photodiode.take(now_ns):
@@ -182,14 +202,28 @@ class BoardLine:
         return "ok" if self.board.connected else "lost"
 
     def hear(self) -> list[BoardEvent]:
-        """Events since the last call; the ledger has been told of rewards that ended."""
+        """Events since the last call; rewards that ended wait for the log's next flush."""
         events = self.board.events()
         for event in events:
             self._tell_clocks(event)
-            line = self.budget.hear(event)
-            if line is not None and self._ledger is not None:
-                self._ledger.add(line)
+            if RewardFate.of(event.kind) is not None:
+                self._count(event)
         return events
+
+    def _count(self, event: BoardEvent) -> None:
+        at = self._when(event)
+        reward = self.budget.hear(event, at)
+        if reward is not None and self._log is not None:
+            self._log.end(reward, at)
+
+    def _when(self, event: BoardEvent) -> datetime:
+        """Local time of an event; a board on virtual time has none of its own."""
+        now = self._local_now()
+        if self._virtual:
+            return now
+        since_us = (time.perf_counter_ns() - event.t_host_ns) / 1e3
+        # by way of UTC: the offset may have changed since
+        return (now.astimezone(UTC) - timedelta(microseconds=since_us)).astimezone(now.tzinfo)
 
     def _tell_clocks(self, event: BoardEvent) -> None:
         if event.kind is BoardEventKind.CLOCK:
@@ -207,5 +241,5 @@ class BoardLine:
             self.board.close()
             for event in self.hear():
                 self._journal.append(Topic.BOARD, event, t_perf_ns=event.t_host_ns)
-        if self._ledger is not None:
-            self._ledger.close()
+        if self._log is not None:
+            self._log.close()

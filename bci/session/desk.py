@@ -1,7 +1,9 @@
 """What the operator and the supervisor ask of control, and what they are told."""
 
+import logging
 import time
 from collections.abc import Callable
+from math import inf
 
 from bci.core.board_types import RewardRequest
 from bci.core.ledger import entry
@@ -19,9 +21,11 @@ from bci.core.loop_types import (
     Stop,
 )
 from bci.core.process import THREAD_ENDED, ProcessEvent
+from bci.core.rewards import FIRST_OPERATOR_REWARD
 from bci.hardware.board.interface import Board
 from bci.recording.journal import Journal
 from bci.recording.records import Note, Topic
+from bci.session.reward_budget import TokenBucket
 from bci.session.runner import LoopRunner
 from bci.session.screen_line import ScreenLine
 from bci.session.tally import Tally
@@ -35,11 +39,14 @@ from bci.stream.operator import (
 )
 from bci.stream.telemetry import Telemetry
 
+log = logging.getLogger("bci.control")
+
 NOT_BEGUN = "the session has not begun: wait until stream, screen and board are ready"
+DROPS_PER_S = 1.0
+DROPS_AT_ONCE = 3
+"""Drops that the operator may ask for at once after a pause; then `DROPS_PER_S`."""
 AT_ONCE = 32
 """Requests answered in one turn: however many come, frames and the keep-alive have their time."""
-FIRST_OPERATOR_REWARD = 1_000_000
-"""Request ids from here on are the operator's; the task's count from 1."""
 
 
 PROCESS_LEDGER = {
@@ -92,6 +99,8 @@ class OperatorDesk:
         Told where its process has died.
     telemetry
         Gives the newest snapshot.
+    clock
+        Rising time, s: how fast drops are asked for.
 
     Attributes
     ----------
@@ -112,6 +121,7 @@ class OperatorDesk:
         most_ul: float,
         screen: ScreenLine,
         telemetry: Callable[[], Telemetry],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
         self._runner = runner
@@ -123,6 +133,11 @@ class OperatorDesk:
         self._screen = screen
         self._telemetry = telemetry
         self._next_reward = FIRST_OPERATOR_REWARD
+        self._bucket = TokenBucket(DROPS_PER_S, DROPS_AT_ONCE, clock)
+        self._clock = clock
+        self._n_refused = 0
+        self._why_refused = ""
+        self._t_told_s = -inf
         self.begun = False
         self.stopped = False
 
@@ -131,9 +146,19 @@ class OperatorDesk:
         for _ in range(AT_ONCE):
             asked = self._server.receive()
             if asked is None:
-                return
+                break
             client, request = asked
             self._server.reply(client, self._answer(request))
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        """Put refused drops on record, once a second at most: a flood must not fill the journal."""
+        if not self._n_refused or self._clock() - self._t_told_s < 1.0:
+            return
+        why, n = f"operator drop: {self._why_refused}", self._n_refused
+        self._n_refused, self._t_told_s = 0, self._clock()
+        log.warning("%s (%d refused)", why, n)
+        self._runner.note(entry(self._runner.loop.last_frame_id, LedgerKind.REFUSED, why, n))
 
     def _answer(self, request: OperatorRequest) -> Reply:
         match request:
@@ -168,28 +193,35 @@ class OperatorDesk:
         return Reply(True, decision.state.name)
 
     def _reward(self, volume_ul: float) -> Reply:
-        if self._runner.done:
-            return Reply(False, "the session is over: no drop is given any more")
-        if not 0 < volume_ul <= self._most_ul:
-            return Reply(
-                False,
-                f"{volume_ul:g} µl: must be above 0 and at most {self._most_ul:g} µl, for which "
-                "the valve is open for rig.board.valve.max_open_ms",
-            )
-        if not self._board.connected:
-            return Reply(False, "the board is not connected")
-        budget = self._tally.budget
-        if not budget.allows(volume_ul):
-            return Reply(
-                False,
-                f"{volume_ul:g} µl would pass today's cap of {budget.cap_ul:g} µl, "
-                f"{budget.today_ul:g} µl are given: see experiment.task.daily_cap_ul",
-            )
+        if why := self._why_no_drop(volume_ul):
+            self._n_refused += 1
+            self._why_refused = why
+            return Reply(False, why)
         request = RewardRequest(self._next_reward, volume_ul, 0, "operator")
         self._next_reward += 1
-        self._tally.ask(request)
+        self._tally.budget.ask(request)
         self._board.reward(request)
         return Reply(True, f"{volume_ul:g} µl asked for")
+
+    def _why_no_drop(self, volume_ul: float) -> str:
+        """Why the operator gets no drop now; empty: nothing is against it."""
+        if self._runner.done:
+            return "the session is over: no drop is given any more"
+        if not 0 < volume_ul <= self._most_ul:
+            return (
+                f"{volume_ul:g} µl: must be above 0 and at most {self._most_ul:g} µl, for which "
+                "the valve is open for rig.board.valve.max_open_ms"
+            )
+        if not self._board.connected:
+            return "the board is not connected"
+        if why := self._tally.budget.why_not(volume_ul, "operator"):
+            return why
+        if not self._bucket.take():
+            return (
+                f"too fast: after {DROPS_AT_ONCE} drops at once, {DROPS_PER_S:g} drop a second. "
+                "Ask again in a second"
+            )
+        return ""
 
     def _hear(self, event: ProcessEvent) -> None:
         self._journal.append(Topic.PROCESS, event)

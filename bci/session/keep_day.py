@@ -10,7 +10,7 @@ from bci.config.session_type import follows_neurons
 from bci.core.loop_types import ThresholdSet
 from bci.recording.chosen import experiment_at, experiments
 from bci.recording.recalibrate import stored_calibrations
-from bci.recording.reward_ledger import REWARDS
+from bci.recording.reward_log import REWARDS
 from bci.recording.session_record import SessionRecord
 from bci.recording.subject import (
     DayRecord,

@@ -4,18 +4,14 @@ import time
 from collections.abc import Iterator
 
 from bci.config.session import Session
-from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
+from bci.core.board_types import RewardRequest
+from bci.core.rewards import RewardFate, SessionRewards
 from bci.hardware.board.interface import Board, BoardError
 from bci.hardware.board.kinds import DIALECTS, open_board
 from bci.session.check import Check, Status
 
 END_S = 10.0
 TURN_S = 0.005
-ENDS = (
-    BoardEventKind.REWARD_DONE,
-    BoardEventKind.REWARD_FAILED,
-    BoardEventKind.REWARD_UNKNOWN,
-)
 
 
 def other_board_checks(session: Session) -> Iterator[Check]:
@@ -37,19 +33,21 @@ def other_board_checks(session: Session) -> Iterator[Check]:
 
 
 def _valve(board: Board, volume_ul: float) -> Check:
+    rewards = SessionRewards()
     board.reward(RewardRequest(1, volume_ul, trial=0, origin="operator"))
-    ends: list[BoardEvent] = []
     t_end = time.monotonic() + END_S
-    while not ends and time.monotonic() < t_end:
+    while time.monotonic() < t_end:
         board.turn()
-        ends = [event for event in board.events() if event.kind in ENDS]
+        for event in board.events():
+            reward = rewards.take(event)
+            if reward is None or not reward.fate.ended:
+                continue
+            if reward.fate is RewardFate.DONE:
+                message = f"{volume_ul:g} µl, open for {event.value / 1000:g} ms"
+                return Check("valve", Status.OK, message)
+            if reward.fate.counts_as_given:
+                message = f"{volume_ul:g} µl: {event.detail}"
+                return Check("valve", Status.WARN, message, "look whether a drop came")
+            return Check("valve", Status.FAIL, event.detail, "see rig.board")
         time.sleep(TURN_S)
-    if not ends:
-        return Check("valve", Status.FAIL, "the reward did not end", "look at cable and power")
-    [end] = ends
-    if end.kind is BoardEventKind.REWARD_DONE:
-        return Check("valve", Status.OK, f"{volume_ul:g} µl, open for {end.value / 1000:g} ms")
-    if end.kind is BoardEventKind.REWARD_UNKNOWN:
-        message = f"{volume_ul:g} µl: {end.detail}"
-        return Check("valve", Status.WARN, message, "look whether a drop came")
-    return Check("valve", Status.FAIL, end.detail, "see rig.board")
+    return Check("valve", Status.FAIL, "the reward did not end", "look at cable and power")

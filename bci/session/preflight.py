@@ -21,7 +21,7 @@ from bci.hardware.board.interface import BoardError
 from bci.hardware.board.kinds import DIALECTS, PROCESSES, open_board, port_faults
 from bci.hardware.board.ports import AUTO, is_auto, names, survey
 from bci.hardware.imaging.open import source_faults
-from bci.recording.reward_ledger import volume_today
+from bci.recording.daily_cap import cap_of_subject
 from bci.session.access import access_faults
 from bci.session.check import Check, Status, Trial
 from bci.session.day_words import check_subject
@@ -133,7 +133,7 @@ def _valve(session: Session) -> Check:
 def _drops(session: Session, root: Path) -> Check:
     task = session.experiment.task
     try:
-        today_ul = volume_today(root, session.subject, session.rig.board.kind)
+        today_ul = cap_of_subject(session, root).given().volume_ul
     except OSError as error:
         why = f"{error.filename}: {error.strerror}"
         return Check("drops", Status.FAIL, why, "allow the subject's rewards.csv to be read")

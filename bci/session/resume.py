@@ -16,7 +16,7 @@ from bci.recording.integrity import check_journal
 from bci.recording.manifest import NoManifest
 from bci.recording.performance import chance_of
 from bci.recording.recover import StillRecording, recover
-from bci.recording.rewards import reward_histories
+from bci.recording.rewards import rewards_of
 from bci.recording.scan import JournalBytes
 from bci.recording.session_record import DamagedJournal, ReceivedFrame, SessionRecord
 from bci.recording.subject import known
@@ -84,7 +84,7 @@ def what_is_left(session: Session, folder: Path) -> Session:
     left = loop.blocks.left
     if not left:
         raise _refused(folder, "an interrupted session", "nothing is left of it: begin a new one")
-    given = [one for one in reward_histories(record) if one.given and one.origin == "task"]
+    of_task = rewards_of(record).totals("task")
     before = record.session.day.resumed or Resumed(session=name)
     in_task = left[0] is BlockKind.CLOSED_LOOP
     day = Day(
@@ -96,8 +96,8 @@ def what_is_left(session: Session, folder: Path) -> Session:
             session=name,
             trials=loop.trial,
             session_spent_s=max(0.0, loop.session_s) if in_task else 0.0,
-            rewards=before.rewards + len(given),
-            volume_ul=before.volume_ul + sum(one.volume_ul for one in given),
+            rewards=before.rewards + of_task.given,
+            volume_ul=before.volume_ul + of_task.volume_ul,
         ),
     )
     return session.model_copy(update={"experiment": loop.experiment, "day": day})

@@ -1,17 +1,13 @@
-"""What a subject has had today, and whether another trial could be rewarded."""
+"""What the daily caps leave for a session: further trials, and drops that the operator asks for."""
 
+from collections.abc import Callable
 from datetime import datetime
-from math import inf, nan
+from math import nan
 
-from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
+from bci.core.board_types import BoardEvent, RewardRequest
 from bci.core.loop_types import Decision, Outcome, TaskState
-from bci.recording.reward_ledger import RewardLine
-
-ENDS = {
-    BoardEventKind.REWARD_DONE: "done",
-    BoardEventKind.REWARD_FAILED: "failed",
-    BoardEventKind.REWARD_UNKNOWN: "unknown",
-}
+from bci.core.rewards import Reward, SessionRewards
+from bci.recording.daily_cap import DailyCap
 
 
 class RewardBudget:
@@ -19,58 +15,46 @@ class RewardBudget:
 
     Parameters
     ----------
-    session
-        Name of the session, for the ledger.
-    board
-        `rig.board.kind`.
+    cap
+        Of the subject.
     cap_ul
         Most that the subject gets in a day; None: no cap.
     reward_ul
         Volume of one reward of the task; 0 where the task gives none.
-    before_ul
-        What it had today before this session.
     pays_hits
         True where a hit earns a reward.
+
+    Attributes
+    ----------
+    rewards
+        Of this session.
+    cap
+        As given.
     """
 
     def __init__(
-        self,
-        session: str,
-        board: str,
-        cap_ul: float | None,
-        reward_ul: float,
-        before_ul: float,
-        *,
-        pays_hits: bool = True,
+        self, cap: DailyCap, cap_ul: float | None, reward_ul: float, *, pays_hits: bool = True
     ) -> None:
-        self._session = session
-        self._board = board
-        self._cap_ul = inf if cap_ul is None else cap_ul
+        self.rewards = SessionRewards()
+        self.cap = cap
+        self.cap_ul = nan if cap_ul is None else cap_ul
         self._reward_ul = reward_ul
         self._hit_ul = reward_ul if pays_hits else 0.0
-        self._given_ul = before_ul
         self._earned_ul = 0.0
-        self._open: dict[int, RewardRequest] = {}
-
-    @property
-    def cap_ul(self) -> float:
-        """Most that the subject gets in a day; NaN: no cap."""
-        return nan if self._cap_ul == inf else self._cap_ul
 
     @property
     def today_ul(self) -> float:
         """Given today, rewards of unknown fate counted."""
-        return self._given_ul
+        return self.cap.given().volume_ul
 
-    def allows(self, volume_ul: float) -> bool:
-        """Whether so much more stays within the cap, all that is owed counted as given."""
-        owed_ul = self._earned_ul + sum(request.volume_ul for request in self._open.values())
-        return self._given_ul + owed_ul + volume_ul <= self._cap_ul + 1e-9
+    def why_not(self, volume_ul: float, origin: str) -> str:
+        """Why a further drop would pass a cap, all that is owed counted as given; empty: none."""
+        return self.cap.why_not(volume_ul, origin, self._earned_ul)
 
     @property
     def exhausted(self) -> bool:
         """True where one more reward of the task would pass the cap."""
-        return not self.allows(self._reward_ul)
+        return bool(self.why_not(self._reward_ul, "task"))
 
     def decide(self, decision: Decision) -> None:
         """Take a decision in: what was earned, what was asked for."""
@@ -84,25 +68,52 @@ class RewardBudget:
 
     def ask(self, request: RewardRequest) -> None:
         """Take in a reward that was asked for."""
-        self._open[request.request_id] = request
+        self.cap.expect(self.rewards.ask(request))
 
-    def hear(self, event: BoardEvent) -> RewardLine | None:
-        """Take a board event in; the line of the ledger where a reward ended with it."""
-        state = ENDS.get(event.kind)
-        if state is None:
+    def hear(self, event: BoardEvent, at: datetime) -> Reward | None:
+        """Take a board event in; the reward that ended with it, None: none did.
+
+        Parameters
+        ----------
+        at
+            When it happened, local time.
+        """
+        reward = self.rewards.take(event)
+        if reward is None:
             return None
-        request = self._open.pop(event.request_id, None)
-        if request is None:
+        if not reward.fate.ended:
+            self.cap.expect(reward)
             return None
-        if state != "failed":
-            self._given_ul += request.volume_ul
-        return RewardLine(
-            time=datetime.now().astimezone().isoformat(timespec="milliseconds"),
-            session=self._session,
-            request_id=request.request_id,
-            origin=request.origin,
-            trial=request.trial,
-            volume_ul=request.volume_ul,
-            state=state,
-            board=self._board,
-        )
+        self.cap.end(reward, at)
+        return reward
+
+
+class TokenBucket:
+    """Lets a few through at once, and then no more than so many a second.
+
+    Parameters
+    ----------
+    per_s
+        How many a second.
+    burst
+        How many at once, after a pause.
+    clock
+        Rising time, s.
+    """
+
+    def __init__(self, per_s: float, burst: int, clock: Callable[[], float]) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._clock = clock
+        self._tokens = float(burst)
+        self._t_s = clock()
+
+    def take(self) -> bool:
+        """Let one through; False: too many came before it."""
+        now_s = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now_s - self._t_s) * self._per_s)
+        self._t_s = now_s
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True

@@ -31,10 +31,9 @@ from bci.recording.folder import (
 from bci.recording.integrity import check_journal
 from bci.recording.manifest import WRITING, finish_manifest, make_manifest, write_manifest
 from bci.recording.playback import playback_faults
-from bci.recording.reward_ledger import REHEARSALS
+from bci.recording.reward_log import REHEARSALS
 from bci.recording.scan import JournalBytes
 from bci.recording.session_record import DamagedJournal
-from bci.recording.settled_rewards import settle_rewards
 from bci.session.access import access_faults
 from bci.session.check import Check, Status, read_checks
 from bci.session.day_words import day_words
@@ -44,6 +43,7 @@ from bci.session.keep_day import keep_day, not_writable
 from bci.session.logs import LogBook, logged_in
 from bci.session.preflight import cap_faults, quick_checks, sound_faults
 from bci.session.progress import TerminalProgress
+from bci.session.settle import settle_session
 from bci.session.sole_session import sole_session
 from bci.session.supervisor import Ending, Supervisor
 from bci.session.terminal import LastingTerminal
@@ -319,10 +319,10 @@ def _require_end(folder: Path, ending: Ending) -> None:
 
 
 def _settle_rewards(folder: Path, book: LogBook) -> None:
-    """Bring into the subject's ledger what control could not write there, because it died."""
-    if added := settle_rewards(folder):
+    """Bring into the subject's reward log what control could not, because it died."""
+    if added := settle_session(folder):
         brought = counted(added, "reward")
-        book.tell("WARNING", f"{brought} brought from the journal into the subject's ledger")
+        book.tell("WARNING", f"{brought} brought from journal and board into the reward log")
 
 
 def _keep_day(folder: Path, result: Result) -> None:

@@ -148,7 +148,6 @@ class LoopRunner:
     def hear(self, event: BoardEvent) -> None:
         """Record a board event, and what the ledger holds of it."""
         self._journal.append(Topic.BOARD, event, t_perf_ns=event.t_host_ns)
-        self._tally.hear(event)
         kind = BOARD_LEDGER.get(event.kind)
         if event.kind is BoardEventKind.LOST:
             self._board_lost = True

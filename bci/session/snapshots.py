@@ -79,6 +79,7 @@ class Snapshots:
             return Telemetry(now_ns, "STARTING", screen=self._screen.light, board=board)
         loop, frames, performance = runner.loop, self._frames, runner.performance.now
         chance, kind = runner.chance, loop.blocks.kind
+        rewards = tally.budget.rewards.totals()
         return Telemetry(
             t_ns=now_ns,
             state=decision.state.name,
@@ -88,8 +89,8 @@ class Snapshots:
             misses=performance.misses,
             hit_rate=performance.accuracy,
             performance=performance,
-            rewards_done=tally.rewards_done,
-            volume_ul=tally.volume_ul,
+            rewards_done=rewards.done,
+            volume_ul=rewards.volume_ul,
             today_ul=tally.budget.today_ul,
             cap_ul=tally.budget.cap_ul,
             s3=decision.s3,

@@ -9,10 +9,12 @@ from enum import StrEnum
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from bci.core.rewards import BoardReward
 from bci.hardware.board.arming import Arming
 from bci.hardware.board.clock_questions import ClockQuestions
 from bci.hardware.board.codes import DeviceState, InputKind, Reason, reason_in_words
 from bci.hardware.board.delivery import Delivery
+from bci.hardware.board.drop_log import DropLog
 from bci.hardware.board.framing import FrameDecoder
 from bci.hardware.board.light import LightRequests
 from bci.hardware.board.outbox import Outbox
@@ -40,6 +42,7 @@ from bci.hardware.board.protocol import (
     from_board,
     next_sequence,
 )
+from bci.hardware.board.recall import Recall
 from bci.hardware.board.rewards import IllegalTransition, Rewards
 from bci.hardware.board.values import ValueRequests
 
@@ -94,6 +97,8 @@ class Conversation:
         in every session, and the board's ring outlives sessions.
     publish
         Called with every `BoardEvent`.
+    log
+        Takes every reward before it is first sent; None: rewards go on no record.
 
     Attributes
     ----------
@@ -107,8 +112,14 @@ class Conversation:
         Why the board will not serve us; empty: it has not refused.
     """
 
+    REMEMBERS = True
+
     def __init__(
-        self, settings: Board, session: int, publish: Callable[[BoardEvent], None]
+        self,
+        settings: Board,
+        session: int,
+        publish: Callable[[BoardEvent], None],
+        log: DropLog | None = None,
     ) -> None:
         valve = settings.valve
         self.state = LineState.DOWN
@@ -128,7 +139,7 @@ class Conversation:
         self._keep_alive_ns = round(settings.keep_alive_ms * 1e6)
         self._decoder = FrameDecoder()
         self._outbox = Outbox()
-        self._delivery = Delivery(settings, self._outbox, publish)
+        self._delivery = Delivery(settings, self._outbox, publish, log)
         self._board_sequence = 0
         self._last_payload = b""
         self._turns = -1
@@ -137,6 +148,7 @@ class Conversation:
         self._light = LightRequests(self._outbox, self._ack_ns, self._tell)
         self._values = ValueRequests(settings.values, self._outbox, self._ack_ns, self._tell)
         self._clock = ClockQuestions(self._outbox, settings.clock_every_s, self._tell)
+        self._recall = Recall(self._outbox, self._ack_ns)
         self._arming = Arming(self._outbox, self._ack_ns, self._tell)
         self._safe_wanted = False
         self._t_safe_ns = 0
@@ -163,6 +175,16 @@ class Conversation:
     def arm(self, *, start: bool) -> None:
         """The next frame TTL is number 0; with start the scope is triggered as well."""
         self._arming.want(start=start)
+
+    def recall(self) -> None:
+        """Ask for every place of the ring; while it is asked, no reward must be."""
+        if self.identity is not None:
+            self._recall.want(self.identity.ring_size)
+
+    @property
+    def recalled(self) -> list[BoardReward] | None:
+        """Rewards of the ring, the newest first; None: not all places are known yet."""
+        return self._recall.recalled
 
     def safe(self, t_ns: int) -> None:
         """Shut everything; rewards not yet sent fail, none is sent again."""
@@ -262,7 +284,14 @@ class Conversation:
             self.state = LineState.READY
         if self.state is LineState.SETTLING:
             return min(due_ns, self._delivery.advance_settling(t_ns))
-        errands = (self._arming, self._delivery, self._values, self._light, self._clock)
+        errands = (
+            self._recall,
+            self._arming,
+            self._delivery,
+            self._values,
+            self._light,
+            self._clock,
+        )
         for errand in errands:
             due_ns = min(due_ns, errand.advance(t_ns) or later_ns)
         return self._greet_if_doubtful(t_ns) or due_ns
@@ -309,6 +338,8 @@ class Conversation:
                 self._delivery.hear_cut(message, t_ns)
             case ClockTime():
                 self._clock.hear(message, t_ns)
+            case RingEntry() if self._recall.is_answer(message):
+                self._recall.hear(message)
             case RingEntry(session=self._session) if self.state in _GREETED:
                 self._delivery.hear_ring(message, t_ns)
             case Event(kind=kind) if kind in _INPUTS:

@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from bci.core.board_types import BoardEvent, LightCommand, RewardRequest
+from bci.core.rewards import BoardReward, RewardTotals
 from bci.hardware.board.protocol import Identity
-from bci.hardware.board.rewards import RewardTotals
 
 
 class BoardError(Exception):
@@ -14,7 +14,8 @@ class BoardError(Exception):
 class Board(Protocol):
     """Valve, light and sensors, as the control loop sees them.
 
-    No method but `open` and `close` ever waits. Everything that happens comes out of `events`.
+    No method but `open`, `recall` and `close` ever waits. Everything that happens comes out of
+    `events`.
     """
 
     @property
@@ -39,6 +40,21 @@ class Board(Protocol):
         ------
         BoardError
             Where no board answers in time, or it refuses.
+        """
+        ...
+
+    def recall(self, timeout_s: float = 5.0) -> list[BoardReward] | None:
+        """Ask the board for its last rewards, whoever asked for them; before any reward.
+
+        Returns
+        -------
+        list
+            The newest first; None: this kind of board remembers none.
+
+        Raises
+        ------
+        BoardError
+            If it does not answer in time.
         """
         ...
 

@@ -16,6 +16,7 @@ from bci.hardware.board.arduino import ArduinoDialect
 from bci.hardware.board.bpod import BpodDialect
 from bci.hardware.board.chip import chip_faults, run_chip_board
 from bci.hardware.board.dialect import Dialect
+from bci.hardware.board.drop_log import DropLog
 from bci.hardware.board.harp import HarpDialect
 from bci.hardware.board.interface import Board, BoardError
 from bci.hardware.board.link import SerialLink
@@ -23,16 +24,18 @@ from bci.hardware.board.simulated import run_simulated_board
 
 _LOG = logging.getLogger("bci.board")
 Wake = Callable[[], None] | None
+Peers = Callable[[], Mapping[str, str]]
 _ANNOUNCED_S = 30.0
 """A chip may have to be compiled first."""
 
 
 def open_board(
     settings: BoardSettings,
-    peers: Callable[[], Mapping[str, str]],
+    peers: Peers,
     wake: Wake = None,
     timeout_s: float = 5.0,
     token: str = "",
+    log: DropLog | None = None,
 ) -> Board:
     """The board of the settings, open and greeted.
 
@@ -49,6 +52,8 @@ def open_board(
         How long the board may take to answer.
     token
         Of the session, which a board that is a process of ours asks for.
+    log
+        Takes every reward before it is sent; None: rewards go on no record, for trials of a board.
 
     Raises
     ------
@@ -58,7 +63,7 @@ def open_board(
     faults = port_faults(settings)
     if faults:
         raise BoardError("\n".join(map(str, faults)))
-    board = KINDS[settings.kind](settings, peers, wake, token)
+    board = KINDS[settings.kind](settings, peers, wake, token, log)
     board.open(timeout_s)
     return board
 
@@ -103,16 +108,16 @@ def _exists(port: str) -> bool:
 
 
 def _serial(
-    settings: BoardSettings, _peers: Callable[[], Mapping[str, str]], wake: Wake, _token: str
+    settings: BoardSettings, _peers: Peers, wake: Wake, _token: str, drops: DropLog | None
 ) -> Board:
     dialect = DIALECTS[settings.kind](settings) if settings.kind in DIALECTS else None
     if dialect is not None:
         _LOG.warning("a %s board lacks: %s", settings.kind, "; ".join(dialect.LACKS))
-    return SerialLink(settings, settings.port or ports.AUTO, wake, dialect)
+    return SerialLink(settings, settings.port or ports.AUTO, wake, dialect, log=drops)
 
 
 def _own_process(
-    settings: BoardSettings, peers: Callable[[], Mapping[str, str]], wake: Wake, token: str
+    settings: BoardSettings, peers: Peers, wake: Wake, token: str, drops: DropLog | None
 ) -> Board:
     t_end = time.monotonic() + _ANNOUNCED_S
     while "board" not in peers():
@@ -122,7 +127,7 @@ def _own_process(
                 "see the log of the process `board`"
             )
         time.sleep(0.01)
-    return SerialLink(settings, peers()["board"], wake, token=token)
+    return SerialLink(settings, peers()["board"], wake, token=token, log=drops)
 
 
 DIALECTS: dict[str, Callable[[BoardSettings], Dialect]] = {
@@ -132,7 +137,7 @@ DIALECTS: dict[str, Callable[[BoardSettings], Dialect]] = {
 }
 """Boards that do not speak this program's own protocol: the words of each."""
 
-KINDS: dict[str, Callable[[BoardSettings, Callable[[], Mapping[str, str]], Wake, str], Board]] = {
+KINDS: dict[str, Callable[[BoardSettings, Peers, Wake, str, DropLog | None], Board]] = {
     **dict.fromkeys(ON_A_PORT, _serial),
     "chip": _own_process,
     "simulated": _own_process,

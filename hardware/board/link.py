@@ -12,13 +12,14 @@ from queue import Empty, SimpleQueue
 
 from bci.config.rig import Board as BoardSettings
 from bci.core.board_types import BoardEvent, LightCommand, RewardRequest
+from bci.core.rewards import BoardReward, RewardTotals
 from bci.hardware.board.conversation import Conversation, LineState
 from bci.hardware.board.dialect import Dialect
+from bci.hardware.board.drop_log import DropLog
 from bci.hardware.board.interface import BoardError
 from bci.hardware.board.plain import PlainTalk
 from bci.hardware.board.ports import AUTO, find_board, open_port
 from bci.hardware.board.protocol import Identity
-from bci.hardware.board.rewards import RewardTotals
 from bci.hardware.board.talk import Talk
 
 _LOG = logging.getLogger("bci.board.link")
@@ -58,6 +59,8 @@ class SerialLink:
         Of a board that does not speak this program's own protocol.
     token
         Shown first on every line that is opened, to a board that is a process of the session.
+    log
+        Takes every reward before it is sent; None: rewards go on no record.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class SerialLink:
         wake: Callable[[], None] | None = None,
         dialect: Dialect | None = None,
         token: str = "",
+        log: DropLog | None = None,
     ) -> None:
         self._token = token
         self._settings = settings
@@ -76,11 +80,12 @@ class SerialLink:
         self._events: deque[BoardEvent] = deque()
         self._n_published = 0
         if dialect is None:
-            talk = Conversation(settings, secrets.randbelow(2**32 - 1) + 1, self._publish)
+            session = secrets.randbelow(2**32 - 1) + 1 if log is None else log.board_session
+            talk = Conversation(settings, session, self._publish, log)
             self._talk: Talk = talk
             self._baud, self._dtr = settings.baud, False
         else:
-            self._talk = PlainTalk(settings, dialect, self._publish)
+            self._talk = PlainTalk(settings, dialect, self._publish, log)
             self._baud, self._dtr = dialect.BAUD, dialect.DTR
         self._find: Callable[[], str] = lambda: port
         if port == AUTO and dialect is None:
@@ -130,6 +135,38 @@ class SerialLink:
                 self.close(settle_s=0.0)
                 raise BoardError(f"rig.board at {self._url}: {why}")
             time.sleep(0.005)
+
+    def recall(self, timeout_s: float = 5.0) -> list[BoardReward] | None:
+        """Ask the board for its last rewards, whoever asked for them; before any reward.
+
+        Returns
+        -------
+        list
+            The newest first; None: this kind of board remembers none.
+
+        Raises
+        ------
+        BoardError
+            If it does not answer in time.
+        """
+        if not self._talk.REMEMBERS:
+            return None
+        asked = threading.Event()
+
+        def ask() -> None:
+            self._talk.recall()
+            asked.set()
+
+        self._inbox.put(ask)
+        t_end = time.monotonic() + timeout_s
+        while time.monotonic() < t_end:
+            self.turn()
+            if asked.is_set() and (recalled := self._talk.recalled) is not None:
+                return recalled
+            time.sleep(0.005)
+        raise BoardError(
+            f"rig.board at {self._url} did not tell of its last rewards within {timeout_s:g} s"
+        )
 
     def reward(self, request: RewardRequest) -> None:
         """Give one drop, once; its fate comes out of `events`."""
@@ -286,7 +323,7 @@ class SerialLink:
         self._n_published = 0
         # counted here, after the events are there to be taken
         rewards = self._talk.rewards
-        self._ended = rewards.n_refused + rewards.totals.requested - rewards.n_open
+        self._ended = rewards.n_refused + rewards.n_requested - rewards.n_open
         if self._wake is not None:
             self._wake()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from bci.core.rewards import BoardReward, RewardFate
 from bci.hardware.board.conversation import UNANSWERED_LIMIT, LineState
 from bci.hardware.board.dialect import (
     Changed,
@@ -15,10 +16,11 @@ from bci.hardware.board.dialect import (
     Present,
     Refused,
 )
+from bci.hardware.board.drop_log import DropLog, not_on_record
 from bci.hardware.board.duty import DutyLimit
 from bci.hardware.board.limits import MIN_OPEN_US
 from bci.hardware.board.protocol import Identity
-from bci.hardware.board.rewards import IllegalTransition, Rewards, RewardState, Transaction
+from bci.hardware.board.rewards import IllegalTransition, Rewards, Transaction
 
 ASK_AGAIN_NS = 20_000_000
 ASK_ALIVE_NS = 300_000_000
@@ -42,6 +44,8 @@ class PlainTalk:
         The device's words.
     publish
         Called with every `BoardEvent`.
+    log
+        Takes every reward before it is sent; None: rewards go on no record.
 
     Attributes
     ----------
@@ -53,14 +57,21 @@ class PlainTalk:
         Why it cannot serve; empty: it can.
     """
 
+    REMEMBERS = False
+
     def __init__(
-        self, settings: Board, dialect: Dialect, publish: Callable[[BoardEvent], None]
+        self,
+        settings: Board,
+        dialect: Dialect,
+        publish: Callable[[BoardEvent], None],
+        log: DropLog | None = None,
     ) -> None:
         self.state = LineState.DOWN
         self.identity: Identity | None = None
         self.refusal = ""
         self._dialect = dialect
         self._publish = publish
+        self._log = log
         self._rewards = Rewards(settings.valve)
         self._max_open_us = round(settings.valve.max_open_ms * 1000)
         self._duty = DutyLimit()
@@ -115,12 +126,20 @@ class PlainTalk:
         del start
         self._tell(BoardEventKind.PROTOCOL, self._t_ns, "this board has no frame clock")
 
+    def recall(self) -> None:
+        """Nothing to ask: this device remembers no reward."""
+
+    @property
+    def recalled(self) -> list[BoardReward] | None:
+        """None: this device remembers no reward."""
+        return None
+
     def safe(self, t_ns: int) -> None:
         """Shut the valve; rewards not yet sent fail."""
         self._safe_wanted = True
         for transaction in self._rewards.open:
-            if transaction.state is RewardState.REQUESTED:
-                self._move(transaction, RewardState.FAILED, t_ns, "the board was made safe")
+            if transaction.fate is RewardFate.REQUESTED:
+                self._move(transaction, RewardFate.FAILED, t_ns, "the board was made safe")
 
     def part(self, t_ns: int) -> None:
         """Shut the valve, and send nothing more."""
@@ -130,10 +149,10 @@ class PlainTalk:
     def finish(self, t_ns: int) -> None:
         """End every reward, because nothing will be heard any more."""
         for transaction in self._rewards.open:
-            if transaction.state is RewardState.REQUESTED:
-                self._move(transaction, RewardState.FAILED, t_ns, "never sent")
+            if transaction.fate is RewardFate.REQUESTED:
+                self._move(transaction, RewardFate.FAILED, t_ns, "never sent")
             else:
-                self._move(transaction, RewardState.UNKNOWN, t_ns, "line closed before its end")
+                self._move(transaction, RewardFate.UNKNOWN, t_ns, "line closed before its end")
         self._running = None
 
     # ------------------------------------------------------------------ the line
@@ -151,7 +170,7 @@ class PlainTalk:
         if self.state is LineState.DOWN:
             return
         self.state = LineState.DOWN
-        self._end(RewardState.UNKNOWN, t_ns, "the line was lost before its end")
+        self._end(RewardFate.UNKNOWN, t_ns, "the line was lost before its end")
         self._tell(BoardEventKind.LOST, t_ns, why)
 
     def take_output(self) -> bytes:
@@ -220,7 +239,7 @@ class PlainTalk:
     def _advance_reward(self, t_ns: int) -> int | None:
         running = self._running
         if running is None:
-            waiting = self._rewards.first(RewardState.REQUESTED)
+            waiting = self._rewards.first(RewardFate.REQUESTED)
             if waiting is None or self._asleep:
                 return None
             return self._begin(waiting, t_ns)
@@ -228,7 +247,7 @@ class PlainTalk:
             return running.t_again_ns
         t_shut_ns = running.t_sent_ns + running.width_us * 1000
         if not self._dialect.confirms:
-            self._end(RewardState.UNKNOWN, t_ns, "sent; this device confirms nothing")
+            self._end(RewardFate.UNKNOWN, t_ns, "sent; this device confirms nothing")
             return t_ns
         if t_ns > t_shut_ns + OVERDUE_NS:
             self._cut(t_ns, "the device did not tell of its end, and was told to shut")
@@ -241,14 +260,16 @@ class PlainTalk:
         return running.t_again_ns
 
     def _begin(self, transaction: Transaction, t_ns: int) -> int:
-        why = self._why_not(transaction.width_us, t_ns)
+        why = self._why_not(transaction.width_us, t_ns) or not_on_record(
+            self._log, transaction.request
+        )
         if why:
-            self._move(transaction, RewardState.FAILED, t_ns, why)
+            self._move(transaction, RewardFate.FAILED, t_ns, why)
             return t_ns
         self._running, self._t_opened_us = transaction, None
         self._out += self._dialect.open(transaction.width_us)
         self._duty.book(transaction.width_us, t_ns // 1000)
-        self._move(transaction, RewardState.SENT, t_ns)
+        self._move(transaction, RewardFate.SENT, t_ns)
         transaction.t_again_ns = t_ns + transaction.width_us * 1000 + ASK_AGAIN_NS
         return transaction.t_again_ns
 
@@ -263,9 +284,9 @@ class PlainTalk:
 
     def _expire(self, transaction: Transaction, t_ns: int) -> None:
         age_ns = t_ns - transaction.t_requested_ns
-        if transaction.state is RewardState.REQUESTED and age_ns > self._pay_within_ns:
+        if transaction.fate is RewardFate.REQUESTED and age_ns > self._pay_within_ns:
             detail = f"too late: not begun {age_ns / 1e9:.1f} s after it was earned"
-            self._move(transaction, RewardState.FAILED, t_ns, detail)
+            self._move(transaction, RewardFate.FAILED, t_ns, detail)
 
     # ------------------------------------------------------------------ what is heard
 
@@ -285,12 +306,12 @@ class PlainTalk:
                 self._tell(BoardEventKind.PROTOCOL, t_ns, why)
             case Opened(t_us=t_us) if running is not None:
                 self._t_opened_us = t_us
-                if running.state is RewardState.SENT:
-                    self._move(running, RewardState.ACKNOWLEDGED, t_ns)
+                if running.fate is RewardFate.SENT:
+                    self._move(running, RewardFate.ACKNOWLEDGED, t_ns)
             case Closed(opened_us=opened_us) if (
-                running is not None and running.state is RewardState.ACKNOWLEDGED
+                running is not None and running.fate is RewardFate.ACKNOWLEDGED
             ):
-                self._end(RewardState.DONE, t_ns, opened_us=opened_us)
+                self._end(RewardFate.DONE, t_ns, opened_us=opened_us)
             case Changed(kind=kind, t_us=t_us, value=value):
                 self._publish(BoardEvent(0, kind, t_us, t_ns, value))
             case Damaged(detail=detail):
@@ -301,17 +322,17 @@ class PlainTalk:
     def _cut(self, t_ns: int, why: str) -> None:
         if self._running is not None:
             self._out += self._dialect.shut()
-            self._end(RewardState.UNKNOWN, t_ns, why)
+            self._end(RewardFate.UNKNOWN, t_ns, why)
 
-    def _end(self, state: RewardState, t_ns: int, detail: str = "", opened_us: int = 0) -> None:
+    def _end(self, fate: RewardFate, t_ns: int, detail: str = "", opened_us: int = 0) -> None:
         running, self._running = self._running, None
         if running is not None:
-            self._move(running, state, t_ns, detail, opened_us)
+            self._move(running, fate, t_ns, detail, opened_us)
 
     def _move(
         self,
         transaction: Transaction,
-        state: RewardState,
+        fate: RewardFate,
         t_ns: int,
         detail: str = "",
         opened_us: int = 0,
@@ -319,9 +340,9 @@ class PlainTalk:
         self._publish(
             self._rewards.move(
                 transaction.request.request_id,
-                state,
+                fate,
                 t_ns,
-                t_device_us=self._t_opened_us if state is RewardState.DONE else None,
+                t_device_us=self._t_opened_us if fate is RewardFate.DONE else None,
                 opened_us=opened_us,
                 detail=detail,
             )

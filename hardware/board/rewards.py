@@ -1,51 +1,19 @@
 """Reward transactions: each drop is asked for once, and its fate is known or said to be unknown."""
 
-from enum import StrEnum
-
 import msgspec
 
 from bci.config.rig import Valve
-from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
+from bci.core.board_types import BoardEvent, RewardRequest
+from bci.core.rewards import RewardFate, RewardTotals, SessionRewards
 
 MemoryId = tuple[str, int]
 
-
-class RewardState(StrEnum):
-    """State of one reward.
-
-    ```
-    requested ──► sent ──► acknowledged ──► done
-        │          │ ╲           │ ╲──────► unknown
-        │          │  ╲──────────┼────────► done, unknown
-        ╰──────────┴─────────────┴────────► failed
-    ```
-    """
-
-    REQUESTED = "requested"
-    SENT = "sent"
-    ACKNOWLEDGED = "acknowledged"
-    DONE = "done"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-
-
-_ENDS = frozenset({RewardState.DONE, RewardState.FAILED, RewardState.UNKNOWN})
-TRANSITIONS: dict[RewardState, frozenset[RewardState]] = {
-    RewardState.REQUESTED: frozenset({RewardState.SENT, RewardState.FAILED}),
-    RewardState.SENT: _ENDS | {RewardState.ACKNOWLEDGED},
-    RewardState.ACKNOWLEDGED: _ENDS,
-    RewardState.DONE: frozenset(),
-    RewardState.FAILED: frozenset(),
-    RewardState.UNKNOWN: frozenset(),
-}
-
-_EVENTS = {
-    RewardState.REQUESTED: BoardEventKind.REWARD_REQUESTED,
-    RewardState.SENT: BoardEventKind.REWARD_SENT,
-    RewardState.ACKNOWLEDGED: BoardEventKind.REWARD_ACKNOWLEDGED,
-    RewardState.DONE: BoardEventKind.REWARD_DONE,
-    RewardState.FAILED: BoardEventKind.REWARD_FAILED,
-    RewardState.UNKNOWN: BoardEventKind.REWARD_UNKNOWN,
+_ENDS = frozenset(fate for fate in RewardFate if fate.ended)
+TRANSITIONS: dict[RewardFate, frozenset[RewardFate]] = {
+    RewardFate.REQUESTED: frozenset({RewardFate.SENT, RewardFate.FAILED}),
+    RewardFate.SENT: _ENDS | {RewardFate.ACKNOWLEDGED},
+    RewardFate.ACKNOWLEDGED: _ENDS,
+    **dict.fromkeys(_ENDS, frozenset()),
 }
 
 
@@ -84,7 +52,7 @@ class Transaction(msgspec.Struct):
     request: RewardRequest
     width_us: int
     t_requested_ns: int
-    state: RewardState = RewardState.REQUESTED
+    fate: RewardFate = RewardFate.REQUESTED
     t_sent_ns: int = 0
     t_again_ns: int = 0
     sequence: int = 0
@@ -96,30 +64,7 @@ class Transaction(msgspec.Struct):
     @property
     def ended(self) -> bool:
         """Done, failed or unknown."""
-        return self.state in _ENDS
-
-
-class RewardTotals(msgspec.Struct, frozen=True):
-    """Rewards of the session so far.
-
-    Parameters
-    ----------
-    given
-        Done and unknown: what counts towards the daily cap.
-    volume_ul
-        Volume of those given, microlitres.
-    """
-
-    requested: int = 0
-    done: int = 0
-    failed: int = 0
-    unknown: int = 0
-    volume_ul: float = 0.0
-
-    @property
-    def given(self) -> int:
-        """Done and unknown."""
-        return self.done + self.unknown
+        return self.fate.ended
 
 
 class Rewards:
@@ -140,20 +85,18 @@ class Rewards:
         self._valve = valve
         self._all: dict[int, Transaction] = {}
         self._open: dict[int, Transaction] = {}
-        self._counts = dict.fromkeys(RewardState, 0)
-        self._volume_ul = 0.0
+        self._totals = SessionRewards()
         self.n_refused = 0
 
     @property
     def totals(self) -> RewardTotals:
         """Counts and volume."""
-        return RewardTotals(
-            requested=len(self._all),
-            done=self._counts[RewardState.DONE],
-            failed=self._counts[RewardState.FAILED],
-            unknown=self._counts[RewardState.UNKNOWN],
-            volume_ul=self._volume_ul,
-        )
+        return self._totals.totals()
+
+    @property
+    def n_requested(self) -> int:
+        """How many were asked for."""
+        return len(self._all)
 
     @property
     def open(self) -> list[Transaction]:
@@ -169,10 +112,10 @@ class Rewards:
         """The transaction of a request."""
         return self._all.get(request_id)
 
-    def first(self, *states: RewardState) -> Transaction | None:
-        """The oldest reward in one of these states that has not ended."""
+    def first(self, *fates: RewardFate) -> Transaction | None:
+        """The oldest reward of one of these fates that has not ended."""
         for transaction in self._open.values():
-            if transaction.state in states:
+            if transaction.fate in fates:
                 return transaction
         return None
 
@@ -191,20 +134,21 @@ class Rewards:
         width_us = max(round(self._valve.open_ms(request.volume_ul) * 1000), 0)
         transaction = Transaction(request, width_us, t_ns)
         self._all[request.request_id] = self._open[request.request_id] = transaction
+        self._totals.ask(request)
         detail = f"{request.volume_ul:g} ul, {request.origin}"
         return _event(transaction, t_ns, None, request.volume_ul, detail)
 
     def move(
         self,
         request_id: int,
-        state: RewardState,
+        fate: RewardFate,
         t_ns: int,
         *,
         t_device_us: int | None = None,
         opened_us: int = 0,
         detail: str = "",
     ) -> BoardEvent:
-        """Bring a reward into a further state.
+        """Bring a reward to a further fate.
 
         Parameters
         ----------
@@ -223,17 +167,16 @@ class Rewards:
         transaction = self._all.get(request_id)
         if transaction is None:
             raise IllegalTransition(f"reward {request_id} was never asked for")
-        if state not in TRANSITIONS[transaction.state]:
-            raise IllegalTransition(f"reward {request_id}: {transaction.state} to {state}")
-        transaction.state = state
-        if state is RewardState.SENT:
+        if fate not in TRANSITIONS[transaction.fate]:
+            raise IllegalTransition(f"reward {request_id}: {transaction.fate} to {fate}")
+        transaction.fate = fate
+        if fate is RewardFate.SENT:
             transaction.t_sent_ns = t_ns
         if transaction.ended:
             del self._open[request_id]
-            self._counts[state] += 1
-            if state is not RewardState.FAILED:
-                self._volume_ul += transaction.request.volume_ul
-        return _event(transaction, t_ns, t_device_us, float(opened_us), detail)
+        event = _event(transaction, t_ns, t_device_us, float(opened_us), detail)
+        self._totals.take(event)
+        return event
 
 
 def _event(
@@ -241,7 +184,7 @@ def _event(
 ) -> BoardEvent:
     return BoardEvent(
         request_id=transaction.request.request_id,
-        kind=_EVENTS[transaction.state],
+        kind=transaction.fate.event,
         t_device_us=t_device_us,
         t_host_ns=t_ns,
         value=value,

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from bci.core.board_types import LightCommand, RewardRequest
+from bci.core.rewards import BoardReward
 from bci.hardware.board.conversation import LineState
 from bci.hardware.board.protocol import Identity
 from bci.hardware.board.rewards import Rewards
@@ -14,6 +15,8 @@ class Talk(Protocol):
     Times are ns of one rising clock. Events go to whoever was named when it was made.
     """
 
+    REMEMBERS: bool
+    """True for a board that keeps its last rewards through a loss of power."""
     state: LineState
     identity: Identity | None
     refusal: str
@@ -43,6 +46,15 @@ class Talk(Protocol):
 
     def arm(self, *, start: bool) -> None:
         """The next frame TTL is number 0; with start the scope is triggered as well."""
+        ...
+
+    def recall(self) -> None:
+        """Ask the board for its last rewards, if it remembers any."""
+        ...
+
+    @property
+    def recalled(self) -> list[BoardReward] | None:
+        """What it told, the newest first; None: not all of it yet, or it remembers nothing."""
         ...
 
     def safe(self, t_ns: int) -> None:

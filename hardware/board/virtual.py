@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from bci.config.rig import Board as BoardSettings
 from bci.core.board_types import BoardEvent, LightCommand, RewardRequest
+from bci.core.rewards import BoardReward, RewardTotals
 from bci.hardware.board.conversation import Conversation, LineState
 from bci.hardware.board.device import Device
 from bci.hardware.board.interface import BoardError
 from bci.hardware.board.outputs import Edge
 from bci.hardware.board.protocol import Identity
-from bci.hardware.board.rewards import RewardTotals
 
 _SESSION = 1
 _KEEP_ALIVE_MS = 20_000.0
@@ -83,6 +83,9 @@ class VirtualBoard:
         self._exchange()
         if not self.connected:
             raise BoardError(f"rig.board: {self._talk.refusal or 'the device did not answer'}")
+
+    def recall(self, timeout_s: float = 5.0) -> list[BoardReward] | None:
+        """None: this board has had no session before."""
 
     def reward(self, request: RewardRequest) -> None:
         """Give one drop, once, beginning at the present virtual time."""

@@ -14,7 +14,7 @@ from test_firmware_line import Bench
 
 from bci.config.load import load_session
 from bci.hardware.board.ports import open_port
-from bci.recording.reward_ledger import read_ledger
+from bci.recording.reward_log import read_reward_log
 
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)
@@ -97,21 +97,25 @@ def test_flush_is_a_train_of_legal_pulses_and_calibration_weighs_it(
     bench: Bench, tmp_path: Path
 ) -> None:
     rig = rig_file(tmp_path, bench.told["pty"])
-    done = reward("flush", rig, "--pulses=4", "--ms=60")
+    done = reward("flush", rig, "--pulses=4", "--ms=60", f"--out={tmp_path}")
     assert done.returncode == 0, done.stderr
+    lines = read_reward_log(tmp_path / "rewards.csv")
+    assert [(one.request_id, one.origin, one.state) for one in lines] == [
+        (number, "flush", state) for number in range(1, 5) for state in ("sent", "done")
+    ]
     widths_ms = [
         (down["cycle"] - up["cycle"]) / 16_000
         for up, down in zip(bench.edges()[::2], bench.edges()[1::2], strict=True)
     ]
     assert widths_ms == pytest.approx([60.0] * 4, abs=0.02)
     assert "about 24 µl" in done.stdout
-    too_long = reward("flush", rig, "--ms=501")
+    too_long = reward("flush", rig, "--ms=501", f"--out={tmp_path}")
     assert too_long.returncode == 2
     assert "at most 500 ms" in too_long.stderr
 
     scale, folder = Scale(bench), tmp_path / "calibrations"
     arguments = (rig, "--ms=20,50", "--drops=3", f"--folder={folder}", f"--scale={scale.port}")
-    weighed = reward("calibrate", *arguments)
+    weighed = reward("calibrate", *arguments, f"--out={tmp_path}")
     scale.close()
     assert weighed.returncode == 0, weighed.stderr
     [path] = folder.glob("*.toml")
@@ -138,7 +142,7 @@ def test_weights_typed_in_that_make_no_sense_give_no_calibration(
 ) -> None:
     rig, folder = rig_file(tmp_path, bench.told["pty"]), tmp_path / "calibrations"
     arguments = (rig, "--ms=20,40", "--drops=1", f"--folder={folder}")
-    done = reward("calibrate", *arguments, typed="8\n7\n")
+    done = reward("calibrate", *arguments, f"--out={tmp_path}", typed="8\n7\n")
     assert done.returncode == 1
     assert "not larger" in done.stderr
     assert not folder.exists()
@@ -154,15 +158,16 @@ def test_drop_by_hand_counts_for_the_subject_and_a_line_in_use_is_refused(
     capped = ("--set=experiment.task.daily_cap_ul=5", f"--out={tmp_path}")
     done = reward("give", session, "--ul=3", *capped)
     assert done.returncode == 0, done.stderr
-    [line] = read_ledger(tmp_path / "m1" / "rewards.csv")
+    sent, line = read_reward_log(tmp_path / "m1" / "rewards.csv")
+    assert (sent.state, sent.key) == ("sent", line.key)
     assert (line.origin, line.volume_ul, line.state) == ("operator", 3.0, "done")
     refused = reward("give", session, "--ul=3", *capped)
     assert refused.returncode == 2
-    assert "had 3 µl today" in refused.stderr
+    assert "experiment.task.daily_cap_ul" in refused.stderr
     assert len(bench.edges()) == 2
 
     session_that_runs = open_port(bench.told["pty"], 115200, 0.1, 0.1)
-    busy = reward("flush", tmp_path / "rig.toml", "--pulses=1")
+    busy = reward("flush", tmp_path / "rig.toml", "--pulses=1", f"--out={tmp_path}")
     session_that_runs.close()
     assert busy.returncode == 1
     assert "locked by another program" in busy.stderr.replace("\n", " ")

@@ -13,7 +13,7 @@ from support.machine_time import machine_time
 from valve import openings
 from waiting import until
 
-from bci.recording.reward_ledger import read_ledger
+from bci.recording.reward_log import read_reward_log, unsettled
 
 N_KILLS = 30
 SEED = 2026
@@ -91,13 +91,15 @@ def test_rewards_of_a_killed_control_are_in_the_subjects_ledger(tmp_path: Path) 
         was_cut = session.valve_edges()[-1]["t_perf_ns"] > t_killed_ns
         recovered = bci("recover", session.folder)
         assert recovered.returncode == 0, recovered.stderr
-    lines = read_ledger(out / "demo" / "rewards.csv")
+    lines = read_reward_log(out / "demo" / "rewards.csv")
     states = {line.request_id: line.state for line in lines}
-    assert len(states) == len(lines) >= 2
+    assert sorted(line.request_id for line in lines) == sorted([*states, *states])
+    assert unsettled(lines) == []
     assert [states[i] for i in opened[:-1]] == ["done"] * (len(opened) - 1)
-    # the pulse that was cut: unknown, or too new for the journal to hold its request
-    assert states.get(opened[-1], "unknown") == "unknown" or not was_cut
-    assert set(states) <= set(opened)
+    # the pulse that was cut is unknown; no drop that was opened is in no record
+    assert states[opened[-1]] == "unknown" or not was_cut
+    # a kill may come between the record and the valve
+    assert len(set(states) - set(opened)) <= 1
 
 
 @pytest.mark.long

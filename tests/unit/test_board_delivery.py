@@ -2,12 +2,13 @@
 
 from bci.config.rig import Board
 from bci.core.board_types import BoardEvent, BoardEventKind, RewardRequest
+from bci.core.rewards import RewardFate
 from bci.hardware.board.codes import InputKind, Reason, RingState
 from bci.hardware.board.conversation import Conversation
 from bci.hardware.board.delivery import Delivery
 from bci.hardware.board.outbox import Outbox
 from bci.hardware.board.protocol import Event, Identity, Nack, Reward, RingEntry
-from bci.hardware.board.rewards import MemoryId, RewardState, Transaction
+from bci.hardware.board.rewards import MemoryId, Transaction
 
 SETTINGS = Board(kind="simulated", ack_timeout_ms=200.0, retries=3)
 MS = 1_000_000
@@ -22,7 +23,7 @@ class Desk:
         self.delivery = Delivery(SETTINGS, self.outbox, self.events.append)
         self.delivery.request(RewardRequest(1, 4.0, trial=1), 0)
         self.delivery.advance(0)
-        assert self.reward.state is RewardState.SENT
+        assert self.reward.fate is RewardFate.SENT
 
     @property
     def reward(self) -> Transaction:
@@ -46,7 +47,7 @@ def absent(answered: int, session: int = 1) -> RingEntry:
 def test_refused_reward_fails_with_the_reason() -> None:
     desk = Desk()
     desk.refuse(Reason.DUTY)
-    assert desk.reward.state is RewardState.FAILED
+    assert desk.reward.fate is RewardFate.FAILED
     assert desk.events[-1].detail == "refused by the board: duty"
 
 
@@ -54,7 +55,7 @@ def test_refusal_of_one_copy_is_no_end_while_another_is_on_its_way() -> None:
     desk = Desk()
     desk.delivery.advance(201 * MS)
     desk.refuse(Reason.DUTY)
-    assert desk.reward.state is RewardState.SENT
+    assert desk.reward.fate is RewardFate.SENT
     assert desk.delivery.doubtful
 
 
@@ -63,7 +64,7 @@ def test_busy_board_is_asked_again_soon_and_not_for_ever() -> None:
     desk.refuse(Reason.BUSY)
     assert desk.delivery.advance(11 * MS) == 30 * MS
     desk.delivery.hear_nack(Nack(1, Reward.TYPE, Reason.BUSY, 1), 5_001 * MS)
-    assert desk.reward.state is RewardState.FAILED
+    assert desk.reward.fate is RewardFate.FAILED
 
 
 def test_answer_of_the_ring_from_before_the_last_sending_decides_nothing() -> None:
@@ -73,7 +74,7 @@ def test_answer_of_the_ring_from_before_the_last_sending_decides_nothing() -> No
     desk.reward.t_again_ns = 0
     desk.delivery.advance(1)  # sent once more
     desk.delivery.hear_ring(absent(question), 2)
-    assert desk.reward.state is RewardState.SENT
+    assert desk.reward.fate is RewardFate.SENT
 
 
 def test_any_answer_of_the_ring_since_the_last_sending_settles() -> None:
@@ -89,7 +90,7 @@ def test_reward_that_never_arrived_is_not_sent_again_after_safe() -> None:
     question = desk.question()
     desk.delivery.forsake(1)
     desk.delivery.hear_ring(absent(question), 2)
-    assert desk.reward.state is RewardState.FAILED
+    assert desk.reward.fate is RewardFate.FAILED
     assert desk.events[-1].detail == "the board was made safe"
 
 
@@ -129,10 +130,10 @@ def test_ring_entry_of_another_session_is_not_ours() -> None:
     transaction.questions.add(77)
     done = RingEntry(77, 0, 999, 1, RingState.DONE, 40_000, 5, 6)
     talk.received(done.frame(2), 3)
-    assert transaction.state is RewardState.SENT
+    assert transaction.fate is RewardFate.SENT
 
 
 def test_another_board_on_the_line_makes_a_sent_reward_unknown() -> None:
     desk = Desk()
     desk.delivery.hear_ring(absent(desk.question(("the spare one", 0))), 2)
-    assert desk.reward.state is RewardState.UNKNOWN
+    assert desk.reward.fate is RewardFate.UNKNOWN

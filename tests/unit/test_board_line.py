@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bci.config.rig import Board, BoardValues
 from bci.core.board_types import BoardEvent, BoardEventKind, LightCommand, RewardRequest
+from bci.core.rewards import RewardFate
 from bci.hardware.board.codes import InputKind, Pin, Reason, reason_in_words
 from bci.hardware.board.conversation import Conversation, LineState
 from bci.hardware.board.device import Device
@@ -17,7 +18,6 @@ from bci.hardware.board.framing import encode_frame
 from bci.hardware.board.outbox import Outbox
 from bci.hardware.board.outputs import Edge
 from bci.hardware.board.protocol import BOARD_MESSAGES, Ack, Done, Nack, Reward, Set
-from bci.hardware.board.rewards import RewardState
 from bci.hardware.board.values import ValueRequests
 
 SETTINGS = Board(kind="simulated", ack_timeout_ms=50.0, clock_every_s=1e6)
@@ -102,10 +102,10 @@ class Line:
     def kinds(self, request_id: int = 0) -> list[BoardEventKind]:
         return [event.kind for event in self.events if event.request_id == request_id]
 
-    def state(self, request_id: int) -> RewardState:
+    def state(self, request_id: int) -> RewardFate:
         transaction = self.host.rewards.get(request_id)
         assert transaction is not None
-        return transaction.state
+        return transaction.fate
 
 
 def ready(board: Board = SETTINGS, seed: int = 0) -> Line:
@@ -152,7 +152,7 @@ def cut_is_unknown(line: Line) -> bool:
     for request_id in range(1, 6):
         reasons = [e.detail for e in line.events if e.request_id == request_id and e.detail]
         assert openings[request_id] == 1
-        if line.state(request_id) is RewardState.UNKNOWN:
+        if line.state(request_id) is RewardFate.UNKNOWN:
             assert "cut short" in reasons[-1] or "not finished" in reasons[-1]
     return True
 
@@ -163,7 +163,7 @@ def test_lost_acknowledgement_is_made_up_by_a_repetition() -> None:
     line.host.advance(line.t_us * 1000, line.turns)
     line.host.take_output()  # never arrives
     line.run(200_000)
-    assert line.state(1) is RewardState.DONE
+    assert line.state(1) is RewardFate.DONE
     assert line.openings() == {1: 1}
 
 
@@ -177,7 +177,7 @@ def test_board_that_never_acknowledges_is_paid_once_and_settled() -> None:
     )
     line.reward(1)
     line.run(2_000_000)
-    assert line.state(1) is RewardState.DONE
+    assert line.state(1) is RewardFate.DONE
     assert line.events[-1].detail == "told by the ring"
     assert line.openings() == {1: 1}
 
@@ -188,10 +188,10 @@ def test_unplugged_in_a_pulse_is_settled_from_the_ring() -> None:
     line.run(20_000)
     line.unplug()
     line.run(1_000_000)
-    assert line.state(1) is RewardState.ACKNOWLEDGED
+    assert line.state(1) is RewardFate.ACKNOWLEDGED
     line.plug()
     line.run(200_000)
-    assert line.state(1) is RewardState.DONE
+    assert line.state(1) is RewardFate.DONE
     assert (line.openings(), line.longest_us()) == ({1: 1}, WIDTH_US)
     assert line.kinds().count(BoardEventKind.CONNECTED) == 2
 
@@ -204,7 +204,7 @@ def test_reward_earned_while_unplugged_is_paid_after_the_reconnection() -> None:
     assert line.openings() == {}
     line.plug()
     line.run(200_000)
-    assert line.state(1) is RewardState.DONE
+    assert line.state(1) is RewardFate.DONE
 
 
 def test_reward_that_comes_too_late_fails_and_is_never_given() -> None:
@@ -212,7 +212,7 @@ def test_reward_that_comes_too_late_fails_and_is_never_given() -> None:
     line.unplug()
     line.reward(1)
     line.run(6_000_000)
-    assert line.state(1) is RewardState.FAILED
+    assert line.state(1) is RewardFate.FAILED
     assert line.events[-1].detail.startswith("too late")
     line.plug()
     line.run(1_000_000)
@@ -225,12 +225,12 @@ def test_reset_in_a_pulse_is_unknown_counted_and_never_repeated() -> None:
     line.run(20_000)
     line.device.reset(line.t_us)
     line.run(3_000_000)
-    assert line.state(1) is RewardState.UNKNOWN
+    assert line.state(1) is RewardFate.UNKNOWN
     assert line.openings() == {1: 1}
     assert line.host.rewards.totals.volume_ul == VOLUME_UL
     line.reward(2)
     line.run(200_000)
-    assert line.state(2) is RewardState.DONE
+    assert line.state(2) is RewardFate.DONE
 
 
 def test_reset_that_lost_the_ring_makes_a_sent_reward_unknown() -> None:
@@ -240,7 +240,7 @@ def test_reset_that_lost_the_ring_makes_a_sent_reward_unknown() -> None:
     line.host.take_output()
     line.device.reset(line.t_us, memory_lost=True)
     line.run(3_000_000)
-    assert line.state(1) is RewardState.UNKNOWN
+    assert line.state(1) is RewardFate.UNKNOWN
     assert line.openings() == {}
 
 
@@ -258,7 +258,7 @@ def test_loop_that_stops_turning_makes_the_board_safe_until_it_turns_again() -> 
     assert line.openings() == {}
     line.turning = True
     line.run(300_000)
-    assert line.state(1) is RewardState.DONE
+    assert line.state(1) is RewardFate.DONE
     lights = [e.value for e in line.events if e.kind is BoardEventKind.LIGHT]
     assert lights == [1.0, 0.0, 1.0]
 
@@ -309,12 +309,12 @@ def test_safe_cuts_the_pulse_and_drops_what_waits() -> None:
     line.run(20_000)
     line.host.safe(line.t_us * 1000)
     line.run(1_000_000)
-    assert (line.state(1), line.state(2)) == (RewardState.UNKNOWN, RewardState.FAILED)
+    assert (line.state(1), line.state(2)) == (RewardFate.UNKNOWN, RewardFate.FAILED)
     assert line.openings() == {1: 1}
     assert line.longest_us() < WIDTH_US
     line.reward(3)
     line.run(200_000)
-    assert line.state(3) is RewardState.DONE
+    assert line.state(3) is RewardFate.DONE
 
 
 def test_same_id_twice_is_one_reward_and_a_fault() -> None:
@@ -330,7 +330,7 @@ def test_reward_wider_than_the_limit_fails_with_the_reason() -> None:
     line = ready()
     line.host.reward(RewardRequest(1, 60.0, trial=1), line.t_us * 1000)
     line.run(100_000)
-    assert line.state(1) is RewardState.FAILED
+    assert line.state(1) is RewardFate.FAILED
     assert line.events[-1].detail == "refused by the board: width"
 
 
@@ -349,7 +349,7 @@ def test_line_closed_for_good_leaves_no_reward_open() -> None:
     line.unplug()
     line.reward(2)
     line.host.finish(line.t_us * 1000)
-    assert (line.state(1), line.state(2)) == (RewardState.UNKNOWN, RewardState.FAILED)
+    assert (line.state(1), line.state(2)) == (RewardFate.UNKNOWN, RewardFate.FAILED)
 
 
 @given(st.lists(st.binary(max_size=200), max_size=30))
@@ -361,7 +361,7 @@ def test_no_bytes_from_the_board_upset_the_host(pieces: list[bytes]) -> None:
         line.run(3_000)
     line.host.received(b"\x00", line.t_us * 1000)
     line.run(1_000_000)
-    assert line.state(1) is RewardState.DONE
+    assert line.state(1) is RewardFate.DONE
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 255), st.binary(max_size=46))))
@@ -446,9 +446,9 @@ class WorstLine(RuleBasedStateMachine):
         openings = line.openings()
         for request_id in range(1, self.next_id):
             state = line.state(request_id)
-            if state is RewardState.DONE:
+            if state is RewardFate.DONE:
                 assert openings[request_id] == 1
-            elif state is RewardState.FAILED:
+            elif state is RewardFate.FAILED:
                 assert openings[request_id] == 0
         assert line.device.level(Pin.VALVE) == 0
 

@@ -6,9 +6,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bci.config.rig import Valve
 from bci.core.board_types import BoardEventKind, RewardRequest
-from bci.hardware.board.rewards import TRANSITIONS, IllegalTransition, Rewards, RewardState
+from bci.core.rewards import RewardFate
+from bci.hardware.board.rewards import TRANSITIONS, IllegalTransition, Rewards
 
-STATES = st.sampled_from(RewardState)
+STATES = st.sampled_from(RewardFate)
 
 
 class RewardMachine(RuleBasedStateMachine):
@@ -17,7 +18,7 @@ class RewardMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.rewards = Rewards(Valve())
-        self.model: dict[int, RewardState] = {}
+        self.model: dict[int, RewardFate] = {}
         self.volume: dict[int, float] = {}
 
     @rule(request_id=st.integers(1, 6), volume=st.floats(0.5, 20))
@@ -29,11 +30,11 @@ class RewardMachine(RuleBasedStateMachine):
         else:
             event = self.rewards.request(request, 1)
             assert event.kind is BoardEventKind.REWARD_REQUESTED
-            self.model[request_id] = RewardState.REQUESTED
+            self.model[request_id] = RewardFate.REQUESTED
             self.volume[request_id] = volume
 
     @rule(request_id=st.integers(1, 7), state=STATES)
-    def move(self, request_id: int, state: RewardState) -> None:
+    def move(self, request_id: int, state: RewardFate) -> None:
         now = self.model.get(request_id)
         if now is None or state not in TRANSITIONS[now]:
             with pytest.raises(IllegalTransition):
@@ -49,14 +50,14 @@ class RewardMachine(RuleBasedStateMachine):
         totals = self.rewards.totals
         states = list(self.model.values())
         assert totals.requested == len(states)
-        assert totals.done == states.count(RewardState.DONE)
-        assert totals.failed == states.count(RewardState.FAILED)
-        assert totals.unknown == states.count(RewardState.UNKNOWN)
-        assert totals.given == totals.done + totals.unknown
+        assert totals.done == states.count(RewardFate.DONE)
+        assert totals.failed == states.count(RewardFate.FAILED)
+        assert totals.unknown == states.count(RewardFate.UNKNOWN)
+        assert totals.given == sum(state.counts_as_given for state in states)
         given = [
             self.volume[request_id]
             for request_id, state in self.model.items()
-            if state in (RewardState.DONE, RewardState.UNKNOWN)
+            if state.counts_as_given
         ]
         assert totals.volume_ul == pytest.approx(sum(given))
         assert self.rewards.n_open == sum(bool(TRANSITIONS[state]) for state in states)
@@ -66,7 +67,7 @@ TestRewardMachine = RewardMachine.TestCase
 
 
 def test_ended_reward_has_no_way_out() -> None:
-    for state in (RewardState.DONE, RewardState.FAILED, RewardState.UNKNOWN):
+    for state in (RewardFate.DONE, RewardFate.FAILED, RewardFate.UNKNOWN):
         assert not TRANSITIONS[state]
 
 

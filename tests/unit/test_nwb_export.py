@@ -28,7 +28,7 @@ from bci.recording.nwb import export_nwb
 from bci.recording.readers.registry import read_traces
 from bci.recording.records import Topic
 from bci.recording.recover import recover
-from bci.recording.rewards import reward_histories, reward_totals
+from bci.recording.rewards import day_volumes
 from bci.recording.scan import JournalBytes, Message
 from bci.recording.session_record import DamagedJournal, SessionRecord
 
@@ -337,7 +337,7 @@ def test_reward_ledger_that_cannot_be_read_stops_neither_nwb_nor_report(tmp_path
     # not even root can read it
     (tmp_path / "mouse" / "rewards.csv").mkdir()
     record = SessionRecord.read(session.folder)
-    assert reward_totals(record, reward_histories(record)).day_ul is None
+    assert day_volumes(record).day_ul is None
     assert write_report(session.folder).is_file()
     assert export_nwb(session.folder).is_file()
 

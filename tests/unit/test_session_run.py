@@ -100,7 +100,7 @@ class Unforeseen(Exception):
 
 
 @pytest.mark.parametrize(
-    "broken", ["settle_rewards", "keep_day", "check_journal", "_write_nwb", "write_report"]
+    "broken", ["settle_session", "keep_day", "check_journal", "_write_nwb", "write_report"]
 )
 def test_step_of_the_end_that_fails_unforeseen_keeps_no_other_from_its_turn(
     broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -132,12 +132,12 @@ def test_step_of_the_end_that_fails_unforeseen_keeps_no_other_from_its_turn(
         for one in run.EXPORTS
     )
     monkeypatch.setattr(run, "EXPORTS", exports)
-    monkeypatch.setattr(run, "settle_rewards", step("settle_rewards"))
+    monkeypatch.setattr(run, "settle_session", step("settle_session"))
     monkeypatch.setattr(run, "keep_day", step("keep_day"))
     monkeypatch.setattr(run, "check_journal", look)
     monkeypatch.setattr(run, "Supervisor", Failed)
     result = run_session(load_session(DEMO), tmp_path, Console(file=io.StringIO()))
-    expected = ["settle_rewards", "keep_day", "check_journal", "_write_nwb", "write_report"]
+    expected = ["settle_session", "keep_day", "check_journal", "_write_nwb", "write_report"]
     assert made == (expected[:3] if broken == "check_journal" else expected)
     assert not result.ok
     assert "Unforeseen" in result.reason

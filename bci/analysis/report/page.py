@@ -39,15 +39,14 @@ from bci.config.conditions import conditions_in_words
 from bci.core.decoding.registry import SIGNAL_UNITS, s_unit
 from bci.core.loop_types import LedgerKind, Outcome
 from bci.core.performance import Performance
+from bci.core.rewards import SessionRewards
 from bci.recording.folder import REPORT, replace_file
 from bci.recording.performance import chance_of, predicted_chance
-from bci.recording.rewards import RewardHistory, reward_histories, reward_totals
+from bci.recording.rewards import RewardHistory, day_volumes, reward_histories, rewards_of
 from bci.recording.session_record import SessionRecord
 from bci.recording.stepped import step_again
 from bci.recording.time_axis import TimeAxis
 from bci.recording.trial_times import TrialSpan, threshold_changes, trial_spans
-
-K_ORDER = ("reward_done", "reward_acknowledged", "reward_sent", "reward_requested")
 
 
 def write_report(folder: Path) -> Path:
@@ -81,14 +80,14 @@ def write_report(folder: Path) -> Path:
 def _page(record: SessionRecord) -> str:
     axis = TimeAxis(record)
     spans = trial_spans(record, axis)
-    rewards = reward_histories(record)
+    rewards, histories = rewards_of(record), reward_histories(record)
     stages = stage_times(record)
     name = record.manifest.session
     body = "\n".join(
         [
             _title(record, axis),
             _tiles(record, spans, rewards, stages),
-            *_pictures(record, axis, spans, rewards),
+            *_pictures(record, axis, spans, histories),
             section("Day", facts(day_rows(record)) + table(_BLOCK_HEAD, block_rows(record, axis))),
             '<div class="columns">',
             section("Trials", facts(_performance(record))),
@@ -96,8 +95,8 @@ def _page(record: SessionRecord) -> str:
             "</div>",
             section(
                 "Rewards",
-                table(_REWARD_HEAD, reward_rows(rewards))
-                + facts(volume_rows(reward_totals(record, rewards))),
+                table(_REWARD_HEAD, reward_rows(rewards, histories))
+                + facts(volume_rows(day_volumes(record))),
             ),
             _latency(record, stages),
             section(
@@ -156,20 +155,20 @@ def _ending(record: SessionRecord) -> str:
 def _tiles(
     record: SessionRecord,
     spans: Sequence[TrialSpan],
-    rewards: Sequence[RewardHistory],
+    rewards: SessionRewards,
     stages: Sequence[StageTimes],
 ) -> str:
     outcomes = [span.end.outcome for span in spans]
     hits, misses = outcomes.count(Outcome.HIT), outcomes.count(Outcome.MISS)
     rate = f"{100 * hits / (hits + misses):.0f} %" if hits + misses else "–"
-    given = [one for one in rewards if one.given]
+    totals = rewards.totals()
     lost = sum(one.value.count for one in record.ledger if one.value.kind is LedgerKind.GAP)
     shown = [
         (str(len(spans)), "trials"),
         (f"{hits} / {misses}", "hits / misses"),
         (rate, "hit rate"),
-        (f"{len(given)} / {len(rewards)}", "rewards given / asked"),
-        (f"{sum(one.volume_ul for one in given):g} µl", "volume"),
+        (f"{totals.given} / {totals.requested}", "rewards given / asked"),
+        (f"{totals.volume_ul:g} µl", "volume"),
         (str(lost), "frames lost"),
     ]
     if stages and not _lossless(record):
@@ -211,7 +210,7 @@ def _pictures(
         end_s=float(t_s[-1]),
         unit=s_unit(record.session.experiment.decoder),
     )
-    given_s = [_time_of(one, axis) for one in rewards if one.given]
+    given_s = [_time_of(one, axis) for one in rewards if one.reward.fate.counts_as_given]
     pictures = [section("Read-out", figure_html(course_figure(course, spans, given_s), first=True))]
     if spans:
         outcomes = outcome_figure(spans, predicted_chance(record))
@@ -229,8 +228,8 @@ def _threshold_course(record: SessionRecord, axis: TimeAxis) -> list[tuple[float
 
 
 def _time_of(reward: RewardHistory, axis: TimeAxis) -> float:
-    kinds = {kind.value: event for kind, event in reward.events.items()}
-    event = next(kinds[kind] for kind in K_ORDER if kind in kinds)
+    # its end, else the last that was heard of it
+    event = max(reward.events.values(), key=lambda event: event.t_host_ns)
     return axis.of_board(event.t_host_ns)
 
 

@@ -1,6 +1,5 @@
 """The tables of the report, as rows of text."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,19 +9,17 @@ from bci.analysis.report.html import Rows
 from bci.analysis.report.latency import StageTimes
 from bci.config.day import KnownThreshold
 from bci.config.session_type import SessionType
-from bci.core.board_types import BoardEventKind
 from bci.core.calibration import CalibrationResult, calibration_of
 from bci.core.chance_of_trials import words_of_chance
 from bci.core.counted import counted
 from bci.core.decoding.registry import s_unit
 from bci.core.loop_types import LedgerEntry, LedgerKind, Outcome
 from bci.core.performance import Performance
-from bci.recording.reward_ledger import REWARDS
-from bci.recording.rewards import RewardHistory, RewardTotals
+from bci.core.rewards import RewardFate, SessionRewards
+from bci.recording.reward_log import REWARDS
+from bci.recording.rewards import DayVolumes, RewardHistory
 from bci.recording.session_record import SessionRecord, Timed
 from bci.recording.time_axis import TimeAxis
-
-FATES = ("done", "failed", "unknown", "open")
 
 
 def latency_rows(stages: Sequence[StageTimes]) -> Rows:
@@ -110,29 +107,30 @@ def _per_minute(rate: float, seconds: float, of: str) -> str:
     return f"{rate:.2f} over {seconds / 60:.1f} min of {of}" if seconds else "–"
 
 
-def reward_rows(histories: Sequence[RewardHistory]) -> Rows:
+def reward_rows(rewards: SessionRewards, histories: Sequence[RewardHistory]) -> Rows:
     """By origin: asked for, acknowledged, each fate, volume given, time to the acknowledgement."""
     rows: Rows = []
     for origin in ("task", "operator"):
-        of_origin = [one for one in histories if one.origin == origin]
-        if origin == "operator" and not of_origin:
+        totals = rewards.totals(origin)
+        if origin == "operator" and not totals.requested:
             continue
-        fates = Counter(one.fate for one in of_origin)
-        acknowledged = sum(BoardEventKind.REWARD_ACKNOWLEDGED in one.events for one in of_origin)
+        of_origin = [one for one in histories if one.reward.origin == origin]
+        acknowledged = sum(RewardFate.ACKNOWLEDGED.event in one.events for one in of_origin)
+        counts = (totals.done, totals.failed, totals.unknown, totals.open)
         rows.append(
             (
                 origin,
-                str(len(of_origin)),
+                str(totals.requested),
                 str(acknowledged),
-                *(str(fates[fate]) for fate in FATES),
-                f"{sum(one.volume_ul for one in of_origin if one.given):g} µl",
+                *map(str, counts),
+                f"{totals.volume_ul:g} µl",
                 _answer_time(of_origin),
             )
         )
     return rows
 
 
-def volume_rows(totals: RewardTotals) -> Rows:
+def volume_rows(totals: DayVolumes) -> Rows:
     """Quantity and value: what the session and its day came to, and how far the valve is known."""
     cap = "no cap" if totals.cap_ul is None else f"cap {totals.cap_ul:g} µl"
     day = f"{REWARDS} cannot be read" if totals.day_ul is None else f"{totals.day_ul:g} µl"
@@ -149,7 +147,7 @@ def volume_rows(totals: RewardTotals) -> Rows:
 
 
 def _answer_time(histories: Sequence[RewardHistory]) -> str:
-    asked, told = BoardEventKind.REWARD_REQUESTED, BoardEventKind.REWARD_ACKNOWLEDGED
+    asked, told = RewardFate.REQUESTED.event, RewardFate.ACKNOWLEDGED.event
     took_ms = [
         (one.events[told].t_host_ns - one.events[asked].t_host_ns) / 1e6
         for one in histories

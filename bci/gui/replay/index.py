@@ -9,6 +9,7 @@ import numpy as np
 
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import Outcome
+from bci.core.rewards import RewardFate
 from bci.core.stream_types import StreamInfo
 from bci.recording.folder import JOURNAL
 from bci.recording.history import DECISION_COLUMNS, HistoryChunk, HistoryReader, HistoryRequest
@@ -16,7 +17,7 @@ from bci.recording.tail import JournalTail
 
 NO_FLUORESCENCE_NS = 2**62
 """Asks for the fluorescence of no frame."""
-TOLD_ONCE = (BoardEventKind.LICK, BoardEventKind.REWARD_DONE, BoardEventKind.REWARD_UNKNOWN)
+TOLD_ONCE = (BoardEventKind.LICK, *(fate.event for fate in RewardFate if fate.ended))
 """What the board told that counts over the whole session."""
 
 

@@ -6,7 +6,7 @@ import msgspec
 from pynwb import NWBFile
 
 from bci.config import dump_session
-from bci.recording.rewards import reward_histories, reward_totals
+from bci.recording.rewards import day_volumes
 from bci.recording.session_record import SessionRecord
 from bci.recording.stepped import Stepped
 from bci.recording.time_axis import TimeAxis
@@ -28,7 +28,7 @@ def add_scratch(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: S
             "minute of RUN, JSON.",
         ),
         "rewards": (
-            msgspec.json.encode(reward_totals(record, reward_histories(record))).decode(),
+            msgspec.json.encode(day_volumes(record)).decode(),
             "Volumes given in the session and on its day, the cap, the valve, JSON.",
         ),
         "device_clock": (
