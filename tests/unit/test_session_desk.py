@@ -50,7 +50,7 @@ class Asked:
         self.replies: list[Reply] = []
 
     def receive(self) -> tuple[Client, OperatorReward] | None:
-        return (Client(b"window", 1), self.waiting.pop(0)) if self.waiting else None
+        return (Client(b"line", b"window", 1), self.waiting.pop(0)) if self.waiting else None
 
     def reply(self, _client: Client, reply: Reply) -> None:
         self.replies.append(reply)
