@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 import zmq
-from running_session import bci
+from running_session import DEMO, bci
 
 from bci.cli.options import WrongInput
 from bci.cli.processes import _token
+from bci.config.load import Override, dump_session, load_session
 from bci.config.network import network_faults
 from bci.config.rig import Rig
 from bci.recording.folder import ENDPOINTS, read_endpoints, read_token, write_endpoints
-from bci.session.access import access_to
+from bci.session.access import access_faults, access_to
+from bci.session.check import Status
+from bci.session.preflight import quick_checks
 from bci.stream.access import TOKEN_VARIABLE, Access, new_token
 from bci.stream.keys import KeysError, make_keys, read_keys
 
@@ -143,6 +146,22 @@ KEYS = {"keys": Path("lab.keys")}
 )
 def test_rig_on_a_network_must_name_keys_or_peers(changed: dict[str, Any], keys: set[str]) -> None:
     assert {fault.key for fault in network_faults(rig(**changed))} == keys
+
+
+def test_board_without_keys_is_a_red_line_of_the_pre_flight_and_in_the_manifest() -> None:
+    board = (
+        Override("rig.board.kind", "serial"),
+        Override("rig.board.port", "socket://10.0.0.7:1"),
+    )
+    listed = Override("rig.insecure_peers", ["10.0.0.7"])
+    alone, insecure = (load_session(DEMO, overrides) for overrides in ((), (*board, listed)))
+    status = {check.name: check.status for check in quick_checks(alone, Path())}
+    assert status["network"] is Status.OK
+    status = {check.name: check.status for check in quick_checks(insecure, Path())}
+    assert status["network"] is Status.FAIL
+    assert dump_session(insecure)["rig"]["insecure_peers"] == ["10.0.0.7"]
+    assert not access_faults(insecure)
+    assert [fault.key for fault in access_faults(load_session(DEMO, board))] == ["rig.board.port"]
 
 
 @POSIX
