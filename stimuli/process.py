@@ -83,7 +83,7 @@ def run_stimulus(session: Session, link: ProcessLink) -> None:
     # PsychoPy leaves a heap that takes several refreshes to sweep
     gc.collect()
     gc.freeze()
-    screen = "blanks" if hello.blanks else "no screen, paced by a timer"
+    screen = "vsync" if hello.blanks else "no vsync, paced by a timer"
     sound = f", sound {hello.sound}" if has_tone else ""
     told = (
         f"{hello.backend} on {hello.display}, {hello.width_px} x {hello.height_px}, "

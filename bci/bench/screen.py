@@ -49,7 +49,7 @@ def bench_screen(
         "display": hello.display,
         "renderer": hello.renderer,
         "refresh_hz": round(hello.refresh_hz, 2),
-        "screen": "blanks" if hello.blanks else "no screen",
+        "screen": "vsync" if hello.blanks else "no vsync",
         "photodiode": _photodiode(rig.board.kind) if diode else "none",
     }
     return make_bench("screen", settings, rows)

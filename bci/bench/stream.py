@@ -77,7 +77,7 @@ def session_rows(record: SessionRecord, case: str) -> list[Row]:
     decided = [(s.t_sent_ns - s.t_received_ns) * 1e-6 for s in record.sent if s.t_frame_sent_ns]
     return [
         Row.one(f"{case}: lost", "frames", n_lost, 0, n=n_sent),
-        Row.one(f"{case}: effects withheld", "frames", n_late, n=n_sent),
+        Row.one(f"{case}: commands withheld", "frames", n_late, n=n_sent),
         Row.one(f"{case}: rate sent", "Hz", sent_hz, n=n_sent),
         Row.of(f"{case}: sent_to_received", "ms", received),
         Row.of(f"{case}: received_to_sent", "ms", decided),

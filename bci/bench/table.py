@@ -96,7 +96,7 @@ def show(bench: Bench, console: Console) -> None:
             f"≤ {limit:.3g}" if one else f"{key} ≤ {limit:.3g}" for key, limit in limits
         )
         table.add_row(row.name, row.unit, f"{row.n:,}", *figures, bar)
-    console.print(table)
+    console.print(table, soft_wrap=False)
     machine = bench.machine
     console.print(
         f"{machine['cpu']}, {machine['n_cores']} cores, {machine['memory_gb']} GB, "

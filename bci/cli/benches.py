@@ -155,7 +155,7 @@ def _bench(measure: "Callable[[Callable[[str], None]], Bench]", json_file: Path 
     from bci.bench.sessions import BenchFailed
     from bci.bench.table import show
 
-    console = told()
+    console = told(json_file)
     try:
         with console.status("starting") as status:
             found = measure(status.update)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from bci.cli.options import (
@@ -34,8 +35,7 @@ Labels = Annotated[str, typer.Option(metavar="A,B,…", help="ROIs by label, cho
 
 @app.command(
     rich_help_panel=BEFORE,
-    epilog="Examples: `bci calibrate sessions/m1/20261122T081500 --subject m1`, "
-    "`bci calibrate baseline.npy mouse1.toml`",
+    epilog="Example: `bci calibrate baseline.npy mouse1.toml --subject m1`",
 )
 def calibrate(
     baseline: Annotated[
@@ -70,7 +70,7 @@ def calibrate(
     from bci.recording.readers.traces import RecordingError
     from bci.recording.subject import SubjectDamaged
 
-    console = told()
+    console = told(json_file)
     try:
         settings = _settings(baseline, session_file, subject, sets)
         recorded = read_baseline(baseline, settings)
@@ -82,14 +82,14 @@ def calibrate(
                 plus=_labels(plus), minus=_labels(minus), seed=seed, again=again,
             )  # fmt: skip
         except (TooFewCandidates, ValueError):
-            _show(scores, settings, None)
+            _show(scores, settings, None, console)
             raise
-        _show(scores, settings, choice)
+        _show(scores, settings, choice, console)
         found = calibrate_ensembles(recorded, choice.ensembles, choice.z_first)
     except (TooFewCandidates, BaselineRefused, RecordingError, SubjectDamaged) as error:
         errors().print(str(error), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(WRONG_INPUT) from error
-    _tell(found, scores.rate_hz)
+    _tell(found, scores.rate_hz, console)
     files = keep(folder, choice, found, scores, recorded)
     for kind, path in files.items():
         console.print(f"{kind:12s}{path}", markup=False, highlight=False, soft_wrap=True)
@@ -134,7 +134,7 @@ def _labels(text: str) -> list[str]:
     return [label.strip() for label in text.split(",") if label.strip()]
 
 
-def _show(scores: "Scores", settings: Session, choice: "Choice | None") -> None:
+def _show(scores: "Scores", settings: Session, choice: "Choice | None", console: Console) -> None:
     from bci.analysis.baseline.tables import HEAD, score_rows
 
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -145,19 +145,16 @@ def _show(scores: "Scores", settings: Session, choice: "Choice | None") -> None:
     styles = {"P+": "bold blue", "P−": "bold yellow"}
     for row in score_rows(scores, settings.experiment.ensembles, ensembles):
         table.add_row(*row, style=styles.get(row[1], "dim" if row[-1] else None))
-    console = told()
     # a table of which half is cut off tells nothing: let a narrow terminal wrap it
-    console.width = max(console.width, WIDEST)
-    console.print(table)
+    console.print(table, soft_wrap=False, width=max(console.width, WIDEST))
 
 
-def _tell(found: "Calibrated", rate_hz: float) -> None:
+def _tell(found: "Calibrated", rate_hz: float, console: Console) -> None:
     from bci.analysis.baseline.figures import unit_of
     from bci.analysis.report.tables import rows_of_calibration
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in rows_of_calibration(found.result, rate_hz, unit_of(found)):
         table.add_row(name, value, style="yellow" if name == "warning" else None)
-    console = told()
     console.print()
-    console.print(table)
+    console.print(table, soft_wrap=False)

@@ -58,7 +58,7 @@ def doctor(
     wishes = Wishes(wait, _name(name), _learned(learn))
     if not board and wishes != Wishes(wait, None, None):
         raise WrongInput("--name and --learn are for the board: add --board")
-    session, console, checks = load_session(session_file, overrides(sets)), told(), []
+    session, console, checks = load_session(session_file, overrides(sets)), told(json_file), []
     if board:
         found_checks = board_checks(session, wishes, lambda what: errors().print(what))
     else:

@@ -1,5 +1,6 @@
 """Options that verbs share, and what every verb does with them."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bci.stream.operator import OperatorClient
 
 FAULT, WRONG_INPUT = 1, 2
+STDOUT = Path("-")
 
 
 SESSION, BEFORE, AFTER = "A session", "Before it", "After it"
@@ -45,7 +47,7 @@ Json = Annotated[
     typer.Option(
         "--json",
         metavar="FILE",
-        help="Write the result as JSON as well.",
+        help="Write the result as JSON as well; - is stdout, and all else goes to stderr.",
         callback=lambda path: writable(path),
     ),
 ]
@@ -134,6 +136,8 @@ def writable(path: Path | None) -> Path | None:
     WrongInput
         Where it lies in no folder, or is one.
     """
+    if path == STDOUT:
+        return path
     if path is not None and path.is_dir():
         raise WrongInput(f"--json {path}: this is a folder; name a file in it")
     if path is not None and not path.parent.is_dir():
@@ -160,16 +164,24 @@ def overrides(sets: list[str] | None) -> list[Override]:
 
 
 def write_json(path: Path | None, result: Any) -> None:
-    """Write a result for scripts, where that was asked for."""
-    if path is not None:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    """Write a result for scripts, where that was asked for: into a file, or to stdout for `-`."""
+    if path is None:
+        return
+    text = msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
+    if path == STDOUT:
+        sys.stdout.write(text.decode())
+    else:
+        path.write_bytes(text)
 
 
-def told() -> Console:
-    """Where results are told."""
-    return Console(soft_wrap=False)
+def told(json_file: Path | None = None) -> Console:
+    """Where results are told: stdout, or stderr if stdout is for the JSON alone.
+
+    Lines are as long as their text: what a terminal breaks can be copied, what we break cannot.
+    """
+    return Console(stderr=json_file == STDOUT, soft_wrap=True)
 
 
 def errors() -> Console:
     """Where faults are told."""
-    return Console(stderr=True)
+    return Console(stderr=True, soft_wrap=True)

@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from bci.cli.options import (
     FAULT,
@@ -92,7 +94,7 @@ def flush(
     rig = load_rig(rig_file, overrides(sets))
     _refuse_opening(rig, open_ms)
     with _drops(rig, "flush", "flush", out) as drops:
-        opened_ms = _train(drops, open_ms, pulses, "flushing")
+        opened_ms = _train(drops, open_ms, pulses, "flushing", told())
     volume_ul = pulses * max(rig.board.valve.volume_ul(opened_ms / pulses), 0.0)
     _say(
         f"{counted(pulses, 'pulse')}, open for {opened_ms:.0f} ms in all, about {volume_ul:.0f} µl"
@@ -123,6 +125,7 @@ def calibrate(
     json_file: Json = None,
 ) -> None:
     """Weigh drops of several opening times and fit the valve's line; writes a file for the rig."""
+    say = partial(_say, json_file=json_file)
     rig = load_rig(rig_file, overrides(sets))
     open_times = _opening_times(rig, openings)
     if not 0.5 <= density <= 2:
@@ -133,29 +136,31 @@ def calibrate(
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise WrongInput(f"--folder {folder}: {there} is no folder that can be written to")
-    weighed = _weigh(rig, out, open_times, drops, scale, scale_baud, scale_ask)
+    console = told(json_file)
+    weighed = _weigh(rig, out, open_times, drops, scale, scale_baud, scale_ask, density, console)
     try:
         fit = fit_valve(weighed, density)
     except NoFit as error:
         errors().print(f"no calibration: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAULT) from error
     for one, ul, off in zip(weighed, fit.drop_ul, fit.residuals, strict=True):
-        _say(
-            f"{one.open_ms:6g} ms  {one.weight_mg:8g} mg  {ul:7.3f} µl a drop  {100 * off:+5.1f} %"
-        )
+        say(f"{one.open_ms:6g} ms  {one.weight_mg:8g} mg  {ul:7.3f} µl a drop  {100 * off:+5.1f} %")
     for warning in fit.warnings:
-        errors().print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+        errors().print(
+            f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True
+        )
     path = _write_calibration(rig, weighed, density, folder)
-    _say(f"ms_per_ul = {fit.ms_per_ul:.4f}, dead_ms = {fit.dead_ms:.3f}")
-    _say(f'in the rig file, [board]: valve = "{path.resolve()}"')
+    say(f"written: {path}, {path.with_suffix('.html')}")
+    say(f"ms_per_ul = {fit.ms_per_ul:.4f}, dead_ms = {fit.dead_ms:.3f}")
+    say(f'in the rig file, [board]: valve = "{path.resolve()}"')
     write_json(json_file, {"drops": weighed, "fit": fit})
 
 
 # ---------------------------------------------------------------------- what they share
 
 
-def _say(text: str) -> None:
-    told().print(text, markup=False, highlight=False, soft_wrap=True)
+def _say(text: str, json_file: Path | None = None) -> None:
+    told(json_file).print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _session_of(path: Path, sets: list[str] | None) -> "Session | None":
@@ -259,10 +264,10 @@ def _refuse_past_cap(session: "Session", out: Path, volume_ul: float) -> None:
         raise typer.Exit(WRONG_INPUT)
 
 
-def _train(drops: "Drops", open_ms: float, n: int, what: str) -> float:
+def _train(drops: "Drops", open_ms: float, n: int, what: str, console: Console) -> float:
     from rich.progress import Progress
 
-    with Progress(console=told()) as progress:
+    with Progress(console=console) as progress:
         task = progress.add_task(what, total=n)
         return drops.give(open_ms, n, lambda given: progress.update(task, completed=given))
 
@@ -287,6 +292,8 @@ def _weigh(
     scale_port: str | None,
     scale_baud: int,
     scale_ask: str,
+    density: float,
+    console: Console,
 ) -> "list[WeighedDrops]":
     from bci.hardware.board.interface import BoardError
     from bci.hardware.board.scale import Scale
@@ -299,14 +306,18 @@ def _weigh(
         with _drops(rig, "calibrate", "calibration", out) as drops:
             for open_ms in open_times:
                 before_mg = scale.read_mg() if scale else 0.0
-                _train(drops, open_ms, n_drops, f"{counted(n_drops, 'drop')} of {open_ms:g} ms")
+                _train(
+                    drops,
+                    open_ms,
+                    n_drops,
+                    f"{counted(n_drops, 'drop')} of {open_ms:g} ms",
+                    console,
+                )
                 if scale is not None:
                     weight_mg = scale.read_mg() - before_mg
                 else:
                     # meanwhile the board, which hears nothing, is safe; it is greeted again after
-                    weight_mg = typer.prompt(
-                        f"weight of the {counted(n_drops, 'drop')}, mg", type=float
-                    )
+                    weight_mg = _asked_weight_mg(open_ms, n_drops, density)
                 weighed.append(WeighedDrops(open_ms, n_drops, weight_mg))
     except BoardError as error:
         errors().print(f"{error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
@@ -315,6 +326,19 @@ def _weigh(
         if scale is not None:
             scale.close()
     return weighed
+
+
+def _asked_weight_mg(open_ms: float, drops: int, density: float) -> float:
+    """Ask for the weight of all drops until it can be one in mg."""
+    from bci.hardware.board.valve_calibration import WeighedDrops, weight_fault
+
+    while True:
+        weight_mg: float = typer.prompt(
+            f"weight of the {counted(drops, 'drop')}, mg", type=float, err=True
+        )
+        if not (why := weight_fault(WeighedDrops(open_ms, drops, weight_mg), density)):
+            return weight_mg
+        errors().print(why, markup=False, highlight=False, soft_wrap=True)
 
 
 def _write_calibration(
@@ -330,5 +354,4 @@ def _write_calibration(
     path.write_text(calibration_toml(fit, weighed, density, day), "utf-8")
     page = path.with_suffix(".html")
     page.write_text(valve_page(rig.name, day, weighed, fit, density), "utf-8")
-    _say(f"written: {path}, {page}")
     return path

@@ -44,7 +44,7 @@ LOCKSTEP = (Override("rig.stream.delivery", "lossless"), Override("rig.screen.ba
 
 @app.command(
     rich_help_panel=SESSION,
-    epilog="Example: `bci run mouse1.toml --set experiment.task.trial_s=10 --duration 600`",
+    epilog="Example: `bci run mouse1.toml --set experiment.task.trial_s=10`",
 )
 def run(
     session_file: SessionFile,
@@ -75,7 +75,7 @@ def run(
 
 @app.command(
     rich_help_panel=SESSION,
-    epilog="Example: `bci replay traces.npy configs/replay.toml --headless --as-fast-as-possible`",
+    epilog="Example: `bci replay traces.npy configs/replay.toml --headless`",
 )
 def replay(
     recording: Annotated[
@@ -156,7 +156,7 @@ def verify(folder: Folder, json_file: Json = None) -> None:
     from bci.recording.verify import verify as verify_folder
 
     verdict = verify_folder(folder)
-    told().print(str(verdict), markup=False, highlight=False, soft_wrap=True)
+    told(json_file).print(str(verdict), markup=False, highlight=False, soft_wrap=True)
     write_json(json_file, verdict)
     if not verdict.ok:
         raise typer.Exit(FAULT)
@@ -171,7 +171,7 @@ def recover(folder: Folder, json_file: Json = None) -> None:
     from bci.session.settle import settle_session
 
     report = recover_folder(folder)
-    told().print(str(report), markup=False, highlight=False, soft_wrap=True)
+    told(json_file).print(str(report), markup=False, highlight=False, soft_wrap=True)
     write_json(json_file, report)
     try:
         added = settle_session(folder)
@@ -180,11 +180,11 @@ def recover(folder: Folder, json_file: Json = None) -> None:
         errors().print(text, markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(FAULT) from error
     if added:
-        told().print(
+        told(json_file).print(
             f"{counted(added, 'reward')} brought into the subject's reward log", highlight=False
         )
     if keep_missing_day(folder):
-        told().print("the session brought into the subject's folder", highlight=False)
+        told(json_file).print("the session brought into the subject's folder", highlight=False)
 
 
 @app.command(rich_help_panel=AFTER)
@@ -213,7 +213,7 @@ def _run(
 ) -> None:
     from bci.session.run import run_session
 
-    console = told()
+    console = told(json_file)
     result = run_session(session, out, console, duration, announce, preflight)
     write_json(json_file, result)
     summary = result.summary

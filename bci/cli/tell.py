@@ -36,8 +36,7 @@ Rois = Annotated[
 
 @app.command(
     rich_help_panel=SESSION,
-    epilog="Example: `bci tell sessions/m1/20261122T081500 ensembles --plus roi0003,roi0008 "
-    "--minus roi0001,roi0009`",
+    epilog="Example: `bci tell FOLDER ensembles --plus roi3,roi8 --minus roi1,roi9`",
 )
 def tell(
     folder: Annotated[Path, typer.Argument(help="Folder of a running session.")],

@@ -19,8 +19,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     help="Closed-loop two-photon brain–computer interface: neurons turn a grating to a reward.",
-    epilog="First steps: `bci run configs/demo.toml --headless`, `bci check configs/demo.toml`, "
-    "docs/tutorial.md. Exit codes: 0 as asked, 1 a fault in the run, 2 wrong input.",
+    epilog="First step: `bci run configs/demo.toml --headless`; then docs/tutorial.md. "
+    "Exit codes: 0 as asked, 1 a fault in the run, 2 wrong input.",
 )
 
 

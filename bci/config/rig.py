@@ -109,7 +109,7 @@ class Stream(Settings):
     """Multiple of real time at which a recording or simulation is sent (live)."""
     command_resend_ms: PositiveFloat = 100.0
     late_frames: PositiveInt = 2
-    """With more newer frames than this waiting, control is behind: its effects are withheld."""
+    """With more newer frames than this waiting, control is behind: screen commands wait."""
 
 
 class PhotodiodePatch(Settings):

@@ -252,7 +252,10 @@ class ClosedLoop:
             case PlaybackSet() if self._contingency.takes(event):
                 self._contingency.take(event)
             case Stalled():
-                self._note(LedgerKind.STALL, f"no frame for {event.silent_s:.2f} s")
+                if event.older_id is None:
+                    self._note(LedgerKind.STALL, f"no frame for {event.silent_s:.2f} s")
+                else:
+                    self._note(LedgerKind.IDS_BACKWARDS, f"{frame_id} → {event.older_id}")
                 if task.state not in HELD:
                     task.pause(frame_id)
                     self._stalled = task.state is TaskState.PAUSED

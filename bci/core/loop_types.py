@@ -68,6 +68,7 @@ class LedgerKind(StrEnum):
     UNCHANGED = "unchanged"
     FAULT_PAUSE = "fault_pause"
     STALL = "stall"
+    IDS_BACKWARDS = "ids_backwards"
     EPOCH = "epoch"
     REFUSED = "refused"
     SCREEN_LOST = "screen_lost"
@@ -236,9 +237,17 @@ class CalibrationRefused(msgspec.Struct, frozen=True, tag="calibration_refused")
 
 
 class Stalled(msgspec.Struct, frozen=True, tag="stall"):
-    """No frame came for longer than `faults.stall_s`."""
+    """No frame was stepped for longer than `faults.stall_s`.
+
+    Parameters
+    ----------
+    older_id
+        Newest of the frames that came meanwhile with ids below the last stepped one: the ids went
+        backwards. None: no such frames came.
+    """
 
     silent_s: float
+    older_id: int | None = None
 
 
 class EpochStarted(msgspec.Struct, frozen=True, tag="epoch"):
@@ -381,7 +390,8 @@ class Decision(msgspec.Struct, frozen=True):
     decoded
         True where the frame entered F0 and s3.
     s, s3
-        Difference of the ensembles and its mean over the last frames, dF/F; NaN before the first.
+        Difference of the ensembles and its mean over the last frames, in the unit of the decoder's
+        signal (`bci.core.decoding.registry.s_unit`); NaN before the first.
     angle_deg
         Angle of the read-out, whatever the screen shows; NaN while T and lo are unknown.
     state, trial

@@ -67,7 +67,7 @@ class FlipReport(msgspec.Struct, frozen=True, gc=False, tag="flip"):
     missed_flips
         Refreshes missed since the last report.
     blanks
-        False: no screen that blanks (`no screen`), a timer paced the flip.
+        False: no vsync, a timer paced the flip.
     """
 
     command_id: Count
@@ -93,7 +93,7 @@ class ScreenHello(msgspec.Struct, frozen=True, tag="hello"):
     refresh_hz
         Measured where the screen blanks, else the timer's.
     blanks
-        False where there is no screen that blanks.
+        False if there is no vsync.
     sound
         What the tone is heard from; begins with `none` where nothing is heard.
     """

@@ -69,6 +69,11 @@ WORDS: dict[Kind, Words] = {
         "look whether the microscope scans; see whether the task went on by itself",
         Light.FAIL,
     ),
+    Kind.IDS_BACKWARDS: Words(
+        "Frame ids went backwards",
+        "the microscope program restarted: end this session and start another",
+        Light.FAIL,
+    ),
     Kind.SCREEN_LOST: Words(
         "The animal's screen is gone", "look at its cable; the program opens it again", Light.FAIL
     ),

@@ -84,9 +84,9 @@ class Controls(QWidget):
         self.light = _button("Light on  [L]", "big", self._light)
         self.stop = _button("Stop…  [Esc]", "danger", self._ask_stop)
         self.note = _NoteField(self._write)
-        self.stop_now = _button("Stop now  [Enter]", "danger", self._stop_at_once)
-        self.stop_after = _button("After this trial  [T]", "big", self._stop_after_trial)
-        self.go_on = _button("Go on  [Esc]", "big", self._leave_stop)
+        self.stop_now = _button("Stop session  [Enter]", "danger", self._stop_at_once)
+        self.stop_after = _button("Stop after this trial  [T]", "big", self._stop_after_trial)
+        self.keep_running = _button("Keep running  [Esc]", "big", self._leave_stop)
         self._asking = QTimer(self)
         self._asking.setSingleShot(True)
         self._asking.setInterval(ASKED_MS)
@@ -97,7 +97,9 @@ class Controls(QWidget):
         )
         question = QLabel("Stop the session?")
         question.setObjectName("title")
-        self._stack.addWidget(_row(question, None, self.stop_now, self.stop_after, self.go_on))
+        self._stack.addWidget(
+            _row(question, None, self.stop_now, self.stop_after, self.keep_running)
+        )
         self._keys = [
             self._key("Space", self.pause, self._pause_or_resume),
             self._key("B", self.begin, self._begin),

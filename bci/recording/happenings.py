@@ -153,7 +153,10 @@ def _told(event: LoopEvent) -> tuple[float, str]:
         case CalibrationRefused():
             return nan, event.reason
         case Stalled():
-            return event.silent_s, f"no frame for {event.silent_s:.2f} s"
+            why = (
+                "no frame" if event.older_id is None else f"ids went back to {event.older_id}, none"
+            )
+            return event.silent_s, f"{why} for {event.silent_s:.2f} s"
         case PlaybackSet():
             n, rate = len(event.trials), event.rewards_per_min
             return rate, f"{counted(n, 'trial')} of {event.source}, {rate:.2f} rewards a minute"

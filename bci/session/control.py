@@ -335,6 +335,8 @@ class _Control:
         if self._runner.frame(received, frame, t_sent_ns, behind=behind):
             self._frames.stepped(received, frame)
             self._line.frame(frame.frame_id, received.t_received_ns)
+        else:
+            self._frames.discarded(frame, self._runner.loop.last_frame_id)
         self._mind_budget()
 
     def _attend(self) -> None:
@@ -371,7 +373,7 @@ class _Control:
         silent_s = self._frames.silent_s(time.perf_counter_ns())
         if silent_s > self._session.experiment.faults.stall_s and not self._frames.stalled:
             self._frames.stalled = True
-            self._runner.apply(Stalled(silent_s))
+            self._runner.apply(Stalled(silent_s, self._frames.older_id))
         if self._journal.fault is not None and not self._runner.done:
             self.failure = f"journal: {self._journal.fault}"
             self._end(self.failure)

@@ -17,6 +17,7 @@ from bci.stream.subscriber import FrameSubscriber, Received
 ANSWER_TIMEOUT_S = 1.0
 CLOCK_NS = 1_000_000_000
 START_TIMEOUT_S = 2.0
+MOST_REORDERED = 3
 """A loop that waits longer for an acquisition that died meanwhile would be taken to hang."""
 
 
@@ -71,6 +72,7 @@ class FrameLine:
         self.first_id = -1
         self.t_stepped_ns = 0
         self.stalled = False
+        self._n_older, self._older_id = 0, 0
         self.info: StreamInfo = self._client.describe()
 
     def close(self) -> None:
@@ -147,8 +149,24 @@ class FrameLine:
             self._clock.came(frame.t_sent_ns, received.t_received_ns)
         self.t_stepped_ns = received.t_received_ns
         self.stalled = False
+        self._n_older = 0
         if self.first_id < 0:
             self.t_first_ns, self.first_id = received.t_received_ns, frame_id
+
+    def discarded(self, frame: RoiFrame, last_id: int) -> None:
+        """Note a frame that the loop did not take; `last_id` is the last that it took."""
+        info = self.info
+        ours = frame.session_hash in (0, info.session_hash) and frame.epoch == info.epoch
+        if ours and frame.frame_id < last_id:
+            self._n_older, self._older_id = self._n_older + 1, frame.frame_id
+
+    @property
+    def older_id(self) -> int | None:
+        """Newest id since the last stepped frame if ids went backwards; None if they did not.
+
+        A few frames that came in another order are no such thing.
+        """
+        return self._older_id if self._n_older > MOST_REORDERED else None
 
     def spent_frames(self, last_id: int) -> int:
         """Frames of time from the first id to this one, those lost included; 0 before the first."""

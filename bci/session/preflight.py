@@ -272,7 +272,8 @@ def _screen(session: Session) -> Check:
         f"{hello.width_px} x {hello.height_px} on {hello.display}, {hello.renderer}, "
         f"{hello.refresh_hz:.2f} Hz, draw p50 {trial.draw_ms[0]:.1f} p99 {trial.draw_ms[1]:.1f}, "
         f"command to flip p50 {trial.flip_ms[0]:.1f} p99 {trial.flip_ms[1]:.1f} ms, "
-        f"{trial.missed} flips missed of {trial.shown}, jitter {trial.jitter_ms:.1f} ms"
+        f"{trial.shown} commands shown, {trial.missed} refreshes missed, "
+        f"jitter {trial.jitter_ms:.1f} ms"
     )
     if not hello.blanks:
         solution = "this screen does not blank: times of light are not known"

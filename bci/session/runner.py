@@ -108,7 +108,7 @@ class LoopRunner:
         t_sent_ns
             When acquisition sent it, on our clock.
         behind
-            True where so many newer frames wait that its effects are withheld.
+            True where so many newer frames wait that its screen command is withheld.
         """
         decision = self.loop.step(frame)
         is_stepped = not decision.discarded

@@ -92,7 +92,7 @@ class ScreenLine:
 
     @property
     def light(self) -> str:
-        """For people to see: waiting, ok, ok (no screen) where nothing blanks, lost."""
+        """For people to see: waiting, ok, ok (no vsync) where a timer paces the flips, lost."""
         return "lost" if self.died else self._light
 
     def close(self) -> None:
@@ -143,9 +143,9 @@ class ScreenLine:
         return is_back
 
     def _welcome(self, hello: ScreenHello) -> None:
-        blanks = "blanks" if hello.blanks else "no screen that blanks"
+        blanks = "vsync" if hello.blanks else "no vsync: a timer paces the flips"
         log.info("screen: %s on %s, %s", hello.backend, hello.display, blanks)
-        self._light = "ok" if hello.blanks else "ok (no screen)"
+        self._light = "ok" if hello.blanks else "ok (no vsync)"
         self._clock, self._error_ns, self._t_kept_ns = PeerClock(), inf, 0
         self.commands.resend()
 

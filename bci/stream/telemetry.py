@@ -36,14 +36,14 @@ class Telemetry(msgspec.Struct, frozen=True):
     today_ul, cap_ul
         What the subject had today, in all sessions; the most it may have, NaN: no cap.
     s3, t, lo
-        Read-out, threshold and zero, dF/F; NaN where unknown.
+        Read-out, threshold and zero, in the unit of the decoder's signal; NaN where unknown.
     chance, chance_t
         Chance predicted for the trials so far, each with its own T, and its interval, 0-1, all NaN
         where there is none; T of the newest calibration.
     chance_words
         The same for people, or why there is none; empty without a baseline.
     angle_deg
-        As the screen shows it.
+        Of the read-out, whatever the screen shows; NaN while T and lo are unknown.
     latency_ms
         Stage -> (p50, p99), ms.
     lost_frames

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from math import nan
 
 import msgspec
 import numpy as np
@@ -10,6 +11,8 @@ RESIDUAL_MOST = 0.1
 DEAD_MOST = 0.9
 """Of the shortest opening."""
 USUAL_MS_PER_UL = (0.5, 200.0)
+DROP_UL = (0.1, 200.0)
+"""A drop outside of this is a weight in another unit."""
 
 
 class WeighedDrops(msgspec.Struct, frozen=True):
@@ -78,10 +81,8 @@ def fit_valve(drops: Sequence[WeighedDrops], density_mg_per_ul: float = 1.0) -> 
     if len({one.open_ms for one in drops}) < 2:
         raise NoFit("two opening times or more are needed: one point is no line")
     for one in drops:
-        if not one.weight_mg > 0 or one.n < 1:
-            raise NoFit(
-                f"{one.n} drops of {one.open_ms:g} ms weigh {one.weight_mg:g} mg: weigh again"
-            )
+        if why := weight_fault(one, density_mg_per_ul):
+            raise NoFit(why)
     ordered = sorted(drops, key=lambda one: one.open_ms)
     open_ms = np.array([one.open_ms for one in ordered])
     volume_ul = np.array([one.weight_mg / density_mg_per_ul / one.n for one in ordered])
@@ -93,22 +94,35 @@ def fit_valve(drops: Sequence[WeighedDrops], density_mg_per_ul: float = 1.0) -> 
         )
     ms_per_ul, dead_ms = (float(value) for value in np.polyfit(volume_ul, open_ms, 1))
     residuals = volume_ul / ((open_ms - dead_ms) / ms_per_ul) - 1
+    low, high = USUAL_MS_PER_UL
+    if not low <= ms_per_ul <= high:
+        raise NoFit(
+            f"{ms_per_ul:.3g} ms for 1 µl, not {low:g}–{high:g} ms: give the weight of all drops "
+            "together in mg (1 g is 1000 mg)"
+        )
     return ValveFit(
         ms_per_ul,
         dead_ms,
         tuple(volume_ul.tolist()),
         tuple(residuals.tolist()),
-        tuple(_warnings(ms_per_ul, dead_ms, open_ms.tolist(), residuals.tolist())),
+        tuple(_warnings(dead_ms, open_ms.tolist(), residuals.tolist())),
     )
 
 
-def _warnings(
-    ms_per_ul: float, dead_ms: float, open_ms: list[float], residuals: list[float]
-) -> list[str]:
+def weight_fault(one: WeighedDrops, density_mg_per_ul: float = 1.0) -> str:
+    """Return why a weight cannot be that of these drops in mg; empty if it can."""
+    drop_ul = one.weight_mg / density_mg_per_ul / one.n if one.n >= 1 else nan
+    least_ul, most_ul = DROP_UL
+    if least_ul <= drop_ul <= most_ul:
+        return ""
+    return (
+        f"{one.n} drops of {one.open_ms:g} ms weigh {one.weight_mg:g} mg, {drop_ul:.3g} µl a drop, "
+        f"not {least_ul:g}–{most_ul:g} µl: weigh again, all drops together, in mg (1 g is 1000 mg)"
+    )
+
+
+def _warnings(dead_ms: float, open_ms: list[float], residuals: list[float]) -> list[str]:
     found = []
-    low, high = USUAL_MS_PER_UL
-    if not low <= ms_per_ul <= high:
-        found.append(f"{ms_per_ul:.3g} ms for 1 µl is unusual: are the weights in mg?")
     found += [
         f"drops of {ms:g} ms are {100 * residual:+.0f} % off the line"
         for ms, residual in zip(open_ms, residuals, strict=True)

@@ -1,6 +1,5 @@
 """From the settings to a source, and what can be said against it before anything starts."""
 
-import difflib
 from collections import Counter
 from collections.abc import Collection, Sequence
 
@@ -189,15 +188,9 @@ def _label_fault(
     in_plane = [roi.label for roi in info.plane_rois(decode_plane)]
     roi = table.get(label)
     if roi is None:
-        near = difflib.get_close_matches(label, in_plane or list(table), n=3, cutoff=0.7)
-        todo = (
-            f"did you mean {_listed(near)}?"
-            if near
-            else f"plane {decode_plane} has {_listed(in_plane)}"
-        )
-        return Fault(
-            key, label, f"an ROI of the stream ({len(table)} ROIs of {info.source})", todo, others
-        )
+        # no spelling is near: another number is another neuron
+        allowed = f"an ROI of the stream ({len(table)} ROIs of {info.source})"
+        return Fault(key, label, allowed, f"plane {decode_plane} has {_listed(in_plane)}", others)
     if roi.plane != decode_plane:
         return Fault(
             key,

@@ -18,7 +18,7 @@ def test_each_flip_of_a_window_is_light_at_the_photodiode_of_the_chip(tmp_path: 
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(found.read_text())
-    assert told["settings"]["screen"] == "no screen"
+    assert told["settings"]["screen"] == "no vsync"
     assert "no light" in told["settings"]["photodiode"]
     rows = {row["name"]: row for row in told["rows"]}
     flips = rows["draw and flip"]["n"]
@@ -41,7 +41,7 @@ def test_screen_without_a_photodiode_is_measured_to_the_flip_and_said_to_be_none
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(found.read_text())
-    assert (told["settings"]["screen"], told["settings"]["photodiode"]) == ("no screen", "none")
+    assert (told["settings"]["screen"], told["settings"]["photodiode"]) == ("no vsync", "none")
     names = {row["name"] for row in told["rows"]}
     assert "sent_to_flip" in names
     assert "sent_to_light" not in names

@@ -116,10 +116,12 @@ def test_earned_drop_is_paid_when_frames_stop_and_the_operator_is_heard_without_
             for on in (True, False):
                 operator.done(LightSet(on))
                 until(lambda on=on: answers(session, BoardEventKind.LIGHT)[-1:] == [float(on)])
+            for frame_id in range(4):
+                scope.send(frame_id)
+            session.wait_for_ledger(LedgerKind.IDS_BACKWARDS)
             send_to_hit(scope)
-            session.wait_for_state("PAUSED")
-            assert "PAUSED" in operator.refused(LightSet(True))
             until(lambda: opened(session) == 1)
+            assert "PAUSED" in operator.refused(LightSet(True))
             assert operator.done(OperatorStatus()).telemetry is not None
             operator.done(OperatorReward())
             until(lambda: opened(session) == 2)

@@ -57,7 +57,7 @@ def test_screen_says_hello_and_every_command_is_reported_once(
     assert stimulus.stop() == 0
     control.read()
     assert [flip.command_id for flip in control.shown] == [1, 2, 3, 4, 5]
-    assert "no screen" in stimulus.await_told("ready")
+    assert "no vsync" in stimulus.await_told("ready")
     assert stimulus.told[-1]["kind"] == "ended"
 
 

@@ -36,7 +36,7 @@ def test_table_fits_a_narrow_terminal_and_shows_figures_and_bars() -> None:
     text = io.StringIO()
     rows = [
         Row.of("received_to_sent", "ms", [0.1, 0.2, 0.3], {"p50": 0.2, "p99": 0.4}),
-        Row.one("10000 × 30 Hz: effects withheld", "frames", 12345.0),
+        Row.one("10000 × 30 Hz: commands withheld", "frames", 12345.0),
     ]
     show(make_bench("loop", {}, rows), Console(file=text, width=80))
     printed = text.getvalue()

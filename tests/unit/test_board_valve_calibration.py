@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from bci.config.rig import Valve
 from bci.hardware.board.drops import drop_fault, period_s
 from bci.hardware.board.scale import weight_mg
-from bci.hardware.board.valve_calibration import NoFit, WeighedDrops, calibration_toml, fit_valve
+from bci.hardware.board.valve_calibration import (
+    NoFit,
+    WeighedDrops,
+    calibration_toml,
+    fit_valve,
+    weight_fault,
+)
 
 
 def weighed(ms_per_ul: float, dead_ms: float = 0.0, density: float = 1.0) -> list[WeighedDrops]:
@@ -70,9 +76,14 @@ def test_drops_that_make_no_sense_are_refused(drops: list[WeighedDrops], why: st
         fit_valve(drops)
 
 
-def test_weights_in_the_wrong_unit_are_told() -> None:
-    grams = [WeighedDrops(one.open_ms, one.n, one.weight_mg / 1000) for one in weighed(10.0)]
-    assert any("are the weights in mg" in warning for warning in fit_valve(grams).warnings)
+@pytest.mark.parametrize("ms_per_ul", [1.0, 10.0, 100.0])
+def test_weights_in_grams_are_refused(ms_per_ul: float) -> None:
+    in_mg = weighed(ms_per_ul)
+    grams = [WeighedDrops(one.open_ms, one.n, one.weight_mg / 1000) for one in in_mg]
+    assert fit_valve(in_mg).ms_per_ul == pytest.approx(ms_per_ul)
+    assert all(weight_fault(one) for one in grams)
+    with pytest.raises(NoFit, match="1000 mg"):
+        fit_valve(grams)
 
 
 def test_calibration_file_is_what_the_settings_of_the_valve_take() -> None:

@@ -1,6 +1,8 @@
 """What is typed wrongly ends in one sentence that says what to do, and in its exit code."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from recorded_session import record_session
 from waiting import WAIT_S
 
 from bci.cli import main
+from bci.cli.options import errors, told
 from bci.recording.exclusive import release, take
 from bci.recording.folder import JOURNAL, MANIFEST, REPORT
 
@@ -282,3 +285,34 @@ def test_check_says_how_long_the_baseline_must_be(bci: Bci) -> None:
     long = bci("check", DEMO, "--set", "experiment.baseline.duration_s=200")
     assert long.code == 0
     assert len(long.out.splitlines()) == 1
+
+
+def test_json_to_a_dash_is_all_of_stdout(
+    bci: Bci, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = bci("verify", folder, "--json", "-")
+    assert said.code == 0
+    assert json.loads(said.out)["kind"] == "identical"
+    assert said.lines
+    assert not (tmp_path / "-").exists()
+
+
+def test_no_line_is_broken_wherever_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    text = "run `bci recover /data/mice/sessions/m1/20261122T081500`, then export"
+    for console in (told(), errors()):
+        with console.capture() as capture:
+            console.print(text, markup=False, highlight=False)
+        assert capture.get() == f"{text}\n"
+
+
+@pytest.mark.parametrize("verb", ["run", "replay", "tell", "calibrate"])
+def test_command_of_the_help_fits_a_line(
+    bci: Bci, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = bci(verb, "--help")
+    assert any(re.match(r"\s*Example: bci .*\S\s*$", line) for line in said.out.splitlines())
+    example = next(line for line in said.out.splitlines() if "Example: " in line)
+    assert said.out.rstrip().endswith(example.rstrip())

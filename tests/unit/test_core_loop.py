@@ -250,6 +250,17 @@ def test_stall_pauses_and_goes_on_by_itself() -> None:
     assert back.trial == 2
 
 
+def test_stall_with_older_ids_is_told_as_ids_that_went_backwards() -> None:
+    animal = animal_in(S.RUN)
+    last_id = animal.next_id - 1
+    stalled = animal.hears(Stalled(1.2, older_id=3))
+    assert kinds(stalled.ledger) == [K.IDS_BACKWARDS]
+    assert {str(last_id), "3"} <= set(stalled.ledger[0].detail.split())
+    assert stalled.state is S.PAUSED
+    animal.loses(12)
+    assert animal.rests().state is S.GREY
+
+
 def test_stall_waits_for_the_operator_where_the_settings_say_so() -> None:
     animal = animal_in(S.RUN, session_of(faults={"resume_after_stall": False}))
     animal.hears(Stalled(1.2))
