@@ -7,7 +7,7 @@ BIN := .venv/bin
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: screenshots help setup demo test test-fast test-long shake soak lint bench docs firmware
+.PHONY: screenshots help setup demo test test-fast test-long campaign shake soak lint bench docs firmware
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -33,6 +33,9 @@ test-long: setup ## run the tests that take long: cohorts, soaks, many repeats
 
 soak: setup ## run sessions for hours (24 h at speed, 1 h in real time): does anything grow or slow down?
 	$(BIN)/python tests/soak.py
+
+campaign: setup ## disturb sessions and damage files, again and again: campaign/table.md; goes on if interrupted
+	cd tests && $(CURDIR)/$(BIN)/python -m campaign
 
 lint: setup ## check style, types and the layers between packages
 	$(BIN)/ruff check .

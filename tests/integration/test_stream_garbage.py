@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 import zmq
-from hostile_messages import hostile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.hostile_messages import hostile
 from waiting import WAIT_MS, WAIT_S, until
 
 from bci.core.frame_header import TOPIC, pack_header

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from hostile_messages import FRAGMENTS, hostile
 from hypothesis import given
 from hypothesis import strategies as st
+from support.hostile_messages import FRAGMENTS, hostile
 
 from bci.core.loop_types import EnsemblesSet, Stop
 from bci.core.messages import (
