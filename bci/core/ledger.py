@@ -43,6 +43,8 @@ REACTIONS: dict[LedgerKind, str] = {
     LedgerKind.LIGHT_WITHOUT_FLIP: "counted, not matched to a command",
     LedgerKind.PROCESS_DIED: "started again where declared, else session ended",
     LedgerKind.PROCESS_RESTARTED: "session goes on",
+    LedgerKind.FOLDER_LOST: "session ended, what can be saved is saved",
+    LedgerKind.JOURNAL: "session ended",
     LedgerKind.THREAD_ENDED: "logged; what the thread did is no longer done",
     LedgerKind.CALIBRATION: "session ended",
     LedgerKind.BASELINE_REFUSED: "T as before, none at first: the baseline may be repeated",

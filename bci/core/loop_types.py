@@ -89,6 +89,8 @@ class LedgerKind(StrEnum):
     PROCESS_DIED = "process_died"
     PROCESS_RESTARTED = "process_restarted"
     THREAD_ENDED = "thread_ended"
+    FOLDER_LOST = "folder_lost"
+    JOURNAL = "journal"
     CALIBRATION = "calibration"
     BASELINE_REFUSED = "baseline_refused"
 

@@ -10,6 +10,8 @@ ASKED_TO_STOP = "asked to stop"
 """Reason of an end that the supervisor, or its silence, asked for."""
 THREAD_ENDED = "thread_ended"
 """Kind of the event that a thread of a process was ended by an error."""
+FOLDER_LOST = "folder_lost"
+"""Kind of the event that another program removed or moved the session's folder."""
 
 
 class ProcessEvent(msgspec.Struct, frozen=True, tag="process"):

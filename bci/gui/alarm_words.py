@@ -106,6 +106,14 @@ WORDS: dict[Kind, Words] = {
         "end this session and start another; send log.jsonl to whoever maintains the program",
         Light.FAIL,
     ),
+    Kind.FOLDER_LOST: Words(
+        "The session's folder was removed or moved",
+        "look which program does that; the last line of the session says where the data are",
+        Light.FAIL,
+    ),
+    Kind.JOURNAL: Words(
+        "The session is not recorded any more", "make room, or look what cut the file", Light.FAIL
+    ),
     Kind.BASELINE_REFUSED: Words(
         "The baseline was refused: T stays as before",
         "repeat the baseline, or choose other ensembles",

@@ -105,7 +105,10 @@ class Journal:
         self._closing = threading.Event()
         self._written = threading.Event()
         self._reason = ""
-        self._file: BinaryIO = path.open("xb", buffering=0)
+        # what another program cuts off must not become a hole: it shows in the size
+        self._file: BinaryIO = open(  # noqa: SIM115 - closed by the writer's thread
+            path, "xb", buffering=0, opener=_open_to_append
+        )
         take(self._file.fileno())
         try:
             self._write_start(start)
@@ -355,10 +358,24 @@ class Journal:
             for flush in self._flushed_too:
                 flush()
             n_bytes = self.n_bytes
+            self._look(n_bytes)
             if n_bytes == self._synced_bytes:
                 continue
             self._sync(sync_data)
             self._synced_bytes = n_bytes
+
+    def _look(self, n_bytes: int) -> None:
+        """Notice that another program has cut the file short."""
+        try:
+            size = os.fstat(self._file.fileno()).st_size
+        except OSError as error:
+            self._fail(f"{self.path}: {error.strerror or error}.")
+            return
+        if size < n_bytes:
+            self._fail(
+                f"{self.path}: another program cut it to {size} bytes, {n_bytes} were written. "
+                "Run bci recover: it keeps what is left."
+            )
 
     def _sync(self, sync: Callable[[int], None]) -> None:
         try:
@@ -381,3 +398,7 @@ class Journal:
         self._data_bytes += len(content)
         if self._flush():
             self._sync(os.fsync)
+
+
+def _open_to_append(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_APPEND, 0o666)

@@ -316,9 +316,23 @@ def _byte_that_seals(
     return None
 
 
-def finish_manifest(folder: Path, outcome: dict[str, Any]) -> None:
-    """Add how the session ended."""
-    write_manifest(folder, msgspec.structs.replace(read_manifest(folder), outcome=outcome))
+def finish_manifest(folder: Path, outcome: dict[str, Any], first: Manifest | None = None) -> None:
+    """Add how the session ended.
+
+    Parameters
+    ----------
+    folder, outcome
+        Of the session.
+    first
+        As written at its start, for a folder that lost its manifest.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except NoManifest:
+        if first is None:
+            raise
+        manifest = first
+    write_manifest(folder, msgspec.structs.replace(manifest, outcome=outcome))
 
 
 def describe_program() -> Program:

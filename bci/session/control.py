@@ -376,6 +376,7 @@ class _Control:
             self._runner.apply(Stalled(silent_s, self._frames.older_id))
         if self._journal.fault is not None and not self._runner.done:
             self.failure = f"journal: {self._journal.fault}"
+            self._note(LedgerKind.JOURNAL, self._journal.fault, 1)
             self._end(self.failure)
         if self._line.fault and not self._runner.done:
             self.failure = self._line.fault

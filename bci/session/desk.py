@@ -20,7 +20,7 @@ from bci.core.loop_types import (
     ScreenLost,
     Stop,
 )
-from bci.core.process import THREAD_ENDED, ProcessEvent
+from bci.core.process import FOLDER_LOST, THREAD_ENDED, ProcessEvent
 from bci.core.rewards import FIRST_OPERATOR_REWARD
 from bci.hardware.board.interface import Board
 from bci.recording.journal import Journal
@@ -53,6 +53,7 @@ PROCESS_LEDGER = {
     "died": LedgerKind.PROCESS_DIED,
     "restarted": LedgerKind.PROCESS_RESTARTED,
     THREAD_ENDED: LedgerKind.THREAD_ENDED,
+    FOLDER_LOST: LedgerKind.FOLDER_LOST,
 }
 
 

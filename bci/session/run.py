@@ -29,7 +29,13 @@ from bci.recording.folder import (
     session_folder,
 )
 from bci.recording.integrity import check_journal
-from bci.recording.manifest import WRITING, finish_manifest, make_manifest, write_manifest
+from bci.recording.manifest import (
+    WRITING,
+    Manifest,
+    finish_manifest,
+    make_manifest,
+    write_manifest,
+)
 from bci.recording.playback import playback_faults
 from bci.recording.reward_log import REHEARSALS
 from bci.recording.scan import JournalBytes
@@ -37,6 +43,7 @@ from bci.recording.session_record import DamagedJournal
 from bci.session.access import access_faults
 from bci.session.check import Check, Status, read_checks
 from bci.session.day_words import day_words
+from bci.session.folder_watch import FolderWatch
 from bci.session.history import HistoryServer
 from bci.session.interrupts import on_interrupt
 from bci.session.keep_day import keep_day, not_writable
@@ -173,7 +180,8 @@ def run_session(
         try:
             if session.rig.board.kind not in REHEARSALS:
                 held.enter_context(sole_session(root, session.subject))
-            folder, name = _begin_folder(session, root, now, checks)
+            folder, manifest = _begin_folder(session, root, now, checks)
+            name = manifest.session
             book = LogBook(folder / LOG, console)
             held.callback(book.close)
             held.enter_context(logged_in(book))
@@ -197,9 +205,12 @@ def run_session(
         )
         # whatever comes between the steps below must not end us without a last line
         with on_interrupt(supervisor.ask_to_stop), report_ended_threads(supervisor.tell_own):
-            with progress:
+            with FolderWatch(folder, supervisor.lose_folder) as watch, progress:
                 ending = supervisor.run()
-            return _finish(folder, ending, book, console)
+                place, trouble = _rescue(folder, watch)
+            is_home = place.parent == folder.parent
+            left = _Left(place, manifest, root.resolve(), is_home, ending, tuple(trouble))
+            return _finish(left, book, console)
 
 
 def _tell_beginning(
@@ -233,43 +244,86 @@ def _root_faults(root: Path, subject: str) -> list[Fault]:
 
 def _begin_folder(
     session: Session, root: Path, now: datetime, checks: list[Check]
-) -> tuple[Path, str]:
-    """The session's folder with its manifest, and its name; raises `OSError`, leaves none then."""
+) -> tuple[Path, Manifest]:
+    """The session's folder and its manifest; raises `OSError`, leaves none then."""
     folder = session_folder(root.resolve(), session.subject, now)
     name = f"{session.subject}-{folder.name}"
+    manifest = make_manifest(name, session, now, msgspec.to_builtins(checks))
     try:
-        write_manifest(folder, make_manifest(name, session, now, msgspec.to_builtins(checks)))
+        write_manifest(folder, manifest)
     except OSError:
         folder.rmdir()
         raise
-    return folder, name
+    return folder, manifest
 
 
-def _finish(folder: Path, ending: Ending, book: LogBook, console: Console) -> Result:
+def _rescue(folder: Path, watch: FolderWatch) -> tuple[Path, list[str]]:
+    """The folder that the session's files are in by now, and what is to be said about that."""
+    try:
+        place = watch.rescue()
+    except OSError as error:
+        why = f"{error.filename or folder}: {error.strerror or error}"
+        return folder, [f"its data could not be saved: {why}"]
+    told = f"its data are in {place}"
+    return place, [told] if watch.trouble or place != folder else []
+
+
+class _Left(NamedTuple):
+    """What a session left, and where.
+
+    Parameters
+    ----------
+    folder
+        That holds its files by now.
+    manifest
+        As written at its start.
+    root
+        Folder of all subjects.
+    is_home
+        True if the folder still lies in its subject's.
+    ending
+        How it ended.
+    trouble
+        What else happened.
+    """
+
+    folder: Path
+    manifest: Manifest
+    root: Path
+    is_home: bool
+    ending: Ending
+    trouble: tuple[str, ...]
+
+
+def _finish(left: _Left, book: LogBook, console: Console) -> Result:
     """Write what a session that is over leaves behind.
 
     What counts comes first: the subject's rewards and day, and how the session ended. Files that
     can be made again come last. A step that fails keeps no other from its turn.
     """
+    folder, ending = left.folder, left.ending
     written, trouble = _files_of(folder, ending)
+    trouble[:0] = left.trouble
     exports: tuple[_Export, ...] = ()
     if "journal" in written:
-        trouble += _attempt("rewards not settled", lambda: _settle_rewards(folder, book), book)
+        # elsewhere there is no ledger to compare with: `bci recover` settles them at home
+        if left.is_home:
+            trouble += _attempt("rewards not settled", lambda: _settle_rewards(folder, book), book)
         if ending.began:
             so_far = _result(folder, ending, written, trouble)
             why = "the subject's folder does not hold this session"
-            trouble += _attempt(why, lambda: _keep_day(folder, so_far), book)
+            trouble += _attempt(why, lambda: _keep_day(left, so_far), book)
         cut_short = _attempt("", lambda: _require_end(folder, ending), book)
         trouble += cut_short
         exports = EXPORTS if ending.began and not cut_short else ()
     if exports:
         outcome = msgspec.to_builtins(_result(folder, ending, written, trouble))
         outcome[WRITING] = [one.file for one in exports]
-        trouble += _attempt(UNTOLD, lambda: finish_manifest(folder, outcome), book)
+        trouble += _attempt(UNTOLD, lambda: finish_manifest(folder, outcome, left.manifest), book)
         trouble += _export(folder, exports, written, book, console)
     result = _result(folder, ending, written, trouble)
     outcome = msgspec.to_builtins(result)
-    if untold := _attempt(UNTOLD, lambda: finish_manifest(folder, outcome), book):
+    if untold := _attempt(UNTOLD, lambda: finish_manifest(folder, outcome, left.manifest), book):
         trouble += [one for one in untold if one not in trouble]
         result = _result(folder, ending, written, trouble)
     book.tell("INFO", f"{'ended' if result.ok else 'failed'}: {result.reason}")
@@ -325,11 +379,11 @@ def _settle_rewards(folder: Path, book: LogBook) -> None:
         book.tell("WARNING", f"{brought} brought from journal and board into the reward log")
 
 
-def _keep_day(folder: Path, result: Result) -> None:
+def _keep_day(left: _Left, result: Result) -> None:
     """Keep ensembles, calibrations and the session in numbers, for the days to come."""
     keep_day(
-        folder.parent.parent,
-        folder,
+        left.root,
+        left.folder,
         ok=result.ok,
         reason=result.reason,
         summary=result.summary,

@@ -13,7 +13,7 @@ import msgspec
 
 from bci.config.session import Session
 from bci.core.messages import cut
-from bci.core.process import ASKED_TO_STOP, ProcessEvent
+from bci.core.process import ASKED_TO_STOP, FOLDER_LOST, ProcessEvent
 from bci.hardware.board.kinds import PROCESSES
 from bci.recording.folder import MANIFEST, write_endpoints
 from bci.session.children import Child
@@ -135,6 +135,7 @@ class Supervisor:
         self._kill_control_at = inf
         self._patient_until = 0.0
         self._stop_asked = threading.Event()
+        self._folder_lost = ""
         self._began = False
         self._over = ""
         self._failure = ""
@@ -151,6 +152,10 @@ class Supervisor:
     def tell_own(self, kind: str, detail: str) -> None:
         """Log and journal a fact about this very process; may be called from any thread."""
         self._tell(ProcessEvent("supervisor", kind, os.getpid(), detail))
+
+    def lose_folder(self, what: str) -> None:
+        """Let the session end because its folder is gone; returns at once, from any thread."""
+        self._folder_lost = what
 
     def run(self) -> Ending:
         """Run the session to its end; nothing of it is left running afterwards."""
@@ -210,7 +215,12 @@ class Supervisor:
             turned = now
             self._hear()
             self._look_at_children()
+            lost = "" if self._phase is Phase.ENDING else self._folder_lost
+            if lost:
+                self.tell_own(FOLDER_LOST, lost)
             self._pass_on()
+            if lost:
+                self._fail(lost)
             if self._stop_asked.is_set() and self._phase is not Phase.ENDING:
                 self._begin_end("stop asked for")
             if self._phase is Phase.STARTING and time.monotonic() - started > START_S:

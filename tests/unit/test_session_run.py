@@ -72,6 +72,8 @@ class Over:
 
     def tell_own(self, kind: str, detail: str) -> None: ...
 
+    def lose_folder(self, what: str) -> None: ...
+
     def run(self) -> Ending:
         record_session(self._folder)
         return Ending(True, "task over", None)
@@ -194,6 +196,8 @@ def test_folder_that_was_moved_while_the_session_ran_is_told(
 
         def ask_to_stop(self) -> None:
             raise AssertionError
+
+        def lose_folder(self, what: str) -> None: ...
 
         def tell_own(self, kind: str, detail: str) -> None:
             raise AssertionError
