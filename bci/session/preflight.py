@@ -276,7 +276,7 @@ def _screen(session: Session) -> Check:
         f"jitter {trial.jitter_ms:.1f} ms"
     )
     if not hello.blanks:
-        solution = "this screen does not blank: times of light are not known"
+        solution = "this screen has no vsync: times of light are not known"
         return Check("screen", Status.WARN, message, solution)
     if trial.missed > trial.shown // 50:
         return Check("screen", Status.WARN, message, "close other windows, look at the driver")
