@@ -14,7 +14,9 @@ from bci.recording.folder import read_endpoints
 N_ROIS = 12
 RATE_HZ = 30.0
 DOOR = (
-    f'rig.source={{kind="zmq", n_rois={N_ROIS}, rate_hz={RATE_HZ}, saturation_counts=60000.0}}',
+    # a test sends when it likes, and so at no rate
+    f'rig.source={{kind="zmq", n_rois={N_ROIS}, rate_hz={RATE_HZ}, saturation_counts=60000.0,'
+    ' on_wrong_rate="warn"}',
     'rig.screen.backend="null"',
     'experiment.decoder.p_plus=["roi0000", "roi0001"]',
     'experiment.decoder.p_minus=["roi0002", "roi0003"]',
@@ -48,10 +50,10 @@ class Microscope:
         self._line.send_multipart(parts)
 
     def parts(self, frame_id: int, values: np.ndarray, **changed: int) -> list[bytes]:
-        fields = {"session_hash": 0, "roi_hash": 0, "epoch": 0, "plane": 0, "flags": 0} | changed
+        fields = {"session_hash": 0, "roi_hash": 0, "epoch": 0, "plane": 0, "flags": 0}
+        fields |= {"t_scope_ns": 0} | changed
         frame = RoiFrame(
             frame_id=frame_id,
-            t_scope_ns=0,
             t_sent_ns=0,
             fluorescence=values.astype("<f4"),
             **fields,

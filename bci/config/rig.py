@@ -78,6 +78,8 @@ class DoorSource(Settings):
     """ROI labels in table order; empty: roi0000, roi0001, ..."""
     dark_counts: NonNegativeFloat = 0.0
     saturation_counts: PositiveFloat | None = None
+    on_wrong_rate: Literal["stop", "warn"] = "stop"
+    """If frames come at a rate more than 2 % away from rate_hz: end the session, or only say so."""
 
 
 Source = Annotated[SimulatedSource | RecordingSource | DoorSource, Field(discriminator="kind")]

@@ -43,6 +43,7 @@ OVER = {
     Kind.SCREEN_BACK: Kind.SCREEN_LOST,
     Kind.BOARD_BACK: Kind.BOARD_LOST,
     Kind.PROCESS_RESTARTED: Kind.PROCESS_DIED,
+    Kind.LAG_OVER: Kind.LAG,
 }
 """Kinds that end another one's alarm."""
 
@@ -72,6 +73,16 @@ WORDS: dict[Kind, Words] = {
     Kind.IDS_BACKWARDS: Words(
         "Frame ids went backwards",
         "the microscope program restarted: end this session and start another",
+        Light.FAIL,
+    ),
+    Kind.WRONG_RATE: Words(
+        "Frames come at another rate than declared",
+        "set rig.source.rate_hz to the rate of frames over all planes, or mend the scan",
+        Light.FAIL,
+    ),
+    Kind.LAG: Words(
+        "Frames come late: feedback is behind the animal",
+        "look at the load of both computers and at the network between them",
         Light.FAIL,
     ),
     Kind.SCREEN_LOST: Words(

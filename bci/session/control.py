@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from bci.config.load import settings_hash
+from bci.config.rig import DoorSource
 from bci.config.session import Session
 from bci.core.counted import counted
 from bci.core.decoding.decoder import UnknownRoi
@@ -135,6 +136,8 @@ class _Control:
         self._recorded = playback_of(session.experiment)
         self._link = link
         self._journal = journal
+        source = session.rig.source
+        self._door = source if isinstance(source, DoorSource) else None
         self._lossless = stream.delivery == "lossless"
         self._latency = LatencyBudget()
         self._line = line
@@ -177,7 +180,13 @@ class _Control:
         peers = self._wait_for_peers("frames", "channel")
         if peers is None:
             return self._told_over()
-        self._frames = FrameLine(self._session.rig.stream, peers, self._access, self._journal)
+        self._frames = FrameLine(
+            self._session.rig.stream,
+            peers,
+            self._access,
+            self._journal,
+            is_paced_outside=self._door is not None,
+        )
         self._open.callback(self._frames.close)
         info = self._frames.info
         self._line.open(self._link.peers, self._link.token)
@@ -333,7 +342,9 @@ class _Control:
         t_sent_ns = frame.t_sent_ns - self._frames.offset_ns
         behind = self._frames.is_behind(received)
         if self._runner.frame(received, frame, t_sent_ns, behind=behind):
-            self._frames.stepped(received, frame)
+            fault = self._frames.stepped(received, frame)
+            if fault is not None:
+                self._runner.note(fault)
             self._line.frame(frame.frame_id, received.t_received_ns)
         else:
             self._frames.discarded(frame, self._runner.loop.last_frame_id)
@@ -346,6 +357,7 @@ class _Control:
         self._link.turn()
         for event in self._line.hear():
             self._runner.hear(event)
+            self._frames.hear(event)
         if self._screen.hear(self._note):
             self._runner.apply(ScreenBack())
         self._desk.attend()
@@ -374,6 +386,11 @@ class _Control:
         if silent_s > self._session.experiment.faults.stall_s and not self._frames.stalled:
             self._frames.stalled = True
             self._runner.apply(Stalled(silent_s, self._frames.older_id))
+        if (wrong := self._frames.wrong_rate()) and not self._runner.done:
+            self._note(LedgerKind.WRONG_RATE, wrong, 1)
+            if self._door is not None and self._door.on_wrong_rate == "stop":
+                self.failure = f"wrong rate: {wrong}"
+                self._end(self.failure)
         if self._journal.fault is not None and not self._runner.done:
             self.failure = f"journal: {self._journal.fault}"
             self._note(LedgerKind.JOURNAL, self._journal.fault, 1)

@@ -4,10 +4,13 @@ import time
 from collections.abc import Mapping
 
 from bci.config.rig import Stream
+from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.frame_header import FLAG_END
+from bci.core.loop_types import LedgerEntry
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.journal import Journal
 from bci.recording.records import ClockTied, Peer, Topic
+from bci.session.stream_pace import StreamLag, StreamRate
 from bci.stream.access import Access
 from bci.stream.acquisition_client import AcquisitionClient
 from bci.stream.clock import PeerClock
@@ -35,6 +38,8 @@ class FrameLine:
     journal
         Gets acquisition's clock against ours: at every start, and again and again where it runs on
         another computer.
+    is_paced_outside
+        True if a microscope program sends the frames in its own time: their rate is judged.
 
     Attributes
     ----------
@@ -46,12 +51,20 @@ class FrameLine:
         The same of the first, and its id; -1 before it.
     offset_ns
         Acquisition's clock minus ours.
+    lag
+        How far frames have fallen behind.
     stalled
         Set it where the loop was told of a stall; the next frame that is stepped unsets it.
     """
 
     def __init__(
-        self, settings: Stream, peers: Mapping[str, str], access: Access, journal: Journal
+        self,
+        settings: Stream,
+        peers: Mapping[str, str],
+        access: Access,
+        journal: Journal,
+        *,
+        is_paced_outside: bool = False,
     ) -> None:
         self._access = access
         self._settings = settings
@@ -74,6 +87,11 @@ class FrameLine:
         self.stalled = False
         self._n_older, self._older_id = 0, 0
         self.info: StreamInfo = self._client.describe()
+        self.lag = StreamLag(self.info.rate_hz * settings.speed)
+        self._rate: StreamRate | None = None
+        self._wrong_rate = ""
+        if is_paced_outside and not self._lossless and settings.speed == 1.0:
+            self._rate = StreamRate(self.info.rate_hz)
 
     def close(self) -> None:
         """Give both sockets back."""
@@ -95,6 +113,9 @@ class FrameLine:
             timeout_s=START_TIMEOUT_S,
         )
         self._t_started_ns = time.perf_counter_ns()
+        self.lag.restart()
+        if self._rate is not None:
+            self._rate.restart()
 
     def wait(self, timeout_ms: int) -> Received | None:
         """Next message, waited for at most this long."""
@@ -142,16 +163,44 @@ class FrameLine:
         tied = ClockTied(Peer.ACQUISITION, offset.offset_ns, offset.error_ns)
         self._journal.append(Topic.CLOCK, tied)
 
-    def stepped(self, received: Received, frame: RoiFrame) -> None:
-        """Note a frame that the loop took as the next one."""
+    def stepped(self, received: Received, frame: RoiFrame) -> LedgerEntry | None:
+        """Note a frame that the loop took as the next one; what the fault log must hold."""
         frame_id = frame.frame_id
         if self.offset_ns and frame.t_sent_ns:
             self._clock.came(frame.t_sent_ns, received.t_received_ns)
         self.t_stepped_ns = received.t_received_ns
-        self.stalled = False
         self._n_older = 0
         if self.first_id < 0:
             self.t_first_ns, self.first_id = received.t_received_ns, frame_id
+        was_stalled, self.stalled = self.stalled, False
+        if self._rate is not None:
+            if was_stalled:
+                self._rate.restart()
+            self._rate.frame(frame_id, frame.t_sent_ns, frame.t_scope_ns)
+        if self._lossless:
+            return None
+        return self.lag.frame(frame_id, frame.t_sent_ns - self.offset_ns, received.t_received_ns)
+
+    def hear(self, event: BoardEvent) -> None:
+        """Note a frame TTL, for the rate of the stream."""
+        is_ttl = event.kind is BoardEventKind.FRAME_TTL and event.t_device_us is not None
+        if self._rate is not None and is_ttl:
+            assert event.t_device_us is not None
+            self._rate.ttl(int(event.value), event.t_device_us)
+
+    def wrong_rate(self) -> str:
+        """What is wrong with the rate, told when it was measured; empty: nothing, or not yet."""
+        found = self._rate.judge() if self._rate is not None else None
+        if found is None:
+            return ""
+        self._wrong_rate = ""
+        if found.is_wrong:
+            self._wrong_rate = f"{found.rate_hz:.2f} Hz"
+            return (
+                f"frames come at {found.rate_hz:.2f} Hz by the clock of the {found.clock}, and "
+                f"rig.source.rate_hz is {self.info.rate_hz:g}"
+            )
+        return ""
 
     def discarded(self, frame: RoiFrame, last_id: int) -> None:
         """Note a frame that the loop did not take; `last_id` is the last that it took."""
@@ -202,7 +251,11 @@ class FrameLine:
         """How it goes, for people to see."""
         if self.first_id < 0:
             return "waiting for the first frame"
-        return "stalled" if self.stalled else "ok"
+        if self.stalled:
+            return "stalled"
+        if self._wrong_rate:
+            return f"at a wrong rate, {self._wrong_rate}"
+        return f"late by {self.lag.lag_s:.2f} s" if self.lag.is_behind else "ok"
 
     def has_moved(self, peers: Mapping[str, str]) -> bool:
         """True where acquisition was started again; call it every turn.

@@ -1,12 +1,14 @@
 """The acquisition process: one source, its sockets, its thread."""
 
 import logging
+from time import monotonic
 
 import msgspec
 
 from bci.config import Session
+from bci.core.frame_header import NotAFrame
 from bci.core.process import ProcessLink
-from bci.core.source import FrameSource
+from bci.core.source import EndOfSource, FrameSource
 from bci.hardware.imaging.acquisition import AcquisitionThread, Ending
 from bci.hardware.imaging.door_source import DoorSource
 from bci.hardware.imaging.open import open_source
@@ -18,6 +20,8 @@ from bci.stream.wires import WIRED, Wire
 log = logging.getLogger("bci.acquisition")
 
 POLL_S = 0.02
+DROP_S = 0.1
+"""Requests are answered in between, however fast old frames come."""
 JOIN_S = 1.0
 
 
@@ -123,6 +127,7 @@ class _Serving:
         self._ttl_at_start = board.frame_ttl == "start"
         self._link = link
         self._source = source
+        self._drops_old = source.paced and session.rig.stream.delivery == "live"
         self._publisher = publisher
         self._server = server
         self._thread: AcquisitionThread | None = None
@@ -149,6 +154,8 @@ class _Serving:
                             ttl_at_start=self._ttl_at_start,
                         )
                         self._thread.start()
+                    else:
+                        self._drop_old_frames()
                     continue
                 self._tell(thread)
                 if server.stopped:
@@ -167,6 +174,23 @@ class _Serving:
                 self._thread.join(JOIN_S)
             if self._ttl is not None:
                 self._ttl.close()
+
+    def _drop_old_frames(self) -> None:
+        """Take and drop what a sender sent before the start: it is of no session.
+
+        Else it would wait at the door, and be stepped in one burst.
+        """
+        if not self._drops_old:
+            return
+        t_end_s = monotonic() + DROP_S
+        while monotonic() < t_end_s:
+            try:
+                if self._source.read(0.0) is None:
+                    return
+            except NotAFrame:
+                continue
+            except EndOfSource:
+                log.info("a sender ended its stream before the session began: waiting for another")
 
     def _answer_until_stopped(self) -> None:
         while not self._link.stop_requested():

@@ -8,14 +8,17 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from microscope import DOOR, Microscope, endpoint_of
 from recorded_formats import write_nwb, write_suite2p
-from running_session import REPLAY, ROOT, SHORT, RunningSession, bci, sets
+from running_session import DEMO, REPLAY, ROOT, SHORT, RunningSession, bci, sets
 from waiting import WAIT_S, until
 
 from bci.core.board_types import BoardEventKind
-from bci.core.loop_types import Outcome
+from bci.core.loop_types import LedgerKind, Outcome, TaskState
+from bci.gui.alarm_words import WORDS
 from bci.recording.folder import read_endpoints
 from bci.recording.session_record import SessionRecord
+from bci.recording.verify import VerdictKind, verify
 
 EXAMPLES = ROOT / "docs" / "examples"
 N_ROIS, RATE_HZ, RECORDED_S = 16, 30.0, 40.0
@@ -85,6 +88,71 @@ def test_example_sender_and_another_makers_board_make_a_whole_session(
     done = [event for event in record.board if event.kind is BoardEventKind.REWARD_DONE]
     assert len(hits) == len(done) == opened >= 1
     assert "identical" in bci("verify", folder).stdout
+
+
+def test_old_frames_are_dropped_and_another_rate_than_declared_ends_the_session(
+    tmp_path: Path,
+) -> None:
+    """The sender was there first: what it sent before the start is of no session."""
+    overrides = (*(one.replace("warn", "stop") for one in DOOR), "experiment.faults.stall_s=60")
+    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
+        scope = Microscope(endpoint_of(session, "door"))
+
+        def send() -> None:
+            # a microscope's own clock says what its rate is, however fast this computer is
+            scope.send(t_scope_ns=1 + round(scope.next_id * 1e9 / 15))
+
+        for _ in range(600):
+            send()
+        # asked now and then, because nobody says when the last of them was dropped
+        until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING")
+        n_before = scope.next_id
+
+        def is_over() -> bool:
+            told = session.telemetry()
+            if session.process.poll() is not None or (told and told.state == "DONE"):
+                return True
+            send()
+            return False
+
+        until(is_over)
+        code, output = session.end()
+        scope.close()
+        assert code == 1, output
+        record = session.record()
+    found = [one.value for one in record.ledger if one.value.kind is LedgerKind.WRONG_RATE]
+    assert len(found) == 1
+    assert "15.00 Hz" in found[0].detail
+    assert "microscope" in found[0].detail
+    ids = record.frames["frame_id"]
+    assert ids[0] == n_before
+    assert (ids == n_before + np.arange(len(ids))).all()
+    assert record.decisions[-1].state is TaskState.DONE
+    assert verify(record.folder).kind is VerdictKind.IDENTICAL
+
+
+def test_another_rate_than_declared_is_only_reported_if_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    overrides = (*DOOR, "experiment.faults.stall_s=60")
+    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
+        scope = Microscope(endpoint_of(session, "door"))
+        until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING")
+
+        def is_told() -> bool:
+            scope.send(t_scope_ns=1 + round(scope.next_id * 1e9 / 15))
+            told = session.telemetry()
+            return told is not None and "15.00 Hz" in told.acquisition
+
+        until(is_told)
+        session.process.terminate()
+        code, output = session.end()
+        scope.close()
+        assert code == 0, output
+        assert "15.00 Hz" in output
+        kinds = [one.value.kind for one in session.record().ledger]
+    assert kinds.count(LedgerKind.WRONG_RATE) == 1
+    assert LedgerKind.WRONG_RATE in WORDS
 
 
 def _door(session: RunningSession) -> str | None:
