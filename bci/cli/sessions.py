@@ -153,9 +153,11 @@ def attach(
 @app.command(rich_help_panel=AFTER)
 def verify(folder: Folder, json_file: Json = None) -> None:
     """Check every byte of a journal and recompute every decision."""
+    from bci.cli.progress import shown_progress
     from bci.recording.verify import verify as verify_folder
 
-    verdict = verify_folder(folder)
+    with shown_progress() as tell:
+        verdict = verify_folder(folder, tell)
     told(json_file).print(str(verdict), markup=False, highlight=False, soft_wrap=True)
     write_json(json_file, verdict)
     if not verdict.ok:
@@ -190,9 +192,12 @@ def recover(folder: Folder, json_file: Json = None) -> None:
 @app.command(rich_help_panel=AFTER)
 def export(folder: Folder) -> None:
     """Write session.nwb from the journal."""
+    from bci.cli.progress import shown_progress
     from bci.recording.nwb import export_nwb
 
-    told().print(str(export_nwb(folder)), markup=False, highlight=False, soft_wrap=True)
+    with shown_progress() as tell:
+        path = export_nwb(folder, tell)
+    told().print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=AFTER)

@@ -14,6 +14,7 @@ VERSION = 1
 TOPIC = b"frame"
 HEADER = struct.Struct("<4sHHQIHHQIIqqQ")
 MAX_ROIS = 1_000_000
+_VALUES = np.dtype("<f4")
 FLAG_END = 1
 """Bit of `flags`: no frame but the end of the stream, without values; every frame has gone before
 it and its id is the next one."""
@@ -83,6 +84,6 @@ def unpack_frame(header: bytes, buffer: bytes) -> RoiFrame:
         plane,
         t_scope_ns,
         t_sent_ns,
-        np.frombuffer(buffer, "<f4"),
+        np.frombuffer(buffer, _VALUES),
         flags,
     )

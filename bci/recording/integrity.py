@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,6 +26,8 @@ from bci.recording.session_record import read_frame
 from bci.recording.single_byte import changed_byte
 
 _FOOTER_BYTES = 29
+_IN_PLENTY = (Topic.FRAME, Topic.DECISION, Topic.SENT, Topic.SCREEN, Topic.BOARD)
+"""Most of a journal; of these nothing but the CRC is looked at."""
 
 
 class Defect(NamedTuple):
@@ -76,6 +78,11 @@ class Integrity(NamedTuple):
         True where every byte before the first message is as it was written.
     first_message
         Offset of the first message.
+    n_inputs
+        Frames and events among the messages.
+    infos, calibrations
+        MessagePack of the descriptions of the stream and of the calibrations, in the order of the
+        file.
     """
 
     defects: tuple[Defect, ...]
@@ -86,41 +93,55 @@ class Integrity(NamedTuple):
     recoveries: tuple[Recovered, ...]
     prologue_whole: bool
     first_message: int
+    n_inputs: int = 0
+    infos: tuple[bytes, ...] = ()
+    calibrations: tuple[bytes, ...] = ()
 
 
-def check_journal(journal: JournalBytes) -> Integrity:
+def check_journal(journal: JournalBytes, tell: Callable[[float], None] | None = None) -> Integrity:
     """Check every byte of a journal.
 
     Messages by their CRCs and numbers, what stands before them by the lengths and CRCs in the
     first record, what stands behind them by rebuilding it.
+
+    Parameters
+    ----------
+    tell
+        Called now and then with the part of the journal that was checked, 0–1.
     """
     data = journal.data
     damages: list[Damage] = []
-    counts: Counter[int] = Counter()
-    times_ns: tuple[int, int] | None = None
+    counted: Counter[Topic] = Counter()
+    first_ns = last_ns = -1
+    given: dict[Topic, list[bytes]] = {Topic.INFO: [], Topic.CALIBRATION: []}
     kept: dict[Topic, list[Any]] = {Topic.START: [], Topic.RECOVERY: [], Topic.END: []}
     first_message = -1
-    for found in journal.scan():
+    for found in journal.scan(tell):
         if first_message < 0:
             first_message = found.offset
         if isinstance(found, Damage):
             damages.append(found)
             continue
-        counts[CHANNEL_IDS[found.topic]] += 1
-        wall_ns = found.wall_ns
-        times_ns = (
-            (wall_ns, wall_ns)
-            if times_ns is None
-            else (min(times_ns[0], wall_ns), max(times_ns[1], wall_ns))
-        )
-        if found.topic in kept:
-            decoder = msgspec.msgpack.Decoder(PAYLOADS[found.topic])
-            kept[found.topic].append(decoder.decode(data[found.payload]))
+        topic, wall_ns = found.topic, found.wall_ns
+        counted[topic] += 1
+        if wall_ns > last_ns:
+            last_ns = wall_ns
+        if wall_ns < first_ns or first_ns < 0:
+            first_ns = wall_ns
+        if topic in _IN_PLENTY:
+            continue
+        if topic in kept:
+            decoder = msgspec.msgpack.Decoder(PAYLOADS[topic])
+            kept[topic].append(decoder.decode(data[found.payload]))
+        elif topic in given:
+            given[topic].append(found.content[MESSAGE_HEAD.size : -CRC.size])
     mended = {damage: mend(data, damage) for damage in damages}
     for one in (one for found in mended.values() for one in found):
         if one.message.topic in kept:
             decoder = msgspec.msgpack.Decoder(PAYLOADS[one.message.topic])
             kept[one.message.topic].append(decoder.decode(one.payload))
+    counts = {CHANNEL_IDS[topic]: n for topic, n in counted.items()}
+    times_ns = (max(first_ns, 0), max(last_ns, 0))
     start = kept[Topic.START][0] if kept[Topic.START] else None
     end = kept[Topic.END][-1] if kept[Topic.END] else None
     known = {(s.first, s.last) for recovery in kept[Topic.RECOVERY] for s in recovery.lost}
@@ -137,7 +158,7 @@ def check_journal(journal: JournalBytes) -> Integrity:
     if end is not None or data[journal.data_end : journal.data_end + 1] == b"\x0f":
         if end is None and not defects:
             defects.append(Defect("the last record", "missing", journal.data_end))
-        after, unclosed = _check_epilogue(journal, start, defects, counts, times_ns or (0, 0))
+        after, unclosed = _check_epilogue(journal, start, defects, counts, times_ns)
         defects += after
     elif cut is not None:
         unclosed = f"it ends within record {cut.first}, byte {cut.offset}"
@@ -152,6 +173,9 @@ def check_journal(journal: JournalBytes) -> Integrity:
         tuple(kept[Topic.RECOVERY]),
         start is not None and not before,
         max(first_message, 0),
+        counted[Topic.FRAME] + counted[Topic.EVENT],
+        tuple(given[Topic.INFO]),
+        tuple(given[Topic.CALIBRATION]),
     )
 
 
@@ -235,7 +259,7 @@ def _check_epilogue(
     journal: JournalBytes,
     start: JournalStart | None,
     earlier: Sequence[Defect],
-    counts: Counter[int],
+    counts: Mapping[int, int],
     times_ns: tuple[int, int],
 ) -> tuple[list[Defect], str | None]:
     """What is wrong behind the last message, or why the file counts as not closed."""

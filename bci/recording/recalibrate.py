@@ -1,16 +1,18 @@
 """A session's calibration, computed once more from its baseline."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import nan
 from typing import Any, NamedTuple
 
 import msgspec
 
+from bci.config import Session
 from bci.core.calibration import BaselineRefused, CalibrationResult
 from bci.core.chance import Chance, predict_chance
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import GuardLevels, ThresholdSet
-from bci.recording.session_record import SessionRecord
+from bci.core.stream_types import StreamInfo
 
 Raised = tuple[tuple[float, Chance], ...]
 
@@ -23,8 +25,25 @@ class Recalibrated(NamedTuple):
     computed: Any
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a session's decisions rest on besides its frames and events.
+
+    Parameters
+    ----------
+    session, info
+        Settings, and the stream that it began with.
+    calibrations
+        As recorded, in order.
+    """
+
+    session: Session
+    info: StreamInfo
+    calibrations: tuple[CalibrationResult, ...]
+
+
 def recalibrate(
-    record: SessionRecord, loop: ClosedLoop, event: ThresholdSet, place: int
+    given: Given, loop: ClosedLoop, event: ThresholdSet, place: int
 ) -> Iterator[Recalibrated]:
     """Every value of a calibration: what the loop was told, and what stands on file.
 
@@ -46,7 +65,7 @@ def recalibrate(
         yield Recalibrated("calibration", event.t, str(refusal))
         return
     yield from _pairs(event, result.threshold)
-    stored = stored_calibrations(record.calibrations)
+    stored = stored_calibrations(given.calibrations)
     if place >= len(stored):
         return
     plain, with_chance = stored[place]
@@ -54,8 +73,8 @@ def recalibrate(
     if with_chance is None:
         return
     chance = predict_chance(
-        record.session.experiment,
-        record.info,
+        given.session.experiment,
+        given.info,
         loop.decoder.layout,
         loop.baseline_s3,
         loop.baseline_signals,

@@ -8,9 +8,11 @@ import mmap
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from bci.recording.layout import (
     CRC,
@@ -31,15 +33,21 @@ _OVERHEAD = MESSAGE_HEAD.size + CRC.size
 _CANDIDATE = re.compile(
     rb"\x05(?=.{4}\x00{4})|\x0f(?=" + re.escape(DATA_END_HEAD[1:]) + rb")", re.DOTALL
 )
+_UNPACK_HEAD, _crc32 = MESSAGE_HEAD.unpack_from, zlib.crc32
+_CRC_OF_WHOLE = 0x2144DF1C
+"""CRC-32 of any bytes with their own CRC-32 behind them."""
+_N_TOPICS = len(TOPICS)
 _AFTER_DATA_END = (2, 3, 11)
 """Footer, schema or statistics: the records that may follow a data end."""
 
 HELD_BYTES = 64 * 1024 * 1024
 """Of the file that may be in memory at once; what was read longer ago is given back."""
 _CRC_BYTES = 1024 * 1024
+_N_TOLD = 256
+"""How often a scan says how far it is."""
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One record whose CRC holds.
 
     Parameters
@@ -52,6 +60,8 @@ class Message(NamedTuple):
         Channel.
     wall_ns, perf_ns
         `time.time_ns` and `time.perf_counter_ns` of what it records.
+    content
+        The record as it was read, CRC included.
     """
 
     offset: int
@@ -60,6 +70,7 @@ class Message(NamedTuple):
     topic: Topic
     wall_ns: int
     perf_ns: int
+    content: bytes = b""
 
     @property
     def payload(self) -> slice:
@@ -139,12 +150,24 @@ class JournalBytes:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def scan(self) -> Iterator[Message | Damage]:
-        """Messages in the order of the file, and the damage between them."""
+    def scan(self, tell: Callable[[float], None] | None = None) -> Iterator[Message | Damage]:
+        """Messages in the order of the file, and the damage between them.
+
+        Parameters
+        ----------
+        tell
+            Called now and then with the part of the file that was read, 0–1.
+        """
         data, n_bytes = self.data, len(self.data)
         offset, expected = self._first_message(), 0
+        hold_at, tell_at = 0, n_bytes if tell is None else 0
         while offset < n_bytes:
-            self._hold(offset)
+            if offset >= hold_at:
+                self._hold(offset)
+                hold_at = offset + HELD_BYTES // 2
+            if tell is not None and offset >= tell_at:
+                tell(offset / n_bytes)
+                tell_at = offset + n_bytes // _N_TOLD
             message = self._message_at(offset, expected)
             if message is not None:
                 if message.number > expected:
@@ -198,22 +221,24 @@ class JournalBytes:
 
     def _message_at(self, offset: int, expected: int) -> Message | None:
         data = self.data
-        if offset + _OVERHEAD > len(data):
+        n_bytes = len(data)
+        if offset + _OVERHEAD > n_bytes:
             return None
-        opcode, length, channel, number, wall_ns, perf_ns = MESSAGE_HEAD.unpack_from(data, offset)
-        size = length + RECORD_HEAD.size
+        opcode, length, channel, number, wall_ns, perf_ns = _UNPACK_HEAD(data, offset)
+        end = offset + RECORD_HEAD.size + length
         if (
             opcode != MESSAGE
             or number < expected
-            or not 0 < channel <= len(TOPICS)
+            or not 0 < channel <= _N_TOPICS
             or length < MESSAGE_OVERHEAD
-            or offset + size > len(data)
+            or end > n_bytes
         ):
             return None
-        end = offset + size - CRC.size
-        if zlib.crc32(data[offset:end]) != CRC.unpack_from(data, end)[0]:
+        content = data[offset:end]
+        if _crc32(content) != _CRC_OF_WHOLE:
             return None
-        return Message(offset, size, number, TOPICS[channel - 1], wall_ns, perf_ns)
+        topic = TOPICS[channel - 1]
+        return Message(offset, end - offset, number, topic, wall_ns, perf_ns, content)
 
     def _is_data_end(self, offset: int) -> bool:
         data = self.data

@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -182,7 +182,13 @@ class SessionRecord:
         What each run of `bci recover` left out; empty: the journal is as it was written.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, journal: JournalBytes) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        journal: JournalBytes,
+        tell: Callable[[float], None] | None = None,
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
         self.session: Session = manifest.session_settings()
@@ -223,7 +229,7 @@ class SessionRecord:
         lost: list[Damage] = []
         described = b""
         frames = array("q")
-        for message in journal.scan():
+        for message in journal.scan(tell):
             if isinstance(message, Damage):
                 lost.append(message)
                 continue
@@ -268,10 +274,17 @@ class SessionRecord:
         self.inputs = Inputs(journal, self._frames, [event.value for event in self.events])
 
     @classmethod
-    def read(cls, folder: Path) -> "SessionRecord":
+    def read(cls, folder: Path, tell: Callable[[float], None] | None = None) -> "SessionRecord":
         """Read a session's folder; of a running session, what is there by now.
 
         Frames stay on the disk until they are asked for.
+
+        Parameters
+        ----------
+        folder
+            Folder of a session.
+        tell
+            Called now and then with the part of the journal that was read, 0–1.
 
         Raises
         ------
@@ -282,7 +295,7 @@ class SessionRecord:
         DamagedJournal
             Where a record is damaged or missing.
         """
-        return cls(folder, read_manifest(folder), JournalBytes(folder / JOURNAL))
+        return cls(folder, read_manifest(folder), JournalBytes(folder / JOURNAL), tell)
 
     @property
     def info(self) -> StreamInfo:

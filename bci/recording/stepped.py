@@ -1,5 +1,6 @@
 """What the loop took of a recorded session: its frames, its read-out, the ensembles' signal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,9 @@ from bci.core.loop import ClosedLoop
 from bci.core.performance import Performance, PerformanceMeter
 from bci.recording.chosen import ensemble_labels
 from bci.recording.session_record import LARGEST_ID, ReceivedFrame, SessionRecord
+
+TELL_INPUTS = 4096
+"""From one word on how far it is to the next."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,13 @@ class Stepped:
     performance: Performance
 
 
-def step_again(record: SessionRecord) -> Stepped:
+def step_again(record: SessionRecord, tell: Callable[[float], None] = lambda _: None) -> Stepped:
     """Feed the recorded list through the one `ClosedLoop`.
+
+    Parameters
+    ----------
+    tell
+        Called now and then with the part of the list that was stepped, 0–1.
 
     Raises
     ------
@@ -67,7 +76,10 @@ def step_again(record: SessionRecord) -> Stepped:
     thresholds = np.full((len(rows), 2), np.nan)
     taken: list[tuple[int, int, int]] = []
     decoded: list[int] = []
+    n_inputs = len(record.inputs)
     for place, item in enumerate(record.inputs):
+        if place % TELL_INPUTS == 0:
+            tell(place / n_inputs)
         told = recorded.get(item.sequence)
         if not isinstance(item, ReceivedFrame):
             loop.apply(item.event)

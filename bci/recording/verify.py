@@ -1,20 +1,26 @@
 """Is a session on file what happened? Every byte checked, every decision computed again."""
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from bci.core.calibration import BaselineRefused
+from bci.config import Session
+from bci.core.calibration import BaselineRefused, CalibrationResult
 from bci.core.counted import counted
+from bci.core.frame_header import HEADER, unpack_frame
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import CalibrationRefused, Decision, LoopEvent, ThresholdSet
+from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.folder import JOURNAL, MANIFEST
 from bci.recording.integrity import Defect, Integrity, check_journal
+from bci.recording.layout import CRC, FRAME_HEAD, MESSAGE_HEAD
 from bci.recording.manifest import (
     Manifest,
     cpu_features,
@@ -22,13 +28,14 @@ from bci.recording.manifest import (
     read_manifest,
     seal_holds,
 )
-from bci.recording.recalibrate import recalibrate
-from bci.recording.records import SequencedEvent
-from bci.recording.scan import JournalBytes
-from bci.recording.session_record import SessionRecord
+from bci.recording.recalibrate import Given, recalibrate
+from bci.recording.records import SequencedEvent, Topic
+from bci.recording.scan import Damage, JournalBytes
 
 ULP_LIMIT = 16
 """Largest difference, in units in the last place, that another NumPy or CPU may make."""
+MOST_APART = 10_000
+"""How many inputs or decisions may wait for one that the journal should hold before them."""
 CONTINUOUS = ("s", "s3", "angle_deg", "command.orientation_deg", "command.tone_hz")
 """Fields that may differ in their last bits; everything else is a decision."""
 
@@ -101,7 +108,7 @@ class Verdict:
 
 @dataclass
 class Comparison:
-    """How far `recompute` came.
+    """How far computing the decisions again came.
 
     Parameters
     ----------
@@ -122,13 +129,17 @@ class Comparison:
     stopped: str | None = None
 
 
-def verify(folder: Path) -> Verdict:
+def verify(folder: Path, tell: Callable[[str, float], None] = lambda *_: None) -> Verdict:
     """Check every byte of the journal, then compute every decision again and compare its bits.
+
+    The journal is read twice, record by record: memory does not grow with its length.
 
     Parameters
     ----------
     folder
         Folder of a session.
+    tell
+        Called now and then with what is done and how far it is, 0–1.
 
     Raises
     ------
@@ -141,65 +152,201 @@ def verify(folder: Path) -> Verdict:
     """
     manifest = read_manifest(folder)
     with JournalBytes(folder / JOURNAL) as journal:
-        integrity = check_journal(journal)
-    defects = (*integrity.defects, *_check_manifest(folder, manifest, integrity))
-    if defects:
-        text = "damaged: " + "; ".join(str(defect) for defect in defects[:5])
-        if len(defects) > 5:
-            text += f"; and {len(defects) - 5} more"
-        return Verdict(VerdictKind.DAMAGED, text, defects, n_records=integrity.n_records)
-    if integrity.unclosed is not None:
-        text = (
-            f"incomplete: the journal was not closed, {integrity.unclosed}. If the session is "
-            f"over, run bci recover {folder}."
+        integrity = check_journal(journal, partial(tell, "checking every byte"))
+        defects = (*integrity.defects, *_check_manifest(folder, manifest, integrity))
+        if defects:
+            text = "damaged: " + "; ".join(str(defect) for defect in defects[:5])
+            if len(defects) > 5:
+                text += f"; and {len(defects) - 5} more"
+            return Verdict(VerdictKind.DAMAGED, text, defects, n_records=integrity.n_records)
+        if integrity.unclosed is not None:
+            text = (
+                f"incomplete: the journal was not closed, {integrity.unclosed}. If the session is "
+                f"over, run bci recover {folder}."
+            )
+            return Verdict(VerdictKind.INCOMPLETE, text, n_records=integrity.n_records)
+        same_numerics = _same_numerics(manifest)
+        comparison = _recompute(
+            journal, manifest.session_settings(), integrity, same_numerics, tell
         )
-        return Verdict(VerdictKind.INCOMPLETE, text, n_records=integrity.n_records)
-    return _verify_decisions(SessionRecord.read(folder), integrity)
+    return _verdict(comparison, integrity, same_numerics)
 
 
-def recompute(record: SessionRecord) -> Comparison:
+def _recompute(
+    journal: JournalBytes,
+    session: Session,
+    integrity: Integrity,
+    same_numerics: bool,
+    tell: Callable[[str, float], None],
+) -> Comparison:
     """Feed the recorded list to the loop and compare each decision with the recorded one."""
-    comparison = Comparison()
-    if not record.infos:
-        if len(record.inputs):
-            comparison.stopped = "the description of the stream was lost"
-        return comparison
-    loop = ClosedLoop(record.session, record.info)
-    encode = msgspec.msgpack.Encoder().encode
-    decisions = {decision.sequence: decision for decision in record.decisions}
-    tail_may_lack = bool(record.recoveries)
-    last_decided = record.decisions[-1].sequence if record.decisions else 0
-    for expected, item in enumerate(record.inputs, start=1):
-        if item.sequence != expected:
-            comparison.stopped = f"input {expected} is not in the journal"
-            return comparison
-        if isinstance(item, SequencedEvent):
-            if _calibration_differs(record, loop, item.event, expected, comparison):
-                return comparison
-            computed = loop.apply(item.event)
-        else:
-            computed = loop.step(item.frame)
-        recorded = decisions.pop(expected, None)
-        if recorded is None:
-            if not tail_may_lack:
-                comparison.difference = Difference(expected, "decision", None, computed)
-                return comparison
-            if expected > last_decided:
-                break
+    if not integrity.infos:
+        stopped = "the description of the stream was lost" if integrity.n_inputs else None
+        return Comparison(stopped=stopped)
+    decode = msgspec.msgpack.decode
+    given = Given(
+        session,
+        decode(integrity.infos[0], type=StreamInfo),
+        tuple(decode(found, type=CalibrationResult) for found in integrity.calibrations),
+    )
+    recomputed = _Recomputed(given, same_numerics, tail_may_lack=bool(integrity.recoveries))
+    decode_event = msgspec.msgpack.Decoder(SequencedEvent).decode
+    of_frame, of_decision, of_event = Topic.FRAME, Topic.DECISION, Topic.EVENT
+    start, stop = MESSAGE_HEAD.size, -CRC.size
+    header, values = start + FRAME_HEAD.size, start + FRAME_HEAD.size + HEADER.size
+    for found in journal.scan(partial(tell, "computing every decision")):
+        if isinstance(found, Damage):
             continue
+        topic, content = found.topic, found.content
+        if topic is of_frame:
+            sequence: int = FRAME_HEAD.unpack_from(content, start)[0]
+            recomputed.take(sequence, unpack_frame(content[header:values], content[values:stop]))
+        elif topic is of_decision:
+            recomputed.compare(content[start:stop])
+        elif topic is of_event:
+            event = decode_event(content[start:stop])
+            recomputed.take(event.sequence, event.event)
+        if recomputed.is_over:
+            break
+    return recomputed.end()
+
+
+class _Head(msgspec.Struct):
+    """The part of a decision that says which one it is."""
+
+    sequence: int
+
+
+class _Recomputed:
+    """The loop again, its decisions beside the recorded ones as both come from the journal.
+
+    Frames and events are applied in the order of their numbers, as they were; records of one
+    number lie close to each other in the journal, so that little waits here.
+
+    Parameters
+    ----------
+    given
+        What the decisions rest on.
+    same_numerics
+        True if no bit may differ: recorded with the NumPy, SciPy and CPU features of this computer.
+    tail_may_lack
+        True for a recovered journal, which may have lost decisions.
+    """
+
+    def __init__(self, given: Given, same_numerics: bool, *, tail_may_lack: bool) -> None:
+        self._given = given
+        self._same_numerics = same_numerics
+        self._tail_may_lack = tail_may_lack
+        self._loop = ClosedLoop(given.session, given.info)
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode_head = msgspec.msgpack.Decoder(_Head).decode
+        self._decode = msgspec.msgpack.Decoder(Decision).decode
+        self._expected = 1
+        self._waiting: dict[int, RoiFrame | LoopEvent] = {}
+        self._recorded: dict[int, bytes] = {}
+        self._computed: dict[int, Decision] = {}
+        self._comparison = Comparison()
+        self.is_over = False
+
+    def take(self, sequence: int, item: RoiFrame | LoopEvent) -> None:
+        """Take in a frame or event of the journal."""
+        if sequence != self._expected:
+            if sequence < self._expected or sequence in self._waiting:
+                self._stop(f"two inputs have number {sequence}")
+            self._waiting[sequence] = item
+            if len(self._waiting) > MOST_APART:
+                self._stop(f"input {self._expected} is not in the journal")
+            return
+        self._apply(sequence, item)
+        while self._waiting and not self.is_over:
+            following = self._waiting.pop(self._expected, None)
+            if following is None:
+                break
+            self._apply(self._expected, following)
+
+    def compare(self, payload: bytes) -> None:
+        """Take in a decision of the journal."""
+        computed = self._computed
+        if len(computed) == 1:
+            # nearly always: an input, then its decision, every bit of it the same
+            sequence, decision = computed.popitem()
+            if payload == self._encode(decision):
+                self._comparison.n_compared += 1
+                return
+            computed[sequence] = decision
+        sequence = self._decode_head(payload).sequence
+        if sequence not in computed:
+            self._recorded[sequence] = payload
+            if len(self._recorded) > MOST_APART:
+                self._lack_inputs()
+            return
+        self._compare(payload, computed.pop(sequence))
+        if computed and min(computed) < sequence:
+            self._lack_decisions(before=sequence)
+
+    def end(self) -> Comparison:
+        """Return how far it came, once the journal is over."""
+        if not self.is_over and self._waiting:
+            self._stop(f"input {self._expected} is not in the journal")
+        if not self.is_over and self._computed:
+            self._lack_decisions()
+        if not self.is_over and self._recorded:
+            self._lack_inputs()
+        return self._comparison
+
+    def _apply(self, sequence: int, item: RoiFrame | LoopEvent) -> None:
+        self._expected = sequence + 1
+        if isinstance(item, RoiFrame):
+            computed = self._loop.step(item)
+        else:
+            if _calibration_differs(
+                self._given, self._loop, item, sequence, self._comparison, self._same_numerics
+            ):
+                self.is_over = True
+                return
+            computed = self._loop.apply(item)
+        recorded = self._recorded.pop(sequence, None) if self._recorded else None
+        if recorded is not None:
+            self._compare(recorded, computed)
+            return
+        self._computed[sequence] = computed
+        if len(self._computed) > MOST_APART:
+            self._lack_decisions()
+
+    def _compare(self, payload: bytes, computed: Decision) -> None:
+        comparison = self._comparison
         comparison.n_compared += 1
-        if encode(recorded) != encode(computed):
-            compared = _compare(recorded, computed)
-            comparison.max_ulp = max(comparison.max_ulp, compared.ulp)
-            comparison.difference = compared.decisive
-            if compared.ulp > ULP_LIMIT or _same_numerics(record):
-                comparison.difference = compared.decisive or compared.continuous
-            if comparison.difference is not None:
-                return comparison
-    for sequence, decision in decisions.items():
-        comparison.difference = Difference(sequence, "decision", decision, None)
-        break
-    return comparison
+        # decoded and encoded again: another version may have written the same otherwise
+        recorded = self._decode(payload)
+        if self._encode(recorded) == self._encode(computed):
+            return
+        compared = _compare(recorded, computed)
+        comparison.max_ulp = max(comparison.max_ulp, compared.ulp)
+        comparison.difference = compared.decisive
+        if compared.ulp > ULP_LIMIT or self._same_numerics:
+            comparison.difference = compared.decisive or compared.continuous
+        self.is_over = comparison.difference is not None
+
+    def _lack_decisions(self, before: int | None = None) -> None:
+        """Inputs have no decision: those `before` a number, or all that wait for theirs."""
+        lacking = [n for n in self._computed if before is None or n < before]
+        if not self._tail_may_lack:
+            first = min(lacking)
+            self._comparison.difference = Difference(first, "decision", None, self._computed[first])
+            self.is_over = True
+        for sequence in lacking:
+            del self._computed[sequence]
+
+    def _lack_inputs(self) -> None:
+        """Decisions were recorded that no input led to."""
+        first = min(self._recorded)
+        recorded = self._decode(self._recorded[first])
+        self._comparison.difference = Difference(first, "decision", recorded, None)
+        self.is_over = True
+
+    def _stop(self, why: str) -> None:
+        self._comparison.stopped = why
+        self.is_over = True
 
 
 def ulp_distance(a: float, b: float) -> int:
@@ -209,22 +356,21 @@ def ulp_distance(a: float, b: float) -> int:
     return abs(_ordered(a) - _ordered(b))
 
 
-def _verify_decisions(record: SessionRecord, integrity: Integrity) -> Verdict:
-    comparison = recompute(record)
+def _verdict(comparison: Comparison, integrity: Integrity, same_numerics: bool) -> Verdict:
     notes = []
-    if record.recoveries:
+    if integrity.recoveries:
         n_lost = sum(
-            max(span.last - span.first + 1, 0) for r in record.recoveries for span in r.lost
+            max(span.last - span.first + 1, 0) for r in integrity.recoveries for span in r.lost
         )
-        n_mended = sum(len(recovery.mended) for recovery in record.recoveries)
+        n_mended = sum(len(recovery.mended) for recovery in integrity.recoveries)
         notes.append(
             f"recovered from a journal that had lost {counted(n_lost, 'record')}, "
             f"{counted(n_mended, 'record')} mended"
         )
-    if record.end is not None and record.end.n_refused:
-        refused = counted(record.end.n_refused, "record was", "records were")
+    if integrity.end is not None and integrity.end.n_refused:
+        refused = counted(integrity.end.n_refused, "record was", "records were")
         notes.append(f"{refused} refused: the disk did not keep up")
-    if not _same_numerics(record):
+    if not same_numerics:
         notes.append("recorded with another NumPy, SciPy or CPU than this computer's")
     n = comparison.n_compared
     if comparison.difference is not None:
@@ -249,7 +395,7 @@ def _verify_decisions(record: SessionRecord, integrity: Integrity) -> Verdict:
         difference=comparison.difference,
         max_ulp=comparison.max_ulp,
         n_records=integrity.n_records,
-        n_inputs=len(record.inputs),
+        n_inputs=integrity.n_inputs,
         n_compared=n,
         notes=tuple(notes),
     )
@@ -269,24 +415,25 @@ def _check_manifest(folder: Path, manifest: Manifest, integrity: Integrity) -> t
 
 
 def _calibration_differs(
-    record: SessionRecord,
+    given: Given,
     loop: ClosedLoop,
     event: LoopEvent,
     sequence: int,
     comparison: Comparison,
+    same_numerics: bool,
 ) -> bool:
     if isinstance(event, CalibrationRefused) and loop.needs_calibration:
         return _was_not_refused(loop, event, sequence, comparison)
     if not isinstance(event, ThresholdSet) or event.origin != "calibration":
         return False
     place, comparison.n_calibrations = comparison.n_calibrations, comparison.n_calibrations + 1
-    for field, recorded, computed in recalibrate(record, loop, event, place):
+    for field, recorded, computed in recalibrate(given, loop, event, place):
         if _same(recorded, computed):
             continue
         if isinstance(recorded, float) and isinstance(computed, float):
             ulp = ulp_distance(recorded, computed)
             comparison.max_ulp = max(comparison.max_ulp, ulp)
-            if not ulp or (ulp <= ULP_LIMIT and not _same_numerics(record)):
+            if not ulp or (ulp <= ULP_LIMIT and not same_numerics):
                 continue
         name = field if field == "calibration" else f"calibration.{field}"
         comparison.difference = Difference(sequence, name, recorded, computed)
@@ -306,10 +453,10 @@ def _was_not_refused(
     return True
 
 
-def _same_numerics(record: SessionRecord) -> bool:
+def _same_numerics(manifest: Manifest) -> bool:
     here = package_versions()
     versions = tuple(f"{name} {here.get(name)}" for name in ("numpy", "scipy"))
-    return record.manifest.numerics == (*versions, *cpu_features())
+    return manifest.numerics == (*versions, *cpu_features())
 
 
 class _Compared(NamedTuple):

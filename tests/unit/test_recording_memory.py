@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tracemalloc
+from collections import defaultdict
 from pathlib import Path
 
 import h5py
@@ -52,6 +54,41 @@ def test_a_large_journal_is_verified_and_read_in_a_part_of_its_size(tmp_path: Pa
     n_frames, most_bytes = map(int, done.stdout.split())
     assert n_frames == N_FRAMES
     assert most_bytes < n_bytes / 2
+
+
+def most_bytes_of_verify(folder: Path) -> int:
+    tracemalloc.start()
+    assert verify(folder).ok
+    most_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most_bytes
+
+
+def test_verify_takes_no_more_memory_for_a_longer_session(tmp_path: Path) -> None:
+    folders = []
+    for n_frames in (300, 3000):
+        session = Played(tmp_path / str(n_frames)).start()
+        session.frames(0, n_frames)
+        folders.append(session.close().folder)
+    # what is imported and cached once is there
+    assert verify(folders[0]).ok
+    short, long = map(most_bytes_of_verify, folders)
+    assert long < 1.2 * short + 20_000
+
+
+def test_verify_and_export_say_how_far_they_are(disturbed: Played) -> None:
+    for work in (verify, export_nwb):
+        told: dict[str, list[float]] = defaultdict(list)
+
+        def tell(doing: str, done: float, told: dict[str, list[float]] = told) -> None:
+            told[doing].append(done)
+
+        work(disturbed.folder, tell)
+        assert len(told) >= 2
+        for parts in told.values():
+            assert parts == sorted(parts)
+            assert parts[0] >= 0.0
+            assert parts[-1] <= 1.0
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pynwb import NWBHDF5IO
@@ -22,7 +24,7 @@ OWN_BYTES = 20_000_000
 """What the file may take beside what the journal holds: its schema, unfilled chunks."""
 
 
-def export_nwb(folder: Path) -> Path:
+def export_nwb(folder: Path, tell: Callable[[str, float], None] = lambda *_: None) -> Path:
     """Write a session as NWB; an earlier file is replaced once the new one is whole.
 
     Fluorescence goes from the journal to the file in blocks, so memory does not grow with the
@@ -32,6 +34,8 @@ def export_nwb(folder: Path) -> Path:
     ----------
     folder
         Folder of a session that is over.
+    tell
+        Called now and then with what is done and how far it is, 0–1.
 
     Returns
     -------
@@ -51,12 +55,12 @@ def export_nwb(folder: Path) -> Path:
     RuntimeError
         Where the session holds what NWB does not take.
     """
-    record = SessionRecord.read(folder)
+    record = SessionRecord.read(folder, partial(tell, "reading the journal"))
     _require_room(folder)
     axis = TimeAxis(record)
-    stepped = step_again(record)
+    stepped = step_again(record, partial(tell, "computing every decision"))
     file = new_file(record, axis)
-    add_ophys(file, record, axis, stepped)
+    add_ophys(file, record, axis, stepped, partial(tell, "writing fluorescence"))
     add_readout(file, record, axis, stepped)
     add_trials(file, record, axis)
     add_blocks(file, record, axis)

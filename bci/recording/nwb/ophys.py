@@ -34,7 +34,13 @@ MASK_COLUMNS = (
 )
 
 
-def add_ophys(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: Stepped) -> None:
+def add_ophys(
+    file: NWBFile,
+    record: SessionRecord,
+    axis: TimeAxis,
+    stepped: Stepped,
+    tell: Callable[[float], None],
+) -> None:
     """Add `processing/ophys`: `ImageSegmentation`, `Fluorescence/planeN`, `DfOverF/ensembles`.
 
     Where the decoder reads another signal than dF/F, `Signal/ensembles` in place of the last; and
@@ -50,7 +56,7 @@ def add_ophys(file: NWBFile, record: SessionRecord, axis: TimeAxis, stepped: Ste
     for table in tables:
         segmentation.add_plane_segmentation(table)
     _add_mean_images(module, source)
-    _add_fluorescence(module, record, axis, stepped, tables)
+    _add_fluorescence(module, record, axis, stepped, tables, tell)
     _add_signal(module, record, axis, stepped, tables)
 
 
@@ -151,8 +157,10 @@ def _add_fluorescence(
     axis: TimeAxis,
     stepped: Stepped,
     tables: list[PlaneSegmentation],
+    tell: Callable[[float], None],
 ) -> None:
     series = []
+    n_frames, n_before = len(stepped.places), 0
     for table in tables:
         plane = int(table.name.removeprefix("plane"))
         rows = np.flatnonzero(stepped.planes == plane)
@@ -169,12 +177,16 @@ def _add_fluorescence(
                 name=table.name,
                 description="Raw counts of every frame that was taken in, as received. "
                 + axis.description,
-                data=packed_blocks(_reader(record, stepped.places[rows]), (len(rows), len(table))),
+                data=packed_blocks(
+                    _reader(record, stepped.places[rows], n_before, n_frames, tell),
+                    (len(rows), len(table)),
+                ),
                 rois=region,
                 unit="counts",
                 **timing(axis, stepped.frame_ids[rows]),
             )
         )
+        n_before += len(rows)
     _add(module, Fluorescence(name="Fluorescence"), series)
 
 
@@ -189,12 +201,18 @@ def _add(
 
 
 def _reader(
-    record: SessionRecord, places: NDArray[np.intp]
+    record: SessionRecord,
+    places: NDArray[np.intp],
+    n_before: int,
+    n_frames: int,
+    tell: Callable[[float], None],
 ) -> Callable[[int, int], NDArray[np.float32]]:
     """Rows of one plane's fluorescence, read from the journal when they are asked for."""
     inputs = record.inputs
 
     def rows(start: int, stop: int) -> NDArray[np.float32]:
+        # planes are written one after another: each has its own way from 0 to its part of it
+        tell((n_before + start) / n_frames)
         frames = (inputs[place] for place in places[start:stop].tolist())
         return np.stack([f.frame.fluorescence for f in frames if isinstance(f, ReceivedFrame)])
 
