@@ -33,6 +33,7 @@ def bench_session(
     *,
     screen: bool,
     f0_window_s: float = 1.0,
+    n_planes: int = 1,
     decoder: Mapping[str, Any] = USUAL_DECODER,
 ) -> Session:
     """A session in RUN once its F0 window is full, whose continuous angle changes every frame.
@@ -40,11 +41,13 @@ def bench_session(
     Parameters
     ----------
     n_rois, rate_hz
-        Of a simulated source with one plane.
+        Of a simulated source, over all its planes.
     screen
         False: the null backend.
     f0_window_s
         Trailing window of F0.
+    n_planes
+        Planes of the source.
     decoder
         What else `experiment.decoder` holds.
     """
@@ -52,7 +55,8 @@ def bench_session(
         "subject": "bench",
         "rig": {
             "name": "bench",
-            "source": {"kind": "simulated", "n_rois": n_rois, "rate_hz": rate_hz},
+            "source": {"kind": "simulated", "n_rois": n_rois, "rate_hz": rate_hz}
+            | {"n_planes": n_planes},
             "board": {"kind": "simulated"},
             "screen": {"backend": "psychopy" if screen else "null"},
         },
