@@ -23,7 +23,13 @@ from running_session import DEMO, ROOT, RunningSession, sets
 LOOKS = 400
 GROWTH, GROWTH_BYTES = 1.05, 10_000_000
 """Resident memory of the last tenth: at most so much of the second tenth, and so much on top."""
-LASTING = ("rig.source.bleaching_tau_s=1e9", "experiment.task.session_s=1000000")
+LASTING = (
+    "rig.source.bleaching_tau_s=1e9",
+    "experiment.task.session_s=1000000",
+    # a day of drops stays below the cap, at which a session ends
+    "experiment.task.reward_ul=1",
+    "experiment.task.daily_cap_ul=20000",
+)
 AT_SPEED = (
     "rig.stream.delivery=lossless",
     "rig.screen.backend=null",
