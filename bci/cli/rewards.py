@@ -165,10 +165,10 @@ def _say(text: str, json_file: Path | None = None) -> None:
 
 def _session_of(path: Path, sets: list[str] | None) -> "Session | None":
     """The session of a session file; None: it is a rig file."""
-    import tomllib
+    from bci.config.toml_text import read_toml
 
     try:
-        is_session = "experiment" in tomllib.loads(path.read_text("utf-8-sig"))
+        is_session = "experiment" in read_toml(path)
     except (OSError, ValueError):
         is_session = False
     return load_session(path, overrides(sets)) if is_session else None

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 
 from bci.config.day import BlockName
 from bci.config.ensembles import EnsembleChoice
 from bci.config.feedback import Feedback
 from bci.config.light import Light
-from bci.config.model import Settings
+from bci.config.model import Count, Settings, Whole
 from bci.config.session_type import ClosedLoopType, SessionType
 
 NonNegativeFloat = Annotated[float, Field(ge=0)]
@@ -44,7 +44,7 @@ class Decoder(Settings):
     """Weight of each ROI of p_plus in s, in their order; none: 1/n each."""
     weights_minus: tuple[float, ...] | None = None
     """Weight of each ROI of p_minus, which is subtracted; none: 1/n each."""
-    decode_plane: NonNegativeInt = 0
+    decode_plane: Whole = 0
     signal: Literal["dff", "raw", "spikes"] = "dff"
     """dF/F; counts above dark; or spikes per second of a voltage indicator."""
     f0_mode: Literal["percentile", "exponential", "kernel_mode"] = "percentile"
@@ -62,7 +62,7 @@ class Decoder(Settings):
     """s: mean of P+ minus mean of P-, mean of P+ alone, or P+ projected on `axis`."""
     axis: Axis | None = None
     """Where read_out is population_dynamics: the axis fitted on day 1, which every day uses."""
-    smoothing_frames: PositiveInt = 3
+    smoothing_frames: Count = 3
     """s3 is the mean of the last this many values of s."""
     dff_floor_counts: PositiveFloat = 1.0
     """Smallest F0 that dF/F divides by; an ROI below it is flagged."""
@@ -95,7 +95,7 @@ class Baseline(Settings):
     """Each lasts up to this much more or less, all alike likely."""
     temporal_freq_hz: NonNegativeFloat = 0.0
     """Drift of these gratings; 0: static."""
-    seed: NonNegativeInt = 1
+    seed: Whole = 1
     """Of the order and the times of the gratings."""
 
 
@@ -108,10 +108,10 @@ class Calibration(Settings):
     """The baseline shall hit T once in this time; hits are told apart by the re-arm of guards."""
     target_fraction: float = Field(default=0.5, gt=0, lt=1)
     """Fraction of pseudo-trials that shall succeed."""
-    n_pseudo_trials: PositiveInt = 200
+    n_pseudo_trials: Count = 200
     step_dff: PositiveFloat = 0.005
     """T is lo and a number of these steps, in the unit of the signal."""
-    seed: NonNegativeInt = 1
+    seed: Whole = 1
     carry_over: Literal["z", "fresh", "easier"] = "z"
     """T of later days: as many sigma above mu as on day 1, found anew, or the lower of the two."""
     z_first: float | None = None
@@ -129,11 +129,11 @@ class Adaptive(Settings):
 
     hit_rate: float = Field(default=0.75, gt=0, le=1)
     """T is raised once the hits among the last `n_trials` reach this fraction."""
-    n_trials: PositiveInt = 20
+    n_trials: Count = 20
     """Hits and misses since T was last set or raised; aborted trials do not count."""
     step: PositiveFloat = 0.02
     """How much T is raised by, in the unit of the signal."""
-    max_steps: PositiveInt = 5
+    max_steps: Count = 5
     """T is raised this many times at most."""
     max_t: float | None = None
     """T is never raised beyond this, in the unit of the signal; none: by `max_steps` alone."""
@@ -150,7 +150,7 @@ class Guards(Settings):
     """No cell contributes more than this part of the positive signal of P+."""
     rearm_fraction: float | None = Field(default=None, lt=1)
     """After a hit, s3 must come back to this part of T before the next; none: no such rule."""
-    rearm_frames: PositiveInt = 2
+    rearm_frames: Count = 2
     """For this many decoded frames in a row."""
 
 
@@ -179,7 +179,7 @@ class Task(Settings):
     pause_counts: bool = False
     """The time of pauses uses up session_s. A pause aborts the running trial in any case: it is
     neither a hit nor a miss."""
-    early_hit_frames: NonNegativeInt = 3
+    early_hit_frames: Whole = 3
     """Hits within this many decoded frames of RUN are counted apart."""
     abort_at_zero_s: PositiveFloat | None = None
     """RUN is aborted once the angle has been 0 degrees for this long; none: never."""

@@ -47,8 +47,11 @@ def open_input(path: Path, max_bytes: int | None = None) -> BinaryIO:
     OSError
         If it cannot be opened.
     """
-    # before it is opened: to open a device may already start something
-    _require_regular(path, os.stat(path))
+    try:
+        # before it is opened: to open a device may already start something
+        _require_regular(path, os.stat(path))
+    except ValueError as error:
+        raise InputRefused(path, f"no name of a file ({error})") from error
     descriptor = os.open(path, os.O_RDONLY | _NO_WAITING | _BINARY)
     try:
         # again: the name may meanwhile belong to something else

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,17 @@ from bci.config.check import faults_of
 from bci.config.explain import fault_of
 from bci.config.fault import Fault, SettingsError
 from bci.config.file_kind import wrong_kind
+from bci.config.input_file import InputRefused
 from bci.config.mend import mended, strict_session
 from bci.config.rig import Rig
 from bci.config.session import Session
+from bci.config.toml_text import MAX_DEPTH, NotToml, parse_toml, read_toml
 
 Rules = Callable[[Session], list[Fault]]
 
 _PARTS = ("rig", "experiment")
+MAX_FAULTS = 100
+"""Faults of single keys that are told at once."""
 PATHS = (
     "rig.source.path",
     "rig.stream.keys",
@@ -54,8 +57,8 @@ class Override:
         if not text.isprintable():
             raise SettingsError([Fault("--set", text, "printable text", "type it again")])
         try:
-            return cls(key.strip(), tomllib.loads(f"value = {value}")["value"])
-        except tomllib.TOMLDecodeError:
+            return cls(key.strip(), parse_toml(f"value = {value}")["value"])
+        except NotToml:
             return cls(key.strip(), value.strip())
 
 
@@ -120,9 +123,7 @@ def load_rig(path: Path, overrides: Sequence[Override] = ()) -> Rig:
     try:
         rig = Rig.model_validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
-        faults += _unique(
-            fault_of({**detail, "loc": ("rig", *detail["loc"])}) for detail in error.errors()
-        )
+        faults += _key_faults(error, "rig")
         raise SettingsError(faults) from error
     if faults:
         raise SettingsError(faults)
@@ -136,12 +137,26 @@ def validate_session(
     try:
         session = strict_session(data)
     except ValidationError as error:
-        faults = _unique(fault_of(detail) for detail in error.errors())
+        faults = _key_faults(error)
+        if error.error_count() > MAX_FAULTS:
+            # nobody meant this file: the rules between its keys say nothing
+            return None, faults
         partial, replaced = mended(data)
         if partial is not None:
             faults += [fault for fault in rules(partial) if not _touches(fault, replaced)]
         return None, faults
     return session, rules(session)
+
+
+def _key_faults(error: ValidationError, *within: str) -> list[Fault]:
+    """The faults of single keys, each once, and at most `MAX_FAULTS`."""
+    faults = _unique(
+        fault_of({**detail, "loc": (*within, *detail["loc"])})
+        for detail in error.errors()[:MAX_FAULTS]
+    )
+    if (more := error.error_count() - MAX_FAULTS) > 0:
+        faults.append(Fault("and so on", None, f"{more:,} more faults", "mend these first"))
+    return faults
 
 
 def dump_session(session: Session) -> dict[str, Any]:
@@ -237,24 +252,28 @@ def _make_absolute(data: dict[str, Any], key: str, folder: Path) -> None:
 
 def _read(path: Path, key: str) -> tuple[dict[str, Any], list[Fault]]:
     try:
-        # Editors on Windows may put a byte order mark before the text.
-        return tomllib.loads(path.read_text(encoding="utf-8-sig")), []
+        return read_toml(path), []
     except FileNotFoundError:
         return {}, [Fault(key, str(path), "a TOML file", "no such file: check the path")]
-    except IsADirectoryError:
-        return {}, [Fault(key, str(path), "a TOML file", "this is a folder: name the file in it")]
+    except InputRefused as error:
+        todo = (
+            "this is a folder: name the file in it" if path.is_dir() else f"{error}: name another"
+        )
+        return {}, [Fault(key, str(path), "a TOML file", todo)]
     except UnicodeDecodeError as error:
         return {}, [Fault(key, str(path), "text in UTF-8", f"save it as UTF-8: {error}")]
     except OSError as error:
         todo = f"the system says: {error.strerror or error}"
         return {}, [Fault(key, str(path), "a readable TOML file", todo)]
-    except tomllib.TOMLDecodeError as error:
+    except NotToml as error:
         hint = "; in paths write / or single quotes" if "\\" in str(error) else ""
         return {}, [Fault(key, str(path), "TOML", f"mend the line: {error}{hint}")]
 
 
 def _set(data: dict[str, Any], override: Override) -> list[Fault]:
     *parents, last = override.key.split(".")
+    if len(parents) > MAX_DEPTH:
+        return [Fault("--set", override.key, "a key of the settings", "see docs/settings.md")]
     table = data
     for parent in parents:
         child = table.setdefault(parent, {})

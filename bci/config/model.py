@@ -1,6 +1,13 @@
 """What every settings model shares: frozen, no unknown key, no silent number."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(gt=0, le=1_000_000)]
+"""How many of something; a frame carries no more ROIs."""
+Whole = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""0 or more, as JSON of other programs holds it."""
 
 
 class Settings(BaseModel):

@@ -4,10 +4,10 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 
 from bci.config.metadata import Imaging
-from bci.config.model import Settings
+from bci.config.model import Count, Settings, Whole
 
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 
@@ -16,14 +16,14 @@ class SimulatedSource(Settings):
     """A simulated field of view: events, indicator kinetics, shot noise, bleaching; no learning."""
 
     kind: Literal["simulated"]
-    n_rois: PositiveInt = 40
+    n_rois: Count = 40
     """ROIs over all planes, dealt to the planes in turn."""
     rate_hz: PositiveFloat = 30.0
     """Rate of frame_id over all planes."""
-    n_planes: PositiveInt = 1
+    n_planes: Count = 1
     duration_s: PositiveFloat | None = None
     """Where the source ends; none: never."""
-    seed: int = Field(default=1, ge=0)
+    seed: Whole = 1
     event_rate_hz: PositiveFloat = 0.25
     """Mean rate of events of a neuron."""
     event_dff: PositiveFloat = 0.6
@@ -50,7 +50,7 @@ class RecordingSource(Settings):
     """.npy or .npz traces, a suite2p folder, an NWB file, or a session folder of this program."""
     rate_hz: PositiveFloat | None = None
     """Rate of frame_id over all planes; needed where the file does not tell it (.npy, .npz)."""
-    n_planes: PositiveInt = 1
+    n_planes: Count = 1
     """Planes that the rows of .npy traces are dealt to in turn; read from the file elsewhere."""
     series: tuple[str, ...] = ()
     """RoiResponseSeries of an NWB file, one a plane; empty: its raw fluorescence, all planes."""
@@ -64,10 +64,10 @@ class DoorSource(Settings):
     """Frames sent to us by a microscope program, in the project's wire format."""
 
     kind: Literal["tcp", "zmq"]
-    n_rois: PositiveInt
+    n_rois: Count
     """ROIs over all planes."""
     rate_hz: PositiveFloat
-    n_planes: PositiveInt = 1
+    n_planes: Count = 1
     host: str = "127.0.0.1"
     """Address to listen on."""
     exposed: bool = False
@@ -102,15 +102,15 @@ class Stream(Settings):
     flips_port: int = Field(default=0, ge=0, le=65535)
     operator_port: int = Field(default=0, ge=0, le=65535)
     telemetry_port: int = Field(default=0, ge=0, le=65535)
-    queue_frames: PositiveInt = 1000
+    queue_frames: Count = 1000
     """Frames that wait for control before the publisher drops (live)."""
-    credit_frames: PositiveInt = 64
+    credit_frames: Count = 64
     """Frames that control grants at a time (lossless)."""
     delivery: Literal["live", "lossless"] = "live"
     speed: PositiveFloat = 1.0
     """Multiple of real time at which a recording or simulation is sent (live)."""
     command_resend_ms: PositiveFloat = 100.0
-    late_frames: PositiveInt = 2
+    late_frames: Count = 2
     """With more newer frames than this waiting, control is behind: screen commands wait."""
 
 
@@ -118,7 +118,7 @@ class PhotodiodePatch(Settings):
     """A square in a corner that changes only at a flip that shows a new command."""
 
     enabled: bool = False
-    size_px: PositiveInt = 60
+    size_px: Count = 60
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "bottom_left"
 
 
@@ -128,10 +128,10 @@ class Screen(Settings):
     backend: Literal["psychopy", "null"] = "psychopy"
     display: str | None = None
     """X display such as ':0'; none: DISPLAY, and without one an Xvfb of our own."""
-    screen_index: int = Field(default=0, ge=0)
+    screen_index: int = Field(default=0, ge=0, le=1000)
     fullscreen: bool = False
-    width_px: PositiveInt = 800
-    height_px: PositiveInt = 600
+    width_px: Count = 800
+    height_px: Count = 600
     width_cm: PositiveFloat = 52.0
     distance_cm: PositiveFloat = 20.0
     """From the eye to the centre of the screen."""
@@ -192,19 +192,19 @@ class Valve(Settings):
 class Faults(Settings):
     """What a simulated board is told to do wrong."""
 
-    lose_byte_every: int = Field(default=0, ge=0)
+    lose_byte_every: int = Field(default=0, ge=0, le=1_000_000_000)
     """Every n-th byte sent by the board is lost; 0: none."""
-    corrupt_byte_every: int = Field(default=0, ge=0)
+    corrupt_byte_every: int = Field(default=0, ge=0, le=1_000_000_000)
     """Every n-th byte sent by the board is flipped; 0: none."""
     no_ack: bool = False
     """Requests are carried out and never acknowledged."""
-    duplicate_frame_every: int = Field(default=0, ge=0)
+    duplicate_frame_every: int = Field(default=0, ge=0, le=1_000_000_000)
     """Every n-th frame sent by the board is sent twice; 0: none."""
     both_ways: bool = False
     """Bytes sent to the board are lost and flipped as well."""
-    unplug_in_reward: int = Field(default=0, ge=0)
+    unplug_in_reward: int = Field(default=0, ge=0, le=1_000_000_000)
     """The line closes once, as the valve opens for the n-th reward; 0: never."""
-    reset_in_reward: int = Field(default=0, ge=0)
+    reset_in_reward: int = Field(default=0, ge=0, le=1_000_000_000)
     """The board restarts once, as the valve opens for the n-th reward; 0: never."""
     clock_drift_ppm: float = Field(default=0.0, ge=-1000, le=1000)
     """The board's clock runs this much too fast."""
@@ -300,13 +300,13 @@ class Board(Settings):
     as a board is it."""
     name: str | None = None
     """Name in the board's EEPROM, kind = serial; a board of another name is not used. None: any."""
-    baud: PositiveInt = 115200
+    baud: int = Field(default=115200, gt=0, le=100_000_000)
     """Of this program's own firmware; other boards have their own."""
     keep_alive_ms: PositiveFloat = 100.0
     watchdog_ms: PositiveFloat = 300.0
     """Host silence after which the board shuts everything."""
     ack_timeout_ms: PositiveFloat = 200.0
-    retries: int = Field(default=3, ge=0)
+    retries: int = Field(default=3, ge=0, le=1000)
     frame_ttl: Literal["none", "start", "end"] = "none"
     """The microscope's frame TTL is wired to the board, and comes at the start or at the end of a
     frame: TTL n belongs to frame n, frames lie at its time on file, and what does not fit is told.

@@ -19,6 +19,8 @@ import psutil
 import bci
 from bci.config import Session, dump_session, settings_hash, validate_session
 from bci.config.fault import SettingsError
+from bci.config.input_file import read_input
+from bci.core.messages import NotAMessage, read_message
 from bci.program import installed_version
 from bci.recording.folder import DAMAGED_MANIFEST, JOURNAL, MANIFEST, free_name, replace_file
 from bci.recording.single_byte import ChangedByte
@@ -41,6 +43,8 @@ GIT_TIMEOUT_S = 5.0
 WRITING = "writing"
 """Key of `Manifest.outcome`: files that are still being written."""
 _UNSEALED = "0" * 64
+MAX_BYTES = 64_000_000
+"""Largest manifest that is read; one of 100,000 ROIs has a tenth of it."""
 _BEHIND_SEAL = b'"\n}\n'
 _COPY = "Copy it again from where the session was recorded."
 
@@ -206,6 +210,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     replace_file(folder / MANIFEST, before + seal.encode() + after)
 
 
+_MANIFEST = msgspec.json.Decoder(Manifest)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read manifest.json.
 
@@ -216,14 +223,14 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return read_message(_MANIFEST, read_input(path, MAX_BYTES))
     except FileNotFoundError:
         if (folder / JOURNAL).exists():
             why = f"{MANIFEST} is missing beside {JOURNAL}, and it holds the settings. {_COPY}"
         else:
             why = f"no {MANIFEST} here. Name the folder of a session, the one with {JOURNAL}."
         raise NoManifest(f"{folder}: {why}") from None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, NotAMessage) as error:
         raise NoManifest(
             f"{path}: not readable as a manifest ({error}). Run bci recover {folder}: it "
             f"puts one changed byte right. {_COPY}"
@@ -267,7 +274,7 @@ def mend_manifest(folder: Path) -> ChangedByte | None:
     path = folder / MANIFEST
     if not path.exists():
         return None
-    content = path.read_bytes()
+    content = read_input(path, MAX_BYTES)
     changed = _changed_byte(content)
     if changed is not None:
         mended = bytearray(content)

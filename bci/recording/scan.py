@@ -5,6 +5,7 @@ CRC holds, and what lies between is told.
 """
 
 import mmap
+import os
 import re
 import sys
 import zlib
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from bci.config.input_file import open_input
 from bci.recording.layout import (
     CRC,
     DATA_END_HEAD,
@@ -122,8 +124,8 @@ class JournalBytes:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.data_end = 0
-        with path.open("rb") as file:
-            size = path.stat().st_size
+        with open_input(path) as file:
+            size = os.fstat(file.fileno()).st_size
             self.data: mmap.mmap | bytes = (
                 mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
             )

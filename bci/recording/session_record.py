@@ -18,6 +18,7 @@ from bci.core.calibration import CalibrationResult
 from bci.core.frame_header import HEADER, unpack_frame
 from bci.core.light import LitTrials
 from bci.core.loop_types import Decision, LedgerEntry, TrialEnd
+from bci.core.messages import NotAMessage, read_message
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import ScreenReport
 from bci.core.stream_types import RoiFrame, StreamInfo
@@ -35,7 +36,7 @@ from bci.recording.records import (
     SequencedEvent,
     Topic,
 )
-from bci.recording.scan import Damage, JournalBytes
+from bci.recording.scan import Damage, JournalBytes, Message
 
 _T = TypeVar("_T")
 
@@ -43,6 +44,8 @@ LISTED = 20
 """Losses that are named one by one."""
 LARGEST_ID = 2**63 - 1
 """Of a signed column: ids beyond it come in garbage alone, and are shown as this one."""
+FRAME_BYTES = FRAME_HEAD.size + HEADER.size
+"""Of a frame's record before its values."""
 _FRAME_DTYPE = np.dtype(
     [
         ("sequence", "<u8"),
@@ -79,6 +82,15 @@ _DECISION_DTYPE = np.dtype(
 
 class DamagedJournal(ValueError):
     """The journal cannot be read whole; says where and what to do."""
+
+
+def _made_up(journal: JournalBytes, message: Message, why: str) -> DamagedJournal:
+    """The error for a record whose CRC is right and whose content is not."""
+    return DamagedJournal(
+        f"{journal.path}: record {message.number} ({message.topic.name.lower()}), byte "
+        f"{message.offset}, is whole but not of this program: {why}. It was changed, or another "
+        "program wrote it; use the original."
+    )
 
 
 class ReceivedFrame(msgspec.Struct, frozen=True):
@@ -235,6 +247,8 @@ class SessionRecord:
                 continue
             topic = message.topic
             if topic is Topic.FRAME:
+                if message.payload.stop - message.payload.start < FRAME_BYTES:
+                    raise _made_up(journal, message, "too short for a frame")
                 frames.extend((message.payload.start, message.payload.stop))
                 continue
             payload = journal[message.payload]
@@ -243,7 +257,10 @@ class SessionRecord:
                 if payload == described:
                     continue
                 described = payload
-            value = decoders[topic].decode(payload)
+            try:
+                value = read_message(decoders[topic], payload)
+            except NotAMessage as error:
+                raise _made_up(journal, message, str(error)) from error
             if topic in plain:
                 plain[topic].append(value)
                 if has_light and topic is Topic.DECISION:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from bci.config.fault import Fault
+from bci.config.input_file import read_input
 from bci.core.messages import NotAMessage, read_message
 
 
@@ -38,6 +39,8 @@ class Check(msgspec.Struct, frozen=True):
     solution: str = ""
 
 
+MAX_BYTES = 1_000_000
+"""Largest file of checks that is read."""
 _CHECKS = msgspec.json.Decoder(list[Check])
 
 
@@ -53,7 +56,7 @@ def read_checks(path: Path | None) -> tuple[list[Check], list[Fault]]:
     if path is None:
         return [], []
     try:
-        return read_message(_CHECKS, path.read_bytes()), []
+        return read_message(_CHECKS, read_input(path, MAX_BYTES)), []
     except (OSError, NotAMessage) as error:
         todo = "write it with bci doctor --json, or leave it out"
         return [], [Fault("--preflight", str(path), f"a list of checks ({error})", todo)]

@@ -1,5 +1,6 @@
 """A whole session: checked, run, exported, told."""
 
+import shutil
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from rich.console import Console
 from bci.analysis.report import write_report
 from bci.config import Fault, SettingsError
 from bci.config.conditions import conditions_in_words
+from bci.config.rig import DoorSource, Rig
 from bci.config.session import Session
 from bci.core.counted import counted
 from bci.hardware.board.kinds import port_faults
@@ -56,6 +58,9 @@ from bci.session.supervisor import Ending, Supervisor
 from bci.session.terminal import LastingTerminal
 from bci.session.threads import report_ended_threads
 from bci.stream.access import Access, new_token
+from bci.stream.errors import StreamError
+from bci.stream.keys import KeysError
+from bci.stream.sockets import why_not_bound
 
 
 class WritingInterrupted(Exception):
@@ -125,7 +130,37 @@ def all_faults(session: Session) -> list[Fault]:
 
 def start_faults(session: Session) -> list[Fault]:
     """What keeps a session from starting on this computer now; opens the sound device."""
-    return [*all_faults(session), *sound_faults(session)]
+    return [*all_faults(session), *sound_faults(session), *address_faults(session.rig)]
+
+
+def address_faults(rig: Rig) -> list[Fault]:
+    """Addresses of the settings at which this computer cannot listen now."""
+    stream, source = rig.stream, rig.source
+    ports = [name for name in type(stream).model_fields if name.endswith("_port")]
+    asked = [
+        ("rig.stream.host", stream.host, 0),
+        ("rig.stream.operator_host", stream.operator_host, 0),
+    ]
+    for name in ports:
+        of_operator = name in ("operator_port", "telemetry_port")
+        host = stream.operator_host if of_operator else stream.host
+        asked.append((f"rig.stream.{name}", host, getattr(stream, name)))
+    if isinstance(source, DoorSource):
+        asked += [
+            ("rig.source.host", source.host, 0),
+            ("rig.source.port", source.host, source.port),
+        ]
+    faults = []
+    for key, host, port in asked:
+        is_host = key.endswith("host")
+        if (port or is_host) and (why := why_not_bound(host, port)):
+            todo = (
+                "name an address of this computer"
+                if is_host
+                else "end the program that holds it, or set 0: any free port"
+            )
+            faults.append(Fault(key, host if is_host else port, f"free at {host} ({why})", todo))
+    return faults
 
 
 def run_session(
@@ -196,10 +231,19 @@ def run_session(
         progress = TerminalProgress(console, resumed.trials if resumed else 0)
         stream = session.rig.stream
         # whoever looks on hears of the session until its files are written
-        access = Access.of_session(new_token(), stream.keys)
-        history = held.enter_context(
-            HistoryServer(folder, host=stream.operator_host, exposed=stream.exposed, access=access)
-        )
+        try:
+            access = Access.of_session(new_token(), stream.keys)
+            history = held.enter_context(
+                HistoryServer(
+                    folder, host=stream.operator_host, exposed=stream.exposed, access=access
+                )
+            )
+        except (StreamError, KeysError) as error:
+            # nothing has run: no session is left behind
+            book.close()
+            shutil.rmtree(folder)
+            todo = "set another address, or other keys"
+            raise SettingsError([Fault("rig.stream", None, str(error), todo)]) from error
         supervisor = Supervisor(
             session, folder, name, book, history.endpoint, access, duration_s, progress.show
         )

@@ -1,6 +1,8 @@
 """Opening ZeroMQ sockets: bounded queues, bound addresses, nothing exposed unasked."""
 
 import math
+import socket
+import sys
 
 import zmq
 
@@ -111,6 +113,21 @@ def _bind(socket: zmq.Socket[bytes], host: str, port: int) -> str:
     endpoint = socket.get(zmq.LAST_ENDPOINT)
     assert isinstance(endpoint, bytes)
     return endpoint.decode().rstrip("\0")
+
+
+def why_not_bound(host: str, port: int) -> str:
+    """Why this computer cannot listen at an address now; empty if it can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as tried:
+        if sys.platform != "win32":
+            # as ZeroMQ does: a port whose last connection has just ended is free
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, port))
+            tried.listen(1)
+        except (OSError, OverflowError, UnicodeError) as error:
+            return str(getattr(error, "strerror", None) or error)
+    return ""
 
 
 def wait_readable(socket: zmq.Socket[bytes], timeout_s: float) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,36 @@ def test_folder_whose_name_is_no_utf_8_is_refused(tmp_path: Path) -> None:
     assert "UTF-8" in told
     assert "\\udcff" in told
     assert not root.exists()
+
+
+@pytest.mark.parametrize("key", ["rig.stream.operator_port", "rig.source.port"])
+def test_an_address_that_is_taken_is_refused_before_a_folder_is_made(
+    tmp_path: Path, key: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        door = {"kind": "tcp", "n_rois": 40, "rate_hz": 30.0, "n_planes": 2}
+        overrides = [Override("rig.source", door)] if "source" in key else []
+        with pytest.raises(SettingsError) as raised:
+            run_session(
+                load_session(DEMO, [*overrides, Override(key, port)]),
+                tmp_path / "out",
+                Console(file=io.StringIO()),
+            )
+    assert [(fault.key, fault.value) for fault in raised.value.faults] == [(key, port)]
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_address_of_another_computer_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    session = load_session(DEMO)
+    # TEST-NET-1: nobody's
+    stream = session.rig.stream.model_copy(update={"host": "192.0.2.1", "exposed": True})
+    rig = session.rig.model_copy(update={"stream": stream})
+    session = session.model_copy(update={"rig": rig})
+    with pytest.raises(SettingsError) as raised:
+        run_session(session, tmp_path / "out", Console(file=io.StringIO()))
+    assert raised.value.faults[0].key == "rig.stream.host"
+    assert not (tmp_path / "out").exists()
 
 
 def test_full_disk_leaves_no_folder_of_a_session_that_never_was(tmp_path: Path) -> None:

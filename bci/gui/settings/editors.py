@@ -1,7 +1,6 @@
 """One editor for each kind of setting: what it shows is what a file would say."""
 
 import json
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from PyQt6.QtWidgets import (
 )
 
 from bci.config.outline import Kind, Setting
+from bci.config.toml_text import NotToml, parse_toml
 
 LINES_SHOWN = 5
 NONE = "none"
@@ -218,10 +218,10 @@ def value_of(text: str, kind: Kind) -> Any:
     if kind in (Kind.TEXT, Kind.PATH, Kind.DATE):
         return text
     try:
-        return tomllib.loads(f"value = [{text}]" if kind is Kind.NUMBERS else f"value = {text}")[
+        return parse_toml(f"value = [{text}]" if kind is Kind.NUMBERS else f"value = {text}")[
             "value"
         ]
-    except tomllib.TOMLDecodeError:
+    except NotToml:
         return text
 
 

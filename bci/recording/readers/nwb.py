@@ -113,8 +113,14 @@ def read_nwb(
     try:
         with NWBHDF5IO(path, mode="r", load_namespaces=True) as io:
             return _read(path, io.read(), rate_hz, n_planes, series)
-    except (OSError, TypeError) as error:
-        raise RecordingError(path, f"no NWB file ({error})", "name another") from error
+    except (RecordingError, MemoryError):
+        raise
+    # a damaged file makes h5py, hdmf and pynwb raise whatever their own checks do not foresee
+    except Exception as error:
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise RecordingError(
+            path, f"no NWB file, or a damaged one ({why})", "name another"
+        ) from error
 
 
 def _read(

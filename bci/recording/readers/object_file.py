@@ -18,6 +18,7 @@ import psutil
 
 from bci.config.input_file import open_input
 from bci.recording.readers import plain_pickle
+from bci.recording.readers.arrays import read_header
 
 MAX_FILE_BYTES = 1 << 29
 """Largest such file; those of 20,000 ROIs and 100,000 frames have about a tenth."""
@@ -104,15 +105,9 @@ def load_fields(path: Path, names: Sequence[str]) -> list[dict[str, Any]]:
         If it cannot be opened.
     """
     with open_input(path, MAX_FILE_BYTES) as file:
-        layout: Any = np.lib.format
-        first = layout.read_magic(file) == (1, 0)
-        read_header = layout.read_array_header_1_0 if first else layout.read_array_header_2_0
-        try:
-            _, _, dtype = read_header(file)
-        except (RecursionError, MemoryError) as error:
-            raise ValueError(f"its header: {type(error).__name__}") from error
-        if not dtype.hasobject:
-            raise ValueError(f"values of type {dtype}, not objects")
+        header = read_header(file)
+        if not header.dtype.hasobject:
+            raise ValueError(f"values of type {header.dtype}, not objects")
         return _unpickle(file, names)
 
 

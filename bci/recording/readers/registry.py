@@ -6,6 +6,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+from bci.config.input_file import open_input
 from bci.recording.readers.suite2p import is_suite2p
 from bci.recording.readers.traces import RecordingError, Traces
 
@@ -89,6 +90,12 @@ def read_traces(
     """
     if not path.exists():
         raise RecordingError(path, "no such file or folder", "check rig.source.path")
+    if not path.is_dir():
+        try:
+            # before a reader of somebody else's opens it
+            open_input(path).close()
+        except OSError as error:
+            raise RecordingError(path, f"not readable ({error})", "name another") from error
     for kind in FORMATS:
         if kind.accepts(path):
             if series and not kind.has_series:
@@ -100,6 +107,10 @@ def read_traces(
             except OSError as error:
                 raise RecordingError(
                     path, f"not readable ({error})", "check the file and its permissions"
+                ) from error
+            except MemoryError as error:
+                raise RecordingError(
+                    path, f"needs more memory than there is ({error})", "play it in parts"
                 ) from error
     accepted = ", ".join(kind.description for kind in FORMATS)
     raise RecordingError(path, "no recording that this program reads", f"give it {accepted}")

@@ -33,6 +33,9 @@ def read_session(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
     except (NoManifest, DamagedJournal) as error:
         why = str(error).removeprefix(f"{path}: ").rstrip(".")
         raise RecordingError(path, why, "mend that, or name another recording") from error
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
+        why = f"its records are whole and do not fit each other ({error})"
+        raise RecordingError(path, why, "it was changed: use the original") from error
     if n_planes not in (1, info.n_planes):
         raise RecordingError(
             path,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.recording.readers.arrays import real_matrix
+from bci.recording.readers.arrays import open_npy, real_matrix
 from bci.recording.readers.object_file import load_fields
 from bci.recording.readers.traces import (
     PlaneTraces,
@@ -20,6 +20,7 @@ from bci.recording.readers.traces import (
 )
 
 OPS = ("fs", "Ly", "Lx", "meanImg")
+CURATE = "curate the ROIs in suite2p, or remove this file"
 STAT = ("ypix", "xpix", "lam")
 
 
@@ -57,10 +58,16 @@ def read_suite2p(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
         for number, (folder, ops) in enumerate(zip(folders, all_ops, strict=True))
     ]
     ops = all_ops[0]
-    fs = ops.get("fs")
-    of_file = float(fs) * len(folders) if fs else None
-    shape = (int(ops.get("Ly", 0)), int(ops.get("Lx", 0)))
+    fs = _number(ops.get("fs"), 1e6)
+    of_file = fs * len(folders) if fs else None
+    shape = (int(_number(ops.get("Ly"), 1e6)), int(_number(ops.get("Lx"), 1e6)))
     return combine(path, planes, known_rate(path, of_file, rate_hz), shape)
+
+
+def _number(value: object, most: float) -> float:
+    """The value if it is a number from 0 to `most`, else 0: unknown."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= most else 0.0  # type: ignore[operator, arg-type]
 
 
 def _plane_folders(folder: Path) -> list[Path]:
@@ -80,8 +87,8 @@ def _plane_folders(folder: Path) -> list[Path]:
 def _read_plane(folder: Path, ops: dict[str, Any], prefix: str) -> PlaneTraces:
     path = folder / "F.npy"
     try:
-        traces = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        traces = open_npy(path)
+    except ValueError as error:
         raise RecordingError(path, f"not readable ({error})", "run suite2p again") from error
     fluorescence = real_matrix(path, traces)
     cells = _cells(folder, len(fluorescence))
@@ -101,9 +108,14 @@ def _read_plane(folder: Path, ops: dict[str, Any], prefix: str) -> PlaneTraces:
 
 def _cells(folder: Path, n_rois: int) -> NDArray[np.int64]:
     path = folder / "iscell.npy"
-    if not path.is_file():
+    if not path.exists():
         return np.arange(n_rois, dtype=np.int64)
-    iscell = np.atleast_1d(np.load(path, allow_pickle=False))
+    try:
+        iscell = open_npy(path)
+    except ValueError as error:
+        raise RecordingError(path, f"not readable ({error})", CURATE) from error
+    if iscell.ndim not in (1, 2) or not iscell.size or iscell.dtype.kind not in "biuf":
+        raise RecordingError(path, f"{iscell.dtype} of shape {iscell.shape}", CURATE)
     accepted = iscell[:, 0] if iscell.ndim == 2 else iscell
     if len(accepted) != n_rois:
         raise RecordingError(
@@ -111,30 +123,29 @@ def _cells(folder: Path, n_rois: int) -> NDArray[np.int64]:
         )
     cells = np.flatnonzero(accepted).astype(np.int64)
     if not len(cells):
-        raise RecordingError(
-            path, "accepts no ROI as a cell", "curate the ROIs in suite2p, or remove this file"
-        )
+        raise RecordingError(path, "accepts no ROI as a cell", CURATE)
     return cells
 
 
 def _masks(folder: Path, n_rois: int) -> list[RoiMask]:
     path = folder / "stat.npy"
-    if not path.is_file():
+    if not path.exists():
         return []
     try:
         stat = load_fields(path, STAT)
         masks = [
-            RoiMask(
-                np.asarray(roi["ypix"], np.int32),
-                np.asarray(roi["xpix"], np.int32),
-                np.asarray(roi["lam"], np.float32),
-            )
+            RoiMask(_pixels(roi["ypix"]), _pixels(roi["xpix"]), np.asarray(roi["lam"], np.float32))
             for roi in stat
         ]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise RecordingError(
             path, f"no list of ROIs with ypix, xpix and lam ({error})", "remove it or export again"
         ) from error
+    odd = [i for i, mask in enumerate(masks) if not mask.is_whole]
+    if odd:
+        raise RecordingError(
+            path, f"ROI {odd[0]} has ypix, xpix and lam of other lengths", "export it again"
+        )
     if len(masks) != n_rois:
         raise RecordingError(
             path, f"{len(masks)} ROIs, {n_rois} in F.npy", "take both from one run"
@@ -142,13 +153,23 @@ def _masks(folder: Path, n_rois: int) -> list[RoiMask]:
     return masks
 
 
+def _pixels(values: Any) -> NDArray[np.int32]:
+    """Rows or columns; `ValueError` if they are none."""
+    pixels = np.asarray(values)
+    if pixels.size and (pixels.dtype.kind not in "iuf" or not (abs(pixels) < 1 << 20).all()):
+        raise ValueError(f"pixels of type {pixels.dtype}, or out of bounds")
+    return pixels.astype(np.int32)
+
+
 def _centre(mask: RoiMask) -> tuple[float, float]:
+    if not len(mask.x_px):
+        return float("nan"), float("nan")
     return float(np.mean(mask.x_px)), float(np.mean(mask.y_px))
 
 
 def _ops(path: Path) -> dict[str, Any]:
     """What is used of a plane's ops, or of another such file; nothing if there is no file."""
-    if not path.is_file():
+    if not path.exists():
         return {}
     try:
         return load_fields(path, OPS)[0]

@@ -1,5 +1,6 @@
 """Recorded fluorescence, whatever file it came from."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from bci.core.messages import MOST_LABEL
 from bci.core.stream_types import Roi, StreamInfo
 
+MAX_FRAMES = 1 << 28
+"""Of a plane; three days at 1 kHz."""
 FloatArray = NDArray[np.floating[Any]]
 Image = NDArray[np.float32]
 
@@ -43,6 +46,11 @@ class RoiMask:
     y_px: NDArray[np.int32]
     x_px: NDArray[np.int32]
     weight: NDArray[np.float32]
+
+    @property
+    def is_whole(self) -> bool:
+        """True if every pixel has a row, a column and a weight."""
+        return self.y_px.ndim == 1 and self.y_px.shape == self.x_px.shape == self.weight.shape
 
 
 @dataclass(frozen=True)
@@ -199,7 +207,13 @@ def mean_image_of(image: Any, masks: Sequence[RoiMask]) -> Image | None:
     if found.ndim != 2 or found.dtype.kind not in "fiu" or not np.isfinite(found).any():
         return None
     rows, columns = found.shape
-    if any((mask.y_px >= rows).any() or (mask.x_px >= columns).any() for mask in masks):
+    if any(
+        (mask.y_px >= rows).any()
+        or (mask.x_px >= columns).any()
+        or (mask.y_px < 0).any()
+        or (mask.x_px < 0).any()
+        for mask in masks
+    ):
         return None
     return found.astype(np.float32)
 
@@ -257,7 +271,7 @@ def known_rate(path: Path, of_file: float | None, of_settings: float | None) -> 
         Where neither tells it.
     """
     rate_hz = of_settings if of_settings is not None else of_file
-    if rate_hz is None or not rate_hz > 0:
+    if rate_hz is None or not 0 < rate_hz < math.inf:
         raise RateUnknown(
             path, "does not tell its frame rate", "set rig.source.rate_hz (over all planes)"
         )
@@ -302,6 +316,9 @@ def _check(path: Path, number: int, plane: PlaneTraces) -> None:
             f"{where} is empty ({n_rois} ROIs × {n_frames} frames)",
             "export the recording again, or name another",
         )
+    if n_frames > MAX_FRAMES:
+        todo = "save an array of n_rois × n_frames, and play a long one in parts"
+        raise RecordingError(path, f"{where} has {n_frames:,} frames, above {MAX_FRAMES:,}", todo)
     if len(plane.labels) != n_rois:
         raise RecordingError(
             path, f"{len(plane.labels)} labels for {n_rois} ROIs in {where}", "give one label a row"
