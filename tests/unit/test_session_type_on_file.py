@@ -10,8 +10,8 @@ from bci.analysis.report.day import block_rows
 from bci.core.blocks import block_label
 from bci.core.loop_types import BlockKind, Outcome
 from bci.recording.nwb import export_nwb
-from bci.recording.performance import performance_of
 from bci.recording.session_record import SessionRecord
+from bci.recording.stepped import step_again
 from bci.recording.time_axis import TimeAxis
 from bci.recording.verify import VerdictKind, verify
 from bci.session.progress import trials_ended
@@ -44,7 +44,7 @@ def test_baseline_keeps_its_name_in_every_session_type() -> None:
 def test_passive_trials_are_neither_hits_nor_misses(tmp_path: Path) -> None:
     played(tmp_path, 200, session=made_session(experiment={"session_type": {"kind": "passive"}}))
     record = SessionRecord.read(tmp_path)
-    found = performance_of(record)
+    found = step_again(record).performance
     n = len(record.trials)
     assert {trial.outcome for trial in record.trials} == {Outcome.NONE}
     assert (found.hits, found.misses, found.aborts, found.unscored) == (0, 0, 0, n)
