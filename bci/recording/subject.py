@@ -16,6 +16,7 @@ import msgspec
 
 from bci.core.calibration import CalibrationResult, known_above
 from bci.core.loop_types import GuardLevels
+from bci.core.messages import NotAMessage, read_message
 from bci.recording.folder import replace_file
 from bci.recording.manifest import Program
 
@@ -292,13 +293,13 @@ class SubjectFolder:
             return path
 
     def _all(self, kind: str, model: type[_Stored]) -> list[_Stored]:
-        found = []
+        found, decoder = [], msgspec.json.Decoder(model)
         for path in self._files(kind):
             try:
                 # empty: a name that was taken, and nothing was stored under it
                 if content := path.read_bytes():
-                    found.append((path, msgspec.json.decode(content, type=model)))
-            except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+                    found.append((path, read_message(decoder, content)))
+            except (OSError, NotAMessage) as error:
                 raise SubjectDamaged(
                     f"{path}: not readable ({error}). Mend it, or move it out of the folder; "
                     "what it held then counts as never stored."

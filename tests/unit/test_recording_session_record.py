@@ -35,6 +35,7 @@ from bci.recording.manifest import (
 )
 from bci.recording.records import CommandSent, Note, SequencedEvent, Topic
 from bci.recording.session_record import DamagedJournal, ReceivedFrame, SessionRecord
+from bci.recording.subject import SubjectDamaged, SubjectFolder
 
 
 @pytest.fixture(scope="module")
@@ -209,3 +210,15 @@ def test_endpoints_of_others_are_refused_with_one_error(tmp_path, content):
     (tmp_path / "endpoints.json").write_bytes(content)
     with pytest.raises(NotAMessage):
         read_endpoints(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000, b'{"a": "\xff"}'])
+def test_deep_or_odd_manifest_and_subject_are_refused_with_their_error(tmp_path, content):
+    (tmp_path / MANIFEST).write_bytes(content)
+    with pytest.raises(NoManifest):
+        read_manifest(tmp_path)
+    subject = SubjectFolder(tmp_path, "mouse")
+    subject.path.mkdir(parents=True)
+    (subject.path / "ensembles-20261130T200000.json").write_bytes(content)
+    with pytest.raises(SubjectDamaged):
+        subject.ensembles()
