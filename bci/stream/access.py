@@ -3,7 +3,7 @@
 Each ZeroMQ connection is checked once, while it is made, by the mechanisms of ZeroMQ itself: PLAIN
 with the token on this computer, CURVE beyond it. A connection that does not pass delivers no
 message at all, so that no decoder and no queue ever sees a stranger, and a message costs nothing
-more than without. Why: docs/decisions/0010-connections-show-a-token.md.
+more than without. Why: docs/decisions/0011-connections-show-a-token.md.
 """
 
 import hmac
