@@ -146,7 +146,8 @@ def _show(scores: "Scores", settings: Session, choice: "Choice | None", console:
     for row in score_rows(scores, settings.experiment.ensembles, ensembles):
         table.add_row(*row, style=styles.get(row[1], "dim" if row[-1] else None))
     # a table of which half is cut off tells nothing: let a narrow terminal wrap it
-    console.print(table, soft_wrap=False, width=max(console.width, WIDEST))
+    console.width = max(console.width, WIDEST)
+    console.print(table, soft_wrap=False)
 
 
 def _tell(found: "Calibrated", rate_hz: float, console: Console) -> None:

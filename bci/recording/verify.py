@@ -230,7 +230,7 @@ class _Recomputed:
     same_numerics
         True if no bit may differ: recorded with the NumPy, SciPy and CPU features of this computer.
     tail_may_lack
-        True for a recovered journal, which may have lost decisions.
+        True for a recovered journal, which may have lost its last decisions or inputs.
     """
 
     def __init__(self, given: Given, same_numerics: bool, *, tail_may_lack: bool) -> None:
@@ -340,6 +340,9 @@ class _Recomputed:
     def _lack_inputs(self) -> None:
         """Decisions were recorded that no input led to."""
         first = min(self._recorded)
+        if self._tail_may_lack:
+            self._stop(f"input {first} is not in the journal")
+            return
         recorded = self._decode(self._recorded[first])
         self._comparison.difference = Difference(first, "decision", recorded, None)
         self.is_over = True

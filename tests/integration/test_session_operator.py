@@ -15,6 +15,7 @@ from waiting import WAIT_MS, WAIT_S, until
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import Finish, LedgerKind, LightSet, Outcome, Pause, Resume, Stop
 from bci.recording.verify import VerdictKind, verify
+from bci.stream.access import connect
 from bci.stream.operator import (
     OperatorClient,
     OperatorNote,
@@ -83,15 +84,17 @@ def send_to_hit(scope: Microscope) -> None:
 def asked_at_once(session: RunningSession, *requests: OperatorRequest) -> list[bool]:
     """Whether each was accepted; all are sent before the first is answered."""
     line: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-    line.connect(endpoint_of(session, "operator"))
-    for number, request in enumerate(requests):
-        line.send(msgspec.msgpack.encode({"number": number, "request": request}))
+    connect(line, endpoint_of(session, "operator"), session.access)
+    for number, request in enumerate(requests, 1):
+        # each of a client of its own: a client's newer request takes the place of its older one
+        asked = {"client": bytes([number]), "number": number, "request": request}
+        line.send(msgspec.msgpack.encode(asked))
     replies = []
     for _ in requests:
         assert line.poll(WAIT_MS)
         replies.append(msgspec.msgpack.decode(line.recv()))
     line.close(0)
-    assert [reply["number"] for reply in replies] == [*range(len(requests))]
+    assert [reply["number"] for reply in replies] == [*range(1, len(requests) + 1)]
     return [reply["reply"]["accepted"] for reply in replies]
 
 

@@ -32,6 +32,9 @@ def keys_in(values: Mapping[str, Any], path: str = "") -> set[str]:
     return found
 
 
+FRAMES = "whole number, > 0, ≤ 1000000"
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_setting_of_a_session_stands_in_the_outline_and_no_other(path: Path) -> None:
     values = json.loads(load_session(path).model_dump_json())
@@ -44,7 +47,7 @@ def test_every_setting_of_a_session_stands_in_the_outline_and_no_other(path: Pat
         ("experiment.task.trial_s", Kind.NUMBER, "s", "number, > 0"),
         ("experiment.task.reward_ul", Kind.NUMBER, "µl", "number, > 0"),
         ("experiment.decoder.velocity_deg_per_s", Kind.NUMBER, "°/s", "number, > 0"),
-        ("experiment.decoder.smoothing_frames", Kind.WHOLE, "frames", "whole number, > 0"),
+        ("experiment.decoder.smoothing_frames", Kind.WHOLE, "frames", FRAMES),
         ("experiment.decoder.p_plus", Kind.TEXTS, "", "list"),
         ("experiment.stimulus.position_deg", Kind.NUMBERS, "°", "list, at least 2"),
         ("experiment.task.abort_at_zero_s", Kind.NUMBER, "s", "number, > 0"),

@@ -232,7 +232,7 @@ def test_the_virtual_boards_clock_is_the_time_since_the_first_stepped_frame(
     board.open()
     latency = LatencyBudget()
     with Journal(tmp_path / JOURNAL, JournalStart("s", "h", 1, 1)) as journal:
-        screen = ScreenLine(session.rig.stream, journal, latency)
+        screen = ScreenLine(session.rig.stream, None, journal, latency)
         try:
             effects = Effects(screen, board, journal, latency, info.rate_hz)
             effects.carry_out(animal.hears(Pause()))

@@ -42,7 +42,7 @@ def test_a_command_that_never_arrived_tells_nothing_of_the_screens_clock(tmp_pat
 
 def test_times_that_no_clock_shows_stay_readable(tmp_path: Path) -> None:
     session = Played(tmp_path)
-    line = ScreenLine(made_session().rig.stream, session.journal, LatencyBudget())
+    line = ScreenLine(made_session().rig.stream, None, session.journal, LatencyBudget())
     sender = ReportSender(line.endpoints["flips"])
     extremes = (-MOST_NS, -1, 0, 1, MOST_NS)
     reports = [

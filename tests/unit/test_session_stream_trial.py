@@ -1,7 +1,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 
 import numpy as np
@@ -97,8 +97,8 @@ def test_a_computer_that_stands_still_for_a_moment_is_no_slow_source(
 ) -> None:
     opened = stream_trial.open_source
 
-    def held_up_at_the_second_frame(settings: Source) -> FrameSource:
-        source = opened(settings)
+    def held_up_at_the_second_frame(settings: Source, peers: Collection[str]) -> FrameSource:
+        source = opened(settings, peers)
         read, n_read = source.read, itertools.count(1)
 
         def late(timeout_s: float) -> SourceFrame | None:

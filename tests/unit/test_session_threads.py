@@ -60,7 +60,7 @@ def test_control_keeps_a_thread_that_ended_in_the_ledger(tmp_path: Path) -> None
     replies: list[Reply] = []
     event = ProcessEvent("stimulus", THREAD_ENDED, 7, "stimulus commands: ValueError: bad")
 
-    asked = [(Client(b"supervisor", 1), event)]
+    asked = [(Client(b"supervisor", b"supervisor", 1), event)]
     server = SimpleNamespace(
         receive=lambda: asked.pop() if asked else None, reply=lambda _, reply: replies.append(reply)
     )

@@ -194,7 +194,7 @@ def test_keygen_makes_a_file_once_and_exposed_settings_need_it(tmp_path: Path) -
     made = read_keys(path)
     again = bci("keygen", path)
     assert (again.returncode, read_keys(path)) == (2, made)
-    exposed = ("--set", "rig.stream.host=10.0.0.1", "--set", "rig.stream.exposed=true")
+    exposed = ("--set", "rig.stream.host=0.0.0.0", "--set", "rig.stream.exposed=true")
     without = bci("check", "configs/demo.toml", *exposed)
     assert without.returncode == 2
     assert "rig.stream.keys" in without.stderr + without.stdout
