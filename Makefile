@@ -18,11 +18,11 @@ setup: ## make .venv and install what the system lacks; does nothing when all is
 demo: setup ## run a whole simulated session of a minute and a half, with screen, board and report
 	$(BIN)/bci run configs/demo.toml --headless
 
-test: setup ## run the tests, in random order (8 minutes on 2 cores)
+test: setup ## run the tests, in random order (some 20 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not long and not timed" --numprocesses 2
 	$(BIN)/python -m pytest -m "timed and not long"
 
-test-fast: setup ## run the tests of single modules that take no processes (under 90 s)
+test-fast: setup ## run the quick tests of single modules
 	$(BIN)/python -m pytest tests/unit -m "not long and not timed and not slow" --numprocesses 2
 
 shake: setup ## run FILES="tests/…" ten times beside busy loops, stopped now and then
