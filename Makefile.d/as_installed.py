@@ -15,7 +15,7 @@ MAPPED = ("hardware", "stimuli")
 
 
 def lay_out() -> None:
-    """Make `.venv/as_installed/bci` anew."""
+    """Replace `.venv/as_installed/bci` by a new one."""
     shutil.rmtree(LAID_OUT, ignore_errors=True)
     package = LAID_OUT / "bci"
     package.mkdir(parents=True)
