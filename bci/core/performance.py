@@ -182,6 +182,11 @@ class PerformanceMeter:
             self._has_minus = n_plus < len(signal)
 
     @property
+    def session_s(self) -> float:
+        """Frame time since the first stepped frame, seconds."""
+        return self.time.session_s(self._rate_hz)
+
+    @property
     def now(self) -> Performance:
         """The figures after the decisions so far."""
         hits, misses = self._outcomes[Outcome.HIT], self._outcomes[Outcome.MISS]

@@ -47,8 +47,8 @@ class FrameLine:
         The stream of the present epoch.
     t_stepped_ns
         `time.perf_counter_ns` at which the last frame that was stepped came; 0 before the first.
-    t_first_ns, first_id
-        The same of the first, and its id; -1 before it.
+    first_id
+        Of the first frame that was stepped; -1 before it.
     offset_ns
         Acquisition's clock minus ours.
     lag
@@ -81,7 +81,6 @@ class FrameLine:
         self._owed = 0
         self._t_empty_ns = 0
         self._t_started_ns = 0
-        self.t_first_ns = 0
         self.first_id = -1
         self.t_stepped_ns = 0
         self.stalled = False
@@ -171,7 +170,7 @@ class FrameLine:
         self.t_stepped_ns = received.t_received_ns
         self._n_older = 0
         if self.first_id < 0:
-            self.t_first_ns, self.first_id = received.t_received_ns, frame_id
+            self.first_id = frame_id
         was_stalled, self.stalled = self.stalled, False
         if self._rate is not None:
             if was_stalled:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from bci.stream.telemetry import Telemetry
 
-EVERY_S = 5.0
+EVERY_NS = 5_000_000_000
 BETWEEN = "  │  "
 INDENT = " " * 9
 TO_DO = {
@@ -138,7 +138,7 @@ class TerminalProgress:
         self._console = console
         self._live = Live(console=console, refresh_per_second=8) if console.is_terminal else None
         self._seen = Telemetry(0, "")
-        self._next_s = 0.0
+        self._next_ns = 0
 
     def __enter__(self) -> "TerminalProgress":
         if self._live is not None:
@@ -167,8 +167,8 @@ class TerminalProgress:
             rows = [task, *(f"{INDENT}{row}" for row in below)]
             told = "\n".join(line for row in rows for line in folded(row, width))
             self._live.update(Text(told, no_wrap=True, overflow="ellipsis"))
-        elif telemetry.session_s >= self._next_s or lights_not_ok(telemetry) != lights_not_ok(seen):
-            self._next_s = telemetry.session_s + EVERY_S
+        elif telemetry.t_ns >= self._next_ns or lights_not_ok(telemetry) != lights_not_ok(seen):
+            self._next_ns = telemetry.t_ns + EVERY_NS
             self._say(BETWEEN.join(filter(None, lines)))
 
     def _say(self, text: str) -> None:

@@ -109,7 +109,7 @@ class Snapshots:
             block_number=loop.blocks.number,
             next_block=loop.blocks.next or "",
             waits_for=cut(waits_for(loop)),
-            session_s=(frames.t_stepped_ns - frames.t_first_ns) * 1e-9,
+            session_s=runner.performance.session_s,
             screen=self._screen.light,
             board=board,
             acquisition=frames.light,

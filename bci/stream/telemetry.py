@@ -61,7 +61,7 @@ class Telemetry(msgspec.Struct, frozen=True):
         What keeps the next block or trial from beginning: ensembles, threshold, operator, F0
         window; empty: nothing does.
     session_s
-        Since the first frame, s.
+        Frame time since the first stepped frame, s.
     screen, board, acquisition
         Lights: ok, waiting, lost, or a few words.
     """

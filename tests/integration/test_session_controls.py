@@ -1,5 +1,6 @@
 """Control experiments through the real processes: what they leave, and that they verify."""
 
+import re
 from math import isnan
 from pathlib import Path
 
@@ -35,6 +36,10 @@ def test_yoked_session_repeats_a_recorded_one_for_another_animal(tmp_path: Path)
     minute = ("experiment.task.session_s=60",)
     first, output = run(DEMO, tmp_path / "first", *SHORT, *minute)
     assert "(closed loop)" in output
+    # the clock of the terminal is frame time, also where frames come faster than real time
+    clock_s = [float(s) for s in re.findall(r"^ *(\d+\.\d) s  ", output, re.MULTILINE)]
+    ids = first.decision_table["frame_id"]
+    assert 60.0 < clock_s[-1] <= (ids[-1] - ids[0]) / first.info.rate_hz + 0.05
     kind = (
         "experiment.session_type.kind=yoked",
         f"experiment.session_type.recording={first.folder}",

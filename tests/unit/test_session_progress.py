@@ -82,6 +82,14 @@ def test_a_stream_that_stands_still_is_told_though_session_time_does_too() -> No
     assert ["acquisition stalled" in line for line in lines] == [False, True, False]
 
 
+def test_status_lines_come_by_the_clock_though_a_lossless_session_runs_ahead_of_it() -> None:
+    text = io.StringIO()
+    with TerminalProgress(Console(file=text, width=80)) as progress:
+        for t_s in (1, 2, 7):
+            progress.show(Telemetry(t_s * 1_000_000_000, "RUN", session_s=100.0 * t_s))
+    assert len(text.getvalue().splitlines()) == 2
+
+
 def test_blocks_thresholds_and_what_is_waited_for_are_told_once() -> None:
     waiting = Telemetry(0, "WAITING", waits_for="ensembles", block_number=1)
     known = Telemetry(
