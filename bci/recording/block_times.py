@@ -19,7 +19,7 @@ class BlockSpan(msgspec.Struct, frozen=True):
     label
         Its kind or, if it has trials, their session type.
     start_s, stop_s
-        From its first frame to the first one after it, one frame at least; to the last frame where
+        From its first frame to the first one after it, one frame at least; to the last frame if
         the session ended in it.
     whole
         False where the session ended in it.
@@ -40,11 +40,13 @@ def block_spans(record: SessionRecord, axis: TimeAxis) -> list[BlockSpan]:
     for decision in record.decisions:
         for turn in decision.blocks:
             (begun if turn.begins else over).setdefault(turn.number, turn)
-    last_id = min(time_of(record).last_id, LARGEST_ID - 1)
+    time = time_of(record)
+    last_id = min(time.last_id, LARGEST_ID - 1)
     spans = []
     for number, turn in begun.items():
         end = over.get(number)
-        first_id = min(turn.frame_id, LARGEST_ID - 1)
+        # one that began before the first frame knows nothing of its id
+        first_id = min(max(turn.frame_id, time.first_id), LARGEST_ID - 1)
         stop_id = min(end.frame_id, LARGEST_ID) if end is not None else last_id
         if first_id > last_id:
             continue

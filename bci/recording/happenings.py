@@ -57,7 +57,7 @@ class Happening(msgspec.Struct, frozen=True, gc=False):
     Parameters
     ----------
     t_s
-        Seconds since the session's start.
+        Seconds since the first stepped frame, see `TimeAxis`; negative before it.
     kind
         Kind of a board event, or flip, ledger, note, process, or the tag of a `LoopEvent` such as
         pause.

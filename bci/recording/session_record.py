@@ -404,10 +404,6 @@ class SessionRecord:
         n_more = len(told) - LISTED
         return told if n_more <= 0 else [*told[:LISTED], f"and {n_more} more, see bci verify"]
 
-    def seconds(self, perf_ns: int) -> float:
-        """Seconds since the start of the session of a `time.perf_counter_ns` of control's host."""
-        return (perf_ns - self.start.t_perf_ns) / 1e9
-
     def decision_of(self, sequence: int) -> Decision | None:
         """The decision that an input led to, None where it was not recorded."""
         place = bisect_left(self.decisions, sequence, key=lambda decision: decision.sequence)

@@ -1,4 +1,4 @@
-"""Seconds since the session's start, for frames and for everything else that happened."""
+"""Seconds since the session's start, its first stepped frame, for all that happened."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,8 @@ FEW_FRAMES = 30
 """Below this many frames a slope would tell of jitter, not of the clock."""
 FIT_POINTS = 500
 """Theil–Sen compares all pairs; more points than this make it no better than the jitter."""
+_SINCE = "Seconds on the control host's clock since the first stepped frame, negative before it"
+_SINCE_JOURNAL = "Seconds on the control host's clock since the start of the journal"
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Line:
     first_id
         First frame that the line is for.
     start_s
-        Its time, seconds since the start of the session.
+        Its time, seconds since the start of the journal.
     period_s
         From one frame id to the next, seconds.
     """
@@ -45,15 +47,14 @@ class TimeAxis:
     compressed into as little time as it takes: its axis is frame time, and everything else lies at
     the frame that was last received by then.
 
+    0 s is the first frame that was stepped, whatever its id; in a session without one it is the
+    start of the journal. What came before that frame has negative times, and keeps its order and
+    its distances.
+
     Parameters
     ----------
     record
         The session.
-
-    Attributes
-    ----------
-    lines
-        By first frame id, ascending; empty where no frame came.
     """
 
     def __init__(self, record: SessionRecord) -> None:
@@ -65,19 +66,53 @@ class TimeAxis:
         rows = _trusted_rows(record)
         self._ids = np.minimum(frames["frame_id"][rows], LARGEST_ID).astype(np.int64)
         self._received_ns = frames["t_received_ns"][rows]
-        self.lines: tuple[Line, ...] = ()
+        # by first frame id, ascending
+        self._lines: tuple[Line, ...] = ()
         if not len(rows):
             return
         rate_hz = record.info.rate_hz
         if self._lossless:
-            self.lines = (Line(0, 0.0, 1 / rate_hz),)
+            self._lines = (Line(max(self._first_stepped[0], 0), 0.0, 1 / rate_hz),)
             return
         epochs = frames["epoch"][rows]
         received_s = (self._received_ns - record.start.t_perf_ns) / 1e9
-        self.lines = tuple(
+        self._lines = tuple(
             _fit(self._ids[epochs == epoch], received_s[epochs == epoch], rate_hz * stream.speed)
             for epoch in np.unique(epochs)
         )
+
+    @cached_property
+    def _first_stepped(self) -> tuple[int, int]:
+        """Frame id of the first frame that was stepped, and its place in the ordered list.
+
+        (-1, 0) if none was.
+        """
+        table = self._record.decision_table
+        rows = np.flatnonzero(table["stepped"] & (table["frame_id"] >= 0))
+        if not len(rows):
+            return -1, 0
+        return int(table["frame_id"][rows[0]]), int(table["sequence"][rows[0]])
+
+    @cached_property
+    def _zero_s(self) -> float:
+        """0 s of this axis, on the scale that its lines are drawn on."""
+        first_id, _ = self._first_stepped
+        if first_id < 0 or not self._lines:
+            return 0.0
+        return float(self._unshifted_s(np.array(first_id)))
+
+    @property
+    def start_wall_ns(self) -> int:
+        """`time.time_ns` at 0 s."""
+        start = self._record.start
+        if not self._lossless:
+            return start.t_wall_ns + round(self._zero_s * 1e9)
+        frames = self._record.frames
+        first_id, sequence = self._first_stepped
+        place = int(np.searchsorted(frames["sequence"], sequence))
+        if first_id < 0 or place == len(frames):
+            return start.t_wall_ns
+        return start.t_wall_ns + int(frames["t_received_ns"][place]) - start.t_perf_ns
 
     @cached_property
     def clock(self) -> DeviceClock:
@@ -87,54 +122,67 @@ class TimeAxis:
 
     @cached_property
     def _ttls(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Frame ids and times of the frame TTLs; both empty where frames have none."""
+        """Frame ids of the frame TTLs, and seconds since the start of the journal.
+
+        Both are empty where frames have none.
+        """
         record = self._record
         if record.session.rig.board.frame_ttl == "none" or self._lossless:
             return np.empty(0, np.int64), np.empty(0)
         rate_hz = record.info.rate_hz * record.session.rig.stream.speed
-        return numbered_ttls(record.board, self.clock.times_s, rate_hz)
+        clock = DeviceClock(record.board, self._since_journal_s)
+        return numbered_ttls(record.board, clock.times_s, rate_hz)
 
     @property
     def description(self) -> str:
         """What the times are, in words."""
         if self._lossless:
             return (
-                "Lossless run, faster or slower than real time: times are frame time, "
-                "frame_id / rate_hz, and events lie at the frame last received before them."
+                "Lossless run, faster or slower than real time: times are frame time, the number "
+                "of frames since the first stepped one over rate_hz, and events lie at the frame "
+                "last received before them."
             )
+        since = _SINCE if self._first_stepped[0] >= 0 else _SINCE_JOURNAL
         ids, _ = self._ttls
         if len(ids):
             at = self._record.session.rig.board.frame_ttl
             return (
-                "Seconds on the control host's clock since the session's start; frames at the "
-                f"times of their TTLs, which come at the {at} of a frame, on the board's clock "
-                f"({self.clock.description}); a frame without one lies between its neighbours."
+                f"{since}; frames at the times of their TTLs, which come at the {at} of a frame, "
+                f"on the board's clock ({self.clock.description}); a frame without one lies "
+                "between its neighbours."
             )
         return (
-            "Seconds on the control host's clock since the session's start; frames on a robust "
-            "line (Theil-Sen) through their receive times, one line an epoch."
+            f"{since}; frames on a robust line (Theil-Sen) through their receive times, one line "
+            "an epoch."
         )
 
     def seconds(self, frame_ids: ArrayLike) -> NDArray[np.float64]:
         """Times of frames, of the same shape; NaN where no frame ever came."""
         ids = np.asarray(frame_ids, dtype=np.int64)
-        if not self.lines:
+        if not self._lines:
             return np.full(ids.shape, np.nan)
+        # last, so that the first stepped frame lies at 0 exactly
+        return self._unshifted_s(ids) - self._zero_s
+
+    def _unshifted_s(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         known, times_s = self._ttls
         if len(known) > 1:
             return _between(ids, known, times_s)
-        firsts = np.array([line.first_id for line in self.lines])
+        firsts = np.array([line.first_id for line in self._lines])
         which = np.maximum(np.searchsorted(firsts, ids, side="right") - 1, 0)
-        starts = np.array([line.start_s for line in self.lines])
-        periods = np.array([line.period_s for line in self.lines])
+        starts = np.array([line.start_s for line in self._lines])
+        periods = np.array([line.period_s for line in self._lines])
         return np.asarray(starts[which] + (ids - firsts[which]) * periods[which])
 
     def of_perf(self, perf_ns: int) -> float:
         """Time of something that happened at a `time.perf_counter_ns` of control's host."""
         if not self._lossless:
-            return (perf_ns - self._record.start.t_perf_ns) / 1e9
+            return self._since_journal_s(perf_ns) - self._zero_s
         frame_id = self.frame_at(perf_ns)
         return 0.0 if frame_id < 0 else float(self.seconds(frame_id))
+
+    def _since_journal_s(self, perf_ns: int) -> float:
+        return (perf_ns - self._record.start.t_perf_ns) / 1e9
 
     def of_board(self, t_host_ns: int) -> float:
         """Time of a board event."""
@@ -162,7 +210,7 @@ class TimeAxis:
             return None
         steps = np.diff(frame_ids)
         first, last = frame_ids[0], frame_ids[-1]
-        one_line = not any(first < line.first_id <= last for line in self.lines[1:])
+        one_line = not any(first < line.first_id <= last for line in self._lines[1:])
         if not one_line or (len(steps) and not (steps == steps[0]).all()):
             return None
         step = int(steps[0]) if len(steps) else self._record.info.n_planes

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from microscope import DOOR, Microscope, endpoint_of
+from pynwb import NWBHDF5IO
 from recorded_formats import write_nwb, write_suite2p
 from running_session import DEMO, REPLAY, ROOT, SHORT, RunningSession, bci, sets
 from waiting import WAIT_S, until
@@ -17,6 +18,7 @@ from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import LedgerKind, Outcome, TaskState
 from bci.gui.alarm_words import WORDS
 from bci.recording.folder import read_endpoints
+from bci.recording.performance import time_of
 from bci.recording.session_record import SessionRecord
 from bci.recording.verify import VerdictKind, verify
 
@@ -93,7 +95,10 @@ def test_example_sender_and_another_makers_board_make_a_whole_session(
 def test_old_frames_are_dropped_and_another_rate_than_declared_ends_the_session(
     tmp_path: Path,
 ) -> None:
-    """The sender was there first: what it sent before the start is of no session."""
+    """The sender was there first: what it sent before the start is of no session.
+
+    Files, terminal and window count from the first frame after it.
+    """
     overrides = (*(one.replace("warn", "stop") for one in DOOR), "experiment.faults.stall_s=60")
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         scope = Microscope(endpoint_of(session, "door"))
@@ -108,8 +113,12 @@ def test_old_frames_are_dropped_and_another_rate_than_declared_ends_the_session(
         until(lambda: (t := session.telemetry()) is not None and t.state != "STARTING")
         n_before = scope.next_id
 
+        clocks_s = []
+
         def is_over() -> bool:
             told = session.telemetry()
+            if told is not None and told.state != "STARTING":
+                clocks_s.append(told.session_s)
             if session.process.poll() is not None or (told and told.state == "DONE"):
                 return True
             send()
@@ -129,6 +138,16 @@ def test_old_frames_are_dropped_and_another_rate_than_declared_ends_the_session(
     assert (ids == n_before + np.arange(len(ids))).all()
     assert record.decisions[-1].state is TaskState.DONE
     assert verify(record.folder).kind is VerdictKind.IDENTICAL
+    # the terminal's clock is the window's and the files': frame time, whatever this computer's is
+    first_id = time_of(record).first_id
+    assert {round(s * RATE_HZ, 6) for s in clocks_s} <= {0, *(ids - first_id).tolist()}
+    assert max(clocks_s) > 0
+    with NWBHDF5IO(record.folder / "session.nwb", "r") as io:
+        file = io.read()
+        [series] = file.processing["ophys"]["Fluorescence"].roi_response_series.values()
+        assert series.starting_time == 0.0
+        assert file.processing["bci"]["s3"].starting_time == 0.0
+        assert file.epochs["start_time"].data[0] == 0.0
 
 
 def test_another_rate_than_declared_is_only_reported_if_that_is_asked_for(

@@ -78,7 +78,7 @@ def made_info(
 class Played:
     """Records a session as control does, at times that the test chooses.
 
-    Frame f is received `3 + f × period_s` seconds after the session's start, plus `late_s`.
+    Frame f is received `3 + f × period_s` seconds after the journal's start, plus `late_s`.
     """
 
     folder: Path
@@ -108,6 +108,7 @@ class Played:
         return PERF0_NS + round(t_s * 1e9)
 
     def time_s(self, frame_id: int) -> float:
+        """Seconds since the journal's start."""
         return 3.0 + frame_id * self.period_s
 
     def values(self, frame_id: int) -> np.ndarray:

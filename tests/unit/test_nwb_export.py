@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def test_pynwb_reads_what_the_journal_holds(tmp_path: Path) -> None:
             frame_ids = np.array([getattr(end, attribute) for end in ends])
             assert trials[attribute].tolist() == frame_ids.tolist()
             later = np.where(trials.start_frame_id == trials.stop_frame_id, column == "stop", 0)
-            expected_s = 3.0 + (frame_ids + later) / RATE_HZ
+            expected_s = (frame_ids + later) / RATE_HZ
             np.testing.assert_allclose(trials[f"{column}_time"], expected_s, atol=1e-6)
         assert set(trials.session_type) == {"closed_loop"}
         assert set(trials.light) == {"none"}
@@ -86,9 +86,9 @@ def test_pynwb_reads_what_the_journal_holds(tmp_path: Path) -> None:
             of_kind = events[events.kind == f"reward_{kind}"]
             told = [e for e in record.board if e.kind == f"reward_{kind}"]
             assert len(told) >= 3
-            np.testing.assert_allclose(
-                of_kind.timestamp, [record.seconds(e.t_host_ns) for e in told], atol=1e-9
-            )
+            first_ns = session.perf_ns(session.time_s(0))
+            told_s = [(e.t_host_ns - first_ns) / 1e9 for e in told]
+            np.testing.assert_allclose(of_kind.timestamp, told_s, atol=1e-6)
             assert of_kind.t_device_us.tolist() == [e.t_device_us for e in told]
             assert of_kind.request_id.tolist() == [e.request_id for e in told]
         done = events[events.kind == "reward_done"]
@@ -119,7 +119,9 @@ def test_h5py_alone_finds_every_name(tmp_path: Path) -> None:
             values = [v for _, p, v in session.sent_values if p == plane]
             np.testing.assert_array_equal(ophys[f"Fluorescence/plane{plane}/data"][:], values)
         assert set(file["processing/behavior"]) == {"wheel", "licks"}
-        np.testing.assert_allclose(file["processing/behavior/licks/timestamps"][:], [4.0, 4.1])
+        since_first_s = np.array([4.0, 4.1]) - session.time_s(0)
+        licks_s = file["processing/behavior/licks/timestamps"][:]
+        np.testing.assert_allclose(licks_s, since_first_s, atol=1e-6)
         assert file["processing/behavior/wheel/data"][:].tolist() == [17.0, 19.0]
         columns = {"start_time", "stop_time", "outcome", "time_to_hit_s", "threshold", "chance",
                    "session_type", "light"}  # fmt: skip
@@ -197,8 +199,9 @@ def test_frames_lie_on_a_line_through_receive_times_not_on_id_times_period(
         s3 = file.processing["bci"]["s3"]
         assert s3.timestamps is None
         times_s = s3.starting_time + np.arange(600) / s3.rate
-    np.testing.assert_allclose(times_s, 3.0 + np.arange(600) * period_s, atol=4e-4)
-    assert abs(times_s[-1] - (3.0 + 599 / RATE_HZ)) > 0.01
+    assert times_s[0] == 0.0
+    np.testing.assert_allclose(times_s, np.arange(600) * period_s, atol=4e-4)
+    assert abs(times_s[-1] - 599 / RATE_HZ) > 0.01
 
 
 def test_gap_is_seen_in_timestamps(tmp_path: Path) -> None:
@@ -230,8 +233,8 @@ def test_each_epoch_has_its_own_line(tmp_path: Path) -> None:
     session.close()
     with opened(tmp_path) as file:
         times_s = file.processing["bci"]["s3"].timestamps[:]
-    expected_s = [3 + f / RATE_HZ for f in range(100)]
-    expected_s += [3.013 + f / RATE_HZ for f in range(140, 260)]
+    expected_s = [f / RATE_HZ for f in range(100)]
+    expected_s += [0.013 + f / RATE_HZ for f in range(140, 260)]
     np.testing.assert_allclose(times_s, expected_s, atol=1e-6)
 
 
@@ -252,6 +255,100 @@ def test_every_frame_is_stored_once_with_the_values_it_had(tmp_path: Path) -> No
     values[50] = broken
     np.testing.assert_array_equal(stored, [values[f] for f in range(100)])
     assert frame_ids.tolist() == [*range(50), *range(51, 100)]
+
+
+def begun_late(folder: Path, **changes: Any) -> tuple[Played, float]:
+    """A session of two planes whose baseline, animal and operator were there before its frames.
+
+    The microscope's first frame is 1,003: three must confirm an id that is not a small one.
+    """
+    settings = {"threshold": None, "baseline": {"duration_s": 5.0}}
+    session = Played(folder, made_session(2, experiment=settings, **changes), n_planes=2)
+    session.note("asleep", 0.5)
+    for place, t_s in enumerate((1.0, 1.5, 60.0)):
+        session.board(BoardEventKind.WHEEL, session.perf_ns(t_s), value=place)
+        session.board(BoardEventKind.LICK, session.perf_ns(t_s), value=place % 2)
+    session.start()
+    session.frame(0, np.ones(2, np.float32), t_s=2.5, session_hash=7)
+    session.frames(1000, 1300)
+    session.note("awake", session.time_s(1100))
+    session.close()
+    return session, session.time_s(1003)
+
+
+def test_session_starts_at_its_first_stepped_frame(tmp_path: Path) -> None:
+    """What came before it keeps its order and its distances, at negative times."""
+    session, start_s = begun_late(tmp_path)
+    path = export_nwb(tmp_path)
+    with NWBHDF5IO(path, mode="r") as io:
+        file = io.read()
+        started = datetime.fromtimestamp(WALL0_NS / 1e9 + start_s, UTC)
+        assert abs(file.session_start_time - started) < timedelta(milliseconds=1)
+        fluorescence = file.processing["ophys"]["Fluorescence"]
+        # 1,003 is of plane 1, which the decoder does not read
+        assert fluorescence["plane1"].starting_time == 0.0
+        assert fluorescence["plane0"].starting_time == pytest.approx(1 / RATE_HZ, abs=1e-6)
+        assert file.processing["bci"]["s3"].starting_time > 0
+        assert file.epochs["start_time"].data[0] == 0.0
+        for name in ("wheel", "licks"):
+            times_s = file.processing["behavior"][name].timestamps[:]
+            expected_s = np.array([1.0, 1.5, 60.0]) - start_s
+            np.testing.assert_allclose(times_s, expected_s, atol=1e-6, err_msg=name)
+        events = file.events["events"].to_dataframe()
+        assert (np.diff(events.timestamp) >= 0).all()
+        (start,) = events[events.kind == "start"].timestamp
+        assert start == pytest.approx(2.0 - start_s, abs=1e-6)
+        notes = events[events.kind == "note"]
+        assert notes.annotation.tolist() == ["asleep", "awake"]
+        expected_s = [0.5 - start_s, session.time_s(1100) - start_s]
+        np.testing.assert_allclose(notes.timestamp, expected_s, atol=1e-6)
+    assert not validate(path=path)
+    # negative times are only a suggestion, of the series that have them
+    messages = inspect_nwbfile(path, importance_threshold=Importance.BEST_PRACTICE_SUGGESTION)
+    told = {
+        (m.object_name, m.importance) for m in messages if "not_negative" in m.check_function_name
+    }
+    suggestion = Importance.BEST_PRACTICE_SUGGESTION
+    assert told == {("wheel", suggestion), ("licks", suggestion)}
+
+
+def test_times_of_frames_with_ttls_count_from_the_first_stepped_one(tmp_path: Path) -> None:
+    """The microscope told of it a quarter of a frame before the frame came."""
+    board = {"kind": "simulated", "frame_ttl": "start"}
+    session = Played(tmp_path, made_session(rig={"board": board})).start()
+    session.board(BoardEventKind.ARMED, session.perf_ns(2.0))
+    for frame_id in range(1, 200):
+        ttl_s = session.time_s(frame_id) - 0.25 / RATE_HZ
+        session.board(BoardEventKind.FRAME_TTL, session.perf_ns(ttl_s), value=frame_id)
+    session.frames(0, 200)
+    session.note("here", session.time_s(100))
+    session.close()
+    with opened(tmp_path) as file:
+        s3 = file.processing["bci"]["s3"]
+        assert s3.timestamps[0] == 0.0
+        np.testing.assert_allclose(s3.timestamps[:], np.arange(200) / RATE_HZ, atol=1e-5)
+        events = file.events["events"].to_dataframe().set_index("kind")
+        assert events.timestamp["note"] == pytest.approx(100.25 / RATE_HZ, abs=1e-5)
+        started = datetime.fromtimestamp(WALL0_NS / 1e9 + 3.0 - 0.25 / RATE_HZ, UTC)
+        assert abs(file.session_start_time - started) < timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("first_id", [0, 10**9])
+def test_lossless_run_starts_at_its_first_stepped_frame(tmp_path: Path, first_id: int) -> None:
+    settings = made_session(rig={"stream": {"delivery": "lossless"}})
+    session = Played(tmp_path, settings).start()
+    taken_id = first_id + 3 if first_id else 0
+    for frame_id in range(first_id, first_id + 300):
+        session.frame(frame_id, t_s=3.0 + (frame_id - first_id) * 1e-4)
+    session.close()
+    with opened(tmp_path) as file:
+        s3 = file.processing["bci"]["s3"]
+        assert (s3.starting_time, s3.rate) == (0.0, pytest.approx(RATE_HZ))
+        assert file.processing["bci"]["frame_id"].data[0] == taken_id
+        events = file.events["events"].to_dataframe()
+        assert (events.timestamp >= 0).all()
+        started = datetime.fromtimestamp(WALL0_NS / 1e9 + 3.0 + (taken_id - first_id) * 1e-4, UTC)
+        assert abs(file.session_start_time - started) < timedelta(milliseconds=1)
 
 
 def test_lossless_run_has_frame_time(tmp_path: Path) -> None:
@@ -294,11 +391,14 @@ def test_session_stopped_in_its_baseline_has_no_trials(tmp_path: Path) -> None:
 
 
 def test_session_without_a_frame_is_written(tmp_path: Path) -> None:
-    Played(tmp_path).start().close()
+    session = Played(tmp_path).start()
+    session.frame(0, t_s=4.0, session_hash=7)
+    session.close()
     with opened(tmp_path) as file:
+        assert abs(file.session_start_time.timestamp() - WALL0_NS / 1e9) < 1e-3
         assert file.trials is None
         assert set(file.processing["ophys"].data_interfaces) == {"ImageSegmentation"}
-        assert file.events["events"]["kind"].data[:].tolist() == ["start", "flip"]
+        assert file.events["events"]["kind"].data[:].tolist() == ["start", "flip", "ledger"]
 
 
 def test_recovered_session_is_exported_up_to_the_damage(tmp_path: Path) -> None:
@@ -392,13 +492,14 @@ def test_what_nwb_does_not_take_is_an_error_that_a_session_ends_in_order_with(
 
 
 def test_identifier_stays_when_exported_again(tmp_path: Path) -> None:
-    played(tmp_path, 30)
+    session = played(tmp_path, 30)
+    started = datetime.fromtimestamp(WALL0_NS / 1e9 + session.time_s(0), UTC)
     identifiers = []
     for _ in range(2):
         with opened(tmp_path) as file:
             identifiers.append(file.identifier)
             assert file.session_id == NAME
-            assert file.session_start_time == datetime.fromtimestamp(WALL0_NS / 1e9, UTC)
+            assert abs(file.session_start_time - started) < timedelta(milliseconds=1)
             assert file.subject.subject_id == "mouse"
     assert len(set(identifiers)) == 1
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from played_session import NAME, Played, made_session, played
+from played_session import NAME, RATE_HZ, Played, made_session, played
 
 from bci.analysis.report import write_report
 from bci.analysis.report.latency import stage_times
@@ -83,7 +83,7 @@ def test_page_tells_trials_rewards_ledger_and_latency(tmp_path: Path) -> None:
     assert numbers[6] == f"{4 * done} µl"
     gap = page.row("gap")
     assert gap[:2] == ["1", "3"]
-    assert gap[3] == "13.15 s, frame 203"
+    assert gap[3] == f"{203 / RATE_HZ:.2f} s, frame 203"
     assert page.row("frame received → command sent")[0] == "0.1"
     assert page.row("frame sent → flip")[:4] == ["9.5"] * 4
     assert page.row("journal.mcap")

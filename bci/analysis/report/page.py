@@ -222,8 +222,10 @@ def _threshold_course(record: SessionRecord, axis: TimeAxis) -> list[tuple[float
     course = []
     for sequence, t, lo in threshold_changes(record):
         decision = record.decision_of(sequence)
-        at = axis.seconds(max(decision.frame_id, 0)) if decision else np.float64(0.0)
-        course.append((float(at), t, lo))
+        at_s = 0.0
+        if decision is not None and decision.frame_id >= 0:
+            at_s = float(axis.seconds(decision.frame_id))
+        course.append((at_s, t, lo))
     return course
 
 

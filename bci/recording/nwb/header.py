@@ -41,7 +41,7 @@ def new_file(record: SessionRecord, axis: TimeAxis) -> NWBFile:
             f"{axis.description}"
         ),
         identifier=str(uuid5(NAMESPACE_URL, name)),
-        session_start_time=datetime.fromtimestamp(record.start.t_wall_ns / 1e9, started.tzinfo),
+        session_start_time=datetime.fromtimestamp(axis.start_wall_ns / 1e9, started.tzinfo),
         session_id=manifest.session,
         experiment_description=(
             "The activity of two ensembles of neurons, P+ and P-, is read out frame by frame. "

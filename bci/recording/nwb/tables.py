@@ -91,7 +91,7 @@ def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> Non
     columns = [
         TimestampVectorData(
             name="timestamp",
-            description="When it happened, seconds since the session's start.",
+            description="When it happened, seconds since session_start_time.",
             data=np.array([one.t_s for one in found]),
         ),
         VectorData(
