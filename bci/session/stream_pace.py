@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
 
 from bci.core.ledger import entry
 from bci.core.loop_types import LedgerEntry, LedgerKind
+from bci.recording.robust_slope import theil_sen_slope
 
 FIRST_S = 3.0
 EVERY_S = 60.0
@@ -107,7 +107,7 @@ class _Clock:
 def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Robust slope (Theil-Sen)."""
     some = np.unique(np.linspace(0, len(x) - 1, FIT_POINTS).astype(np.intp))
-    return float(theilslopes(y[some], x[some]).slope)
+    return theil_sen_slope(y[some], x[some])
 
 
 class StreamRate:

@@ -170,6 +170,15 @@ def test_manifest_imports_no_package_for_its_version():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=WAIT_S)
 
 
+def test_control_starts_without_what_only_files_and_reports_need():
+    code = (
+        "import sys, bci.session.control;"
+        "unwanted = {'scipy.stats', 'pynwb', 'h5py', 'matplotlib', 'plotly'} & set(sys.modules);"
+        "assert not unwanted, unwanted"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=WAIT_S)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', "\x00"])
 def test_unreadable_manifest_is_refused_with_its_path(tmp_path, text):
     (tmp_path / MANIFEST).write_text(text)
