@@ -333,6 +333,9 @@ class Rig(Settings):
     insecure_peers: tuple[str, ...] = ()
     """Addresses of computers that may send frames, or serve a socket:// board, without keys. What
     goes to and from them is neither encrypted nor checked; they can send no command."""
+    files_at_end: bool = True
+    """Write session.nwb and report.html when a session ends. False: only the journal is written,
+    which holds everything; `bci export` and `bci report` make the others when there is time."""
     source: Source
     board: Board
     screen: Screen = Screen()

@@ -360,7 +360,10 @@ def _finish(left: _Left, book: LogBook, console: Console) -> Result:
         cut_short = _attempt("", lambda: _require_end(folder, ending), book)
         trouble += cut_short
         exports = EXPORTS if ending.began and not cut_short else ()
-    if exports:
+    if exports and not left.manifest.session_settings().rig.files_at_end:
+        verbs = " and ".join(f"`bci {one.verb} {folder}`" for one in exports)
+        book.tell("INFO", f"NWB and report not asked for: {verbs} make them")
+    elif exports:
         outcome = msgspec.to_builtins(_result(folder, ending, written, trouble))
         outcome[WRITING] = [one.file for one in exports]
         trouble += _attempt(UNTOLD, lambda: finish_manifest(folder, outcome, left.manifest), book)

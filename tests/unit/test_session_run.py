@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from recorded_session import record_session
 from rich.console import Console
@@ -15,6 +16,7 @@ from bci.config import Override, SettingsError, load_session
 from bci.recording.integrity import Integrity, check_journal
 from bci.recording.manifest import WRITING, Manifest, read_manifest
 from bci.recording.scan import JournalBytes
+from bci.recording.subject import SubjectFolder
 from bci.session import run
 from bci.session.run import run_session
 from bci.session.sole_session import sole_session
@@ -126,6 +128,18 @@ def test_day_that_could_not_be_kept_is_a_fault_of_the_session(
     assert "the subject's folder does not hold this session" in result.reason
     assert {"nwb", "report"} <= result.files.keys()
     assert read_manifest(Path(result.folder)).outcome["reason"] == result.reason
+
+
+def test_files_can_be_left_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "Supervisor", Over)
+    session = load_session(DEMO, [Override("rig.files_at_end", False)])
+    result = run_session(session, tmp_path, Console(file=io.StringIO()))
+    assert result.ok, result.reason
+    assert result.files.keys() == {"journal", "log"}
+    manifest = read_manifest(Path(result.folder))
+    assert manifest.outcome == msgspec.to_builtins(result)
+    (day,) = SubjectFolder(tmp_path, manifest.subject).days()
+    assert day.session == manifest.session
 
 
 class Unforeseen(Exception):
