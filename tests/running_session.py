@@ -93,12 +93,20 @@ class RunningSession:
         Folder of all subjects.
     program
         What Python runs.
+    files
+        Write NWB and report at the end: seconds, for tests that look at them.
     """
 
     def __init__(
-        self, *arguments: object, out: Path, program: Sequence[str] = ("-m", "bci.cli")
+        self,
+        *arguments: object,
+        out: Path,
+        program: Sequence[str] = ("-m", "bci.cli"),
+        files: bool = False,
     ) -> None:
         self._out = out
+        if not files:
+            arguments = (*arguments, *sets(("rig.files_at_end=false",)))
         self.process = subprocess.Popen(
             [sys.executable, *program, *map(str, arguments), "--headless", f"--out={out}"],
             cwd=ROOT,

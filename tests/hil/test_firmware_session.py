@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from pynwb import NWBHDF5IO
-from running_session import DEMO, ENDLESS, SHORT, RunningSession, bci, sets
+from running_session import DEMO, ENDLESS, SHORT, RunningSession, sets
 from support.machine_time import machine_time
 from valve import openings
 from waiting import until
 
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import Outcome
+from bci.recording.verify import VerdictKind, verify
 
 WITHIN_US = 50
 CHIP = (*SHORT, "rig.board.kind=chip", "rig.screen.backend=null")
@@ -31,7 +32,9 @@ SOME_HITS = (
 def test_rewards_in_journal_and_nwb_equal_the_edges_of_the_chip_one_for_one(
     tmp_path: Path,
 ) -> None:
-    with RunningSession("run", DEMO, *sets((*CHIP, *PATIENT, *SOME_HITS)), out=tmp_path) as session:
+    with RunningSession(
+        "run", DEMO, *sets((*CHIP, *PATIENT, *SOME_HITS)), out=tmp_path, files=True
+    ) as session:
         code, output = session.end()
         assert code == 0, output
         until(lambda: not session.left_running())
@@ -48,7 +51,7 @@ def test_rewards_in_journal_and_nwb_equal_the_edges_of_the_chip_one_for_one(
         (down["cycle"] - up["cycle"]) / 16 for up, down in zip(opened, edges[1::2], strict=True)
     ]
     assert widths == pytest.approx([event.value for event in done], abs=20)
-    assert "identical" in bci("verify", folder).stdout
+    assert verify(folder).kind is VerdictKind.IDENTICAL
     with NWBHDF5IO(folder / "session.nwb", "r") as io:
         table = io.read().get_events_table("events").to_dataframe()
     stored = table[table["kind"] == "reward_done"]

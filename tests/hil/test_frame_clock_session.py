@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pynwb import NWBHDF5IO
-from running_session import DEMO, ENDLESS, SHORT, RunningSession, bci, sets
+from running_session import DEMO, ENDLESS, SHORT, RunningSession, sets
 from test_firmware_line import Bench
 from waiting import until
 
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import LedgerKind
 from bci.recording.time_axis import TimeAxis
+from bci.recording.verify import VerdictKind, verify
 
 WIRED = (
     *SHORT,
@@ -34,7 +35,7 @@ def test_frames_lie_at_their_ttls_on_a_clock_that_drifts(
     overrides = (*WIRED, f"rig.board.kind={kind}")
     result = tmp_path / "result.json"
     arguments = ("run", DEMO, *sets(overrides), "--duration=9", f"--json={result}")
-    with RunningSession(*arguments, out=tmp_path / "sessions") as session:
+    with RunningSession(*arguments, out=tmp_path / "sessions", files=True) as session:
         code, output = session.end()
         assert code == 0, output
         record, folder = session.record(), session.folder
@@ -47,7 +48,7 @@ def test_frames_lie_at_their_ttls_on_a_clock_that_drifts(
     frames = record.frames["frame_id"].tolist()
     # TTL n is frame n; the newest TTL may be ahead of the frame that it begins
     assert [int(e.value) for e in ttls[: len(frames)]] == frames[: len(ttls)]
-    assert "identical" in bci("verify", folder).stdout
+    assert verify(folder).kind is VerdictKind.IDENTICAL
     with NWBHDF5IO(folder / "session.nwb", "r") as io:
         file = io.read()
         frame_ids = file.processing["bci"]["frame_id"]
@@ -125,4 +126,4 @@ def test_microscope_whose_ttls_do_not_come_ends_the_session_at_its_start(
     [told] = [one.value for one in record.ledger if one.value.kind is LedgerKind.FRAME_CLOCK]
     assert told.reaction == "session ended"
     assert not record.trials
-    assert "identical" in bci("verify", folder).stdout
+    assert verify(folder).kind is VerdictKind.IDENTICAL

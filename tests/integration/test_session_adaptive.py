@@ -7,10 +7,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from running_session import REPLAY, SHORT, RunningSession, bci, sets
+from running_session import REPLAY, SHORT, RunningSession, sets
 
 from bci.core.loop_types import Outcome
 from bci.recording.performance import chance_of
+from bci.recording.verify import VerdictKind, verify
 
 RATE_HZ, N_S = 30, 200
 OVERRIDES = (
@@ -39,10 +40,10 @@ def recorded(path: Path) -> Path:
 
 def test_raised_t_has_a_chance_of_its_own_wherever_chance_stands(tmp_path: Path) -> None:
     arguments = ("replay", recorded(tmp_path / "traces.npy"), REPLAY, "--as-fast-as-possible")
-    with RunningSession(*arguments, *sets(OVERRIDES), out=tmp_path / "out") as session:
+    with RunningSession(*arguments, *sets(OVERRIDES), out=tmp_path / "out", files=True) as session:
         code, output = session.end()
         assert code == 0, output
-        assert "identical" in bci("verify", session.folder).stdout
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL
         record, folder = session.record(), session.folder
     found = record.calibrations[-1]
     decided = [trial for trial in record.trials if trial.outcome is not Outcome.ABORT]

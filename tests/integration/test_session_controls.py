@@ -23,9 +23,9 @@ SIMULATED = sorted(
 )
 
 
-def run(file: Path, out: Path, *overrides: str) -> tuple[SessionRecord, str]:
+def run(file: Path, out: Path, *overrides: str, files: bool = False) -> tuple[SessionRecord, str]:
     """A session as fast as possible, to its end, verified."""
-    with RunningSession("run", file, *sets((*FAST, *overrides)), out=out) as session:
+    with RunningSession("run", file, *sets((*FAST, *overrides)), out=out, files=files) as session:
         code, output = session.end(timeout_s=800.0)
         assert code == 0, output
         assert verify(session.folder).kind is VerdictKind.IDENTICAL
@@ -47,7 +47,7 @@ def test_yoked_session_repeats_a_recorded_one_for_another_animal(tmp_path: Path)
         "experiment.light.blanked_rows=0",
         "rig.source.seed=8",
     )
-    second, output = run(DEMO, tmp_path / "second", *SHORT, *minute, *kind)
+    second, output = run(DEMO, tmp_path / "second", *SHORT, *minute, *kind, files=True)
     assert ": yoked" in output
     assert f"(yoked to {first.folder.name}, light in 50 % of trials)" in output
     n = len(first.trials)

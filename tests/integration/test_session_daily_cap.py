@@ -10,6 +10,7 @@ from running_session import DEMO, PATIENT_BOARD, SHORT, RunningSession, bci, set
 from waiting import WAIT_S, until
 
 from bci.core.loop_types import BlockBegun, BlockKind, Finish, Outcome, TaskState
+from bci.recording.verify import VerdictKind, verify
 from bci.stream.operator import OperatorClient
 
 EASY = (
@@ -41,7 +42,7 @@ def test_session_ends_after_the_trial_that_used_the_cap_up_and_the_next_is_refus
 ) -> None:
     # held, so that the operator's reward comes before those of the task
     capped = sets((*EASY, "experiment.task.daily_cap_ul=11", "experiment.hold=true"))
-    with RunningSession("run", DEMO, *capped, out=tmp_path) as session:
+    with RunningSession("run", DEMO, *capped, out=tmp_path, files=True) as session:
         session.wait_for_state("WAITING")
         too_much = bci("reward", "give", session.folder, "--ul=12")
         given = bci("reward", "give", session.folder, "--ul=3")
@@ -64,7 +65,7 @@ def test_session_ends_after_the_trial_that_used_the_cap_up_and_the_next_is_refus
     assert last.state is TaskState.DONE
     assert record.trials[-1].outcome is Outcome.HIT
     assert last.trial == record.trials[-1].trial
-    assert "identical" in bci("verify", folder).stdout
+    assert verify(folder).kind is VerdictKind.IDENTICAL
 
     with (folder.parent / "rewards.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -45,7 +45,7 @@ def tell(folder: Path, *request: str) -> tuple[int, str]:
 def day_1(root: Path) -> RunningSession:
     """Baseline, ensembles by a request, calibration, closed loop to its end."""
     held = (*QUICK, "experiment.hold=true")
-    with RunningSession("run", DEMO, *sets(held), out=root) as session:
+    with RunningSession("run", DEMO, *sets(held), out=root, files=True) as session:
         waiting = session.wait_for_state("WAITING")
         assert (waiting.waits_for, waiting.next_block) == ("operator", "baseline")
         folder = session.folder

@@ -56,7 +56,7 @@ def test_session_turns_the_grating_pays_and_leaves_files_that_agree(tmp_path: Pa
         # a machine that is at other things for a moment must not pause the task
         "experiment.faults.stall_s=60",
     )
-    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
+    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path, files=True) as session:
         session.wait_for_state("BASELINE")
         pictures = _pictures(session)
         code, output = session.end()

@@ -33,10 +33,12 @@ from bci.core.loop_types import LedgerKind
 from bci.recording.folder import read_endpoints
 from bci.recording.history import HistoryRequest
 from bci.recording.manifest import read_manifest
+from bci.recording.verify import VerdictKind, verify
 from bci.session.history import HistoryClient
 
 NULL_SCREEN = "rig.screen.backend=null"
 QUICK = (*SHORT, NULL_SCREEN)
+NO_FILES = "rig.files_at_end=false"
 
 
 def test_interrupt_while_starting_ends_at_once_and_in_order(tmp_path: Path) -> None:
@@ -53,7 +55,9 @@ def test_interrupt_while_starting_ends_at_once_and_in_order(tmp_path: Path) -> N
 
 def test_second_interrupt_leaves_nwb_unwritten_and_says_what_to_do(tmp_path: Path) -> None:
     program = ("-c", SLOW_WRITING)
-    with RunningSession("run", DEMO, *sets(QUICK), out=tmp_path, program=program) as session:
+    with RunningSession(
+        "run", DEMO, *sets(QUICK), out=tmp_path, program=program, files=True
+    ) as session:
         session.wait_for_state("BASELINE")
         session.interrupt()
         until(lambda: "writing NWB and report" in {line["message"] for line in session.log()})
@@ -71,7 +75,7 @@ def test_second_interrupt_leaves_nwb_unwritten_and_says_what_to_do(tmp_path: Pat
         assert read_manifest(session.folder).outcome["ok"] is False
         for line in session.log():
             assert {"t", "process", "level", "message"} <= line.keys()
-        assert "identical" in bci("verify", session.folder).stdout
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL
 
 
 SLOW_WRITING = """
@@ -94,7 +98,7 @@ def test_terminal_that_is_closed_ends_the_session_in_order(tmp_path: Path) -> No
     process = subprocess.Popen(
         [
             *(sys.executable, "-c", TAKE_TERMINAL),
-            *("run", str(DEMO), *sets(QUICK), "--headless", f"--out={tmp_path}"),
+            *("run", str(DEMO), *sets((*QUICK, NO_FILES)), "--headless", f"--out={tmp_path}"),
         ],
         cwd=ROOT,
         stdin=theirs,
@@ -137,7 +141,13 @@ def test_terminal_that_stands_still_holds_up_no_session(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "bci.cli"),
-            *("run", str(DEMO), *sets((*QUICK, ENDLESS)), "--headless", f"--out={tmp_path}"),
+            *(
+                "run",
+                str(DEMO),
+                *sets((*QUICK, ENDLESS, NO_FILES)),
+                "--headless",
+                f"--out={tmp_path}",
+            ),
         ],
         cwd=ROOT,
         stdout=writing,
@@ -228,7 +238,7 @@ def test_full_disk_ends_the_session_with_a_message_and_loses_nothing_written(
         assert "bci recover" in last
         assert not session.left_running()
         assert bci("recover", session.folder).returncode == 0
-        assert "identical" in bci("verify", session.folder).stdout
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL
 
 
 @pytest.fixture

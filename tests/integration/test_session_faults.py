@@ -14,6 +14,7 @@ from waiting import WAIT_S, until
 from bci.core.loop_types import LedgerKind
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, ScreenReport
 from bci.recording.session_record import SessionRecord, Timed
+from bci.recording.verify import VerdictKind, verify
 
 ENDED_WITHIN_S = 3.0
 VALVE_SHUT_S = 0.5
@@ -57,8 +58,7 @@ def test_killed_control_leaves_valve_shut_and_journal_whole(tmp_path: Path) -> N
         kept_s = (ids[-1] - ids[0]) / record.info.rate_hz
         # control had them, as it told, a tenth of a second before or earlier
         assert kept_s >= max(t.session_s for t in told if t_killed_ns - t.t_ns > 1e8) - 1e-6
-        verified = bci("verify", session.folder)
-        assert "identical" in verified.stdout, verified.stdout + verified.stderr
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL
 
 
 def test_killed_screen_comes_back_with_the_current_command(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_killed_acquisition_comes_back_as_a_new_epoch(tmp_path: Path) -> None:
         assert t_killed_ns / 1e9 < origin_s + due_s[first] < received_s[first] + 0.1
         kinds = {entry.value.kind for entry in record.ledger}
         assert {LedgerKind.EPOCH, LedgerKind.GAP, LedgerKind.PROCESS_RESTARTED} <= kinds
-        assert "identical" in bci("verify", session.folder).stdout
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL
 
 
 @pytest.mark.timed
@@ -149,7 +149,7 @@ def test_killed_supervisor_takes_all_children_with_it(tmp_path: Path) -> None:
         *_, last = session.valve_edges() or [{"level": 0}]
         assert last["level"] == 0
         assert bci("recover", session.folder).returncode == 0
-        assert "identical" in bci("verify", session.folder).stdout
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL
 
 
 def test_killed_board_is_started_again_and_rewards_go_on(tmp_path: Path) -> None:
@@ -177,4 +177,4 @@ def test_interrupted_session_ends_in_order(tmp_path: Path, number: signal.Signal
         assert not session.left_running()
         record = session.record()
         assert record.end is not None
-        assert "identical" in bci("verify", session.folder).stdout
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL

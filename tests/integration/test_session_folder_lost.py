@@ -46,7 +46,7 @@ def test_session_whose_files_are_changed_ends_in_order_and_says_where_its_data_a
     change: Callable[[Path], Path], kind: LedgerKind, tmp_path: Path
 ) -> None:
     overrides = (*SHORT, "rig.screen.backend=null", ENDLESS)
-    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path / "out") as session:
+    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path / "out", files=True) as session:
         session.wait_for_state("BASELINE")
         folder = session.folder
         place = change(folder)

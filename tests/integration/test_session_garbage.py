@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 from microscope import DOOR, N_ROIS, Microscope, endpoint_of
-from running_session import ROOT, RunningSession, bci, sets
+from running_session import ROOT, RunningSession, sets
 from waiting import until
 
 from bci.core.frame_header import HEADER, MAGIC
 from bci.core.ledger import REACTIONS
 from bci.core.loop_types import LedgerKind
+from bci.recording.verify import VerdictKind, verify
 
 # a sender that is waited for between faults must not pause the task
 PATIENT = (*DOOR, "experiment.faults.stall_s=30.0")
@@ -85,4 +86,4 @@ def test_every_fault_on_the_door_is_in_the_ledger_with_its_reaction(tmp_path: Pa
             LedgerKind.UNCHANGED,
         ):
             assert told.get(kind) == REACTIONS[kind], kind
-        assert "identical" in bci("verify", session.folder).stdout
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL

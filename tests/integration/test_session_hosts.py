@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from running_session import ROOT, bci
+from running_session import ROOT
 from waiting import WAIT_S, until
 
 from bci.analysis.report.latency import stage_times
@@ -16,6 +16,7 @@ from bci.core.process import ASKED_TO_STOP
 from bci.core.stimulus_types import FlipKind, FlipReport
 from bci.recording.records import Peer
 from bci.recording.session_record import SessionRecord
+from bci.recording.verify import VerdictKind, verify
 
 AHEAD_S = {"acquire": 5000, "stimulus": 90_000}
 """`perf_counter` counts from the start of a computer."""
@@ -146,4 +147,4 @@ def test_times_of_other_computers_are_told_on_controls_clock(tmp_path: Path) -> 
     assert len(stages) == 4
     for name, ms in stages.items():
         assert np.abs(ms).max() < 1000 * WAIT_S, name
-    assert "identical" in bci("verify", folder).stdout
+    assert verify(folder).kind is VerdictKind.IDENTICAL

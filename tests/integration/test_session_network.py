@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import valve
-from running_session import ROOT, bci
+from running_session import ROOT
 from test_session_hosts import EXPERIMENT, Alone
 from waiting import WAIT_S, until
 
 from bci.core.loop_types import LedgerKind
 from bci.recording.session_record import SessionRecord
+from bci.recording.verify import VerdictKind, verify
 from bci.stream.keys import make_keys
 
 SCOPE, CONTROL = "10.77.9.1", "10.77.9.2"
@@ -207,4 +208,4 @@ def test_session_on_two_computers_outlasts_a_bad_cable_and_lets_no_stranger_in(
     token = (tmp_path / "session.token").read_text()
     for file in (*folder.iterdir(), *tmp_path.glob("*.log")):
         assert token.encode() not in file.read_bytes(), file
-    assert "identical" in bci("verify", folder).stdout
+    assert verify(folder).kind is VerdictKind.IDENTICAL

@@ -11,7 +11,7 @@ import pytest
 from microscope import DOOR, Microscope, endpoint_of
 from pynwb import NWBHDF5IO
 from recorded_formats import write_nwb, write_suite2p
-from running_session import DEMO, REPLAY, ROOT, SHORT, RunningSession, bci, sets
+from running_session import DEMO, REPLAY, ROOT, SHORT, RunningSession, sets
 from waiting import WAIT_S, until
 
 from bci.core.board_types import BoardEventKind
@@ -89,7 +89,7 @@ def test_example_sender_and_another_makers_board_make_a_whole_session(
     hits = [trial for trial in record.trials if trial.outcome is Outcome.HIT]
     done = [event for event in record.board if event.kind is BoardEventKind.REWARD_DONE]
     assert len(hits) == len(done) == opened >= 1
-    assert "identical" in bci("verify", folder).stdout
+    assert verify(folder).kind is VerdictKind.IDENTICAL
 
 
 def test_old_frames_are_dropped_and_another_rate_than_declared_ends_the_session(
@@ -202,7 +202,7 @@ def replayed(recording: Path, out: Path) -> SessionRecord:
     with RunningSession(*arguments, out=out) as session:
         code, output = session.end()
         assert code == 0, output
-        assert "identical" in bci("verify", session.folder).stdout
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL
         return session.record()
 
 

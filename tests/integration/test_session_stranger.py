@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import psutil
 import zmq
-from running_session import DEMO, ENDLESS, SHORT, RunningSession, bci, sets
+from running_session import DEMO, ENDLESS, SHORT, RunningSession, sets
 from waiting import WAIT_S, until
 from whole_lines import whole_lines
 
@@ -30,6 +30,7 @@ from bci.core.stimulus_types import MissedFlips
 from bci.hardware.board import protocol
 from bci.recording.folder import ENDPOINTS, read_endpoints, read_token
 from bci.recording.history import HistoryRequest
+from bci.recording.verify import VerdictKind, verify
 from bci.stream import operator, wires
 from bci.stream.access import Access, connect, new_token
 from bci.stream.handshake import Request, StopStream
@@ -152,4 +153,4 @@ def test_stranger_moves_nothing_and_the_session_goes_on(tmp_path: Path) -> None:
     assert token not in output
     for file in folder.iterdir():
         assert (token.encode() in file.read_bytes()) == (file.name == ENDPOINTS), file
-    assert "identical" in bci("verify", folder).stdout
+    assert verify(folder).kind is VerdictKind.IDENTICAL

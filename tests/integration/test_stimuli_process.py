@@ -29,7 +29,11 @@ def control() -> Iterator[Control]:
     control.close()
 
 
-@pytest.fixture(params=["null", "psychopy"])
+PSYCHOPY_IF_LONG = ("null", pytest.param("psychopy", marks=pytest.mark.long))
+"""PsychoPy takes seconds to open, and these ask nothing of it but what both screens share."""
+
+
+@pytest.fixture(params=PSYCHOPY_IF_LONG)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -41,6 +45,7 @@ def stimulus(backend: str, control: Control) -> Iterator[StimulusProcess]:
         yield process
 
 
+@pytest.mark.parametrize("backend", ["null", "psychopy"], indirect=True)
 def test_screen_says_hello_and_every_command_is_reported_once(
     stimulus: StimulusProcess, control: Control, backend: str
 ) -> None:
@@ -128,6 +133,7 @@ def test_killed_stimulus_does_not_block_control(
     assert {flip.command_id for flip in control.flips} == {1}
 
 
+@pytest.mark.parametrize("backend", ["null", "psychopy"], indirect=True)
 def test_restarted_stimulus_shows_the_current_command(backend: str, control: Control) -> None:
     settings = session_settings(backend)
     with StimulusProcess(settings) as first:
@@ -196,7 +202,9 @@ def test_control_that_reads_no_reports_does_not_hold_up_the_screen(control: Cont
             until(seen)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_killed_stimulus_leaves_no_x_server(control: Control, how: signal.Signals) -> None:
     with StimulusProcess(session_settings("psychopy")) as stimulus:
         stimulus.meet(control.peers)
@@ -271,6 +279,7 @@ def test_screen_that_is_not_there_is_not_replaced_by_another() -> None:
     assert reason.startswith("rig.screen.screen_index: no screen 3. Found: 1")
 
 
+@pytest.mark.long
 def test_gamma_is_left_out_where_nobody_sees_the_screen() -> None:
     with StimulusProcess(session_settings("psychopy", gamma=2.2)) as stimulus:
         stimulus.await_told("ready")

@@ -11,6 +11,7 @@ from running_session import PATIENT_BOARD, REPLAY, RunningSession, bci, sets
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import Decision, Outcome
 from bci.recording.session_record import SessionRecord
+from bci.recording.verify import VerdictKind, verify
 
 pytestmark = pytest.mark.realdata
 
@@ -19,7 +20,7 @@ def replay(recording: Path, out: Path, *options: str) -> SessionRecord:
     with RunningSession("replay", recording, REPLAY, *options, out=out) as session:
         code, output = session.end()
         assert code == 0, output
-        assert "identical" in bci("verify", session.folder).stdout
+        assert verify(session.folder).kind is VerdictKind.IDENTICAL
         return session.record()
 
 
