@@ -1,5 +1,7 @@
 """A microscope program at the door, end to end: what it sends is what control receives."""
 
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +33,12 @@ def push(endpoint: str, *messages: list[bytes]) -> None:
             socket.send_multipart(message)
 
 
+def framed(frame_id: int) -> bytes:
+    """A frame as it is over plain TCP."""
+    _, header, values = sent(frame_id, [1.0] * 40)
+    return struct.pack("<I", len(header) + len(values)) + header + values
+
+
 def sent(frame_id: int, values: list[float], flags: int = 0, roi_hash: int = 0) -> list[bytes]:
     frame = RoiFrame(9, roi_hash, 77, frame_id, 1, 123, 5, np.array(values, np.float32), flags)
     return [b"frame", pack_header(frame), frame.fluorescence.tobytes()]
@@ -53,6 +61,22 @@ def test_the_example_sender_reaches_control(kind: str) -> None:
     # the microscope's own time goes through
     assert [f.t_scope_ns for f in frames] == [round(i / 30.0 * 1e9) for i in range(20)]
     np.testing.assert_allclose(frames[3].fluorescence[2], 500 + 50 * np.sin(2.3), rtol=1e-6)
+
+
+def test_what_a_tcp_sender_sent_before_the_start_is_dropped() -> None:
+    with acquiring(session_of(door("tcp"))) as (link, receiver):
+        host, port = link.wait_announced("door", WAIT_S).removeprefix("tcp://").split(":")
+        with socket.create_connection((host, int(port)), WAIT_S) as early:
+            for frame_id in range(600):
+                early.sendall(framed(frame_id))
+            # no frame is of this length: once all before it is taken, the door hangs up
+            early.sendall(struct.pack("<I", 0))
+            assert early.recv(1) == b""
+        receiver.start(Delivery.LIVE)
+        with socket.create_connection((host, int(port)), WAIT_S) as scope:
+            for frame_id in (600, 601):
+                scope.sendall(framed(frame_id))
+            assert [receiver.next_frame().frame_id for _ in range(2)] == [600, 601]
 
 
 def test_what_the_sender_got_wrong_reaches_control_unjudged() -> None:
