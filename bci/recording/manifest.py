@@ -146,6 +146,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return session
 
     @property
+    def counts_passive_as_misses(self) -> bool:
+        """True if the trials of this session are passive, and its journal calls them misses."""
+        is_passive = self.session_settings().experiment.session_type.kind == "passive"
+        return is_passive and _with_old_rules(self.settings) is not self.settings
+
+    @property
     def stored_hash(self) -> str:
         """SHA-256 of the settings as they stand here, whatever keys this version would add."""
         text = json.dumps(self.settings, sort_keys=True, separators=(",", ":"))
@@ -159,9 +165,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _with_old_rules(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings as recorded; where they lack a key, with what the program then did by itself.
+    """Settings as recorded; if they lack a key, with what the program then did by itself.
 
-    Version 0.1.0 let pauses use up `session_s`.
+    Version 0.1.0, which has no `pause_counts`, let pauses use up `session_s`. Settings that are
+    complete are returned themselves.
     """
     experiment = settings.get("experiment")
     task = experiment.get("task") if isinstance(experiment, dict) else None

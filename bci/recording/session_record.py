@@ -17,7 +17,7 @@ from bci.core.board_types import BoardEvent
 from bci.core.calibration import CalibrationResult
 from bci.core.frame_header import HEADER, unpack_frame
 from bci.core.light import LitTrials
-from bci.core.loop_types import Decision, LedgerEntry, TrialEnd
+from bci.core.loop_types import Decision, LedgerEntry, Outcome, TrialEnd
 from bci.core.messages import NotAMessage, read_message
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import ScreenReport
@@ -238,6 +238,7 @@ class SessionRecord:
         }
         decoders = {topic: msgspec.msgpack.Decoder(kind) for topic, kind in PAYLOADS.items()}
         has_light = self.session.experiment.light.trials != "none"
+        has_old_misses = manifest.counts_passive_as_misses
         lost: list[Damage] = []
         described = b""
         frames = array("q")
@@ -261,6 +262,8 @@ class SessionRecord:
                 value = read_message(decoders[topic], payload)
             except NotAMessage as error:
                 raise _made_up(journal, message, str(error)) from error
+            if topic is Topic.DECISION and has_old_misses:
+                value = without_passive_miss(value)
             if topic in plain:
                 plain[topic].append(value)
                 if has_light and topic is Topic.DECISION:
@@ -410,6 +413,19 @@ class SessionRecord:
         if place < len(self.decisions) and self.decisions[place].sequence == sequence:
             return self.decisions[place]
         return None
+
+
+def without_passive_miss(decision: Decision) -> Decision:
+    """A decision of a passive session of version 0.1.0, its trial's outcome in today's terms.
+
+    Nothing can hit or miss a passive trial: such a trial was called a miss, and is `none` now.
+    """
+    end = decision.trial_end
+    if end is None or end.outcome is not Outcome.MISS:
+        return decision
+    return msgspec.structs.replace(
+        decision, trial_end=msgspec.structs.replace(end, outcome=Outcome.NONE)
+    )
 
 
 def read_frame(payload: bytes) -> ReceivedFrame:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from bci.config import Session
 from bci.core.calibration import BaselineRefused, CalibrationResult
 from bci.core.counted import counted
 from bci.core.frame_header import HEADER, unpack_frame
@@ -31,6 +30,7 @@ from bci.recording.manifest import (
 from bci.recording.recalibrate import Given, recalibrate
 from bci.recording.records import SequencedEvent, Topic
 from bci.recording.scan import Damage, JournalBytes
+from bci.recording.session_record import without_passive_miss
 
 ULP_LIMIT = 16
 """Largest difference, in units in the last place, that another NumPy or CPU may make."""
@@ -166,15 +166,13 @@ def verify(folder: Path, tell: Callable[[str, float], None] = lambda *_: None) -
             )
             return Verdict(VerdictKind.INCOMPLETE, text, n_records=integrity.n_records)
         same_numerics = _same_numerics(manifest)
-        comparison = _recompute(
-            journal, manifest.session_settings(), integrity, same_numerics, tell
-        )
+        comparison = _recompute(journal, manifest, integrity, same_numerics, tell)
     return _verdict(comparison, integrity, same_numerics)
 
 
 def _recompute(
     journal: JournalBytes,
-    session: Session,
+    manifest: Manifest,
     integrity: Integrity,
     same_numerics: bool,
     tell: Callable[[str, float], None],
@@ -185,11 +183,16 @@ def _recompute(
         return Comparison(stopped=stopped)
     decode = msgspec.msgpack.decode
     given = Given(
-        session,
+        manifest.session_settings(),
         decode(integrity.infos[0], type=StreamInfo),
         tuple(decode(found, type=CalibrationResult) for found in integrity.calibrations),
     )
-    recomputed = _Recomputed(given, same_numerics, tail_may_lack=bool(integrity.recoveries))
+    recomputed = _Recomputed(
+        given,
+        same_numerics,
+        tail_may_lack=bool(integrity.recoveries),
+        has_old_misses=manifest.counts_passive_as_misses,
+    )
     decode_event = msgspec.msgpack.Decoder(SequencedEvent).decode
     of_frame, of_decision, of_event = Topic.FRAME, Topic.DECISION, Topic.EVENT
     start, stop = MESSAGE_HEAD.size, -CRC.size
@@ -231,12 +234,17 @@ class _Recomputed:
         True if no bit may differ: recorded with the NumPy, SciPy and CPU features of this computer.
     tail_may_lack
         True for a recovered journal, which may have lost its last decisions or inputs.
+    has_old_misses
+        True if the journal calls passive trials misses, as version 0.1.0 did.
     """
 
-    def __init__(self, given: Given, same_numerics: bool, *, tail_may_lack: bool) -> None:
+    def __init__(
+        self, given: Given, same_numerics: bool, *, tail_may_lack: bool, has_old_misses: bool
+    ) -> None:
         self._given = given
         self._same_numerics = same_numerics
         self._tail_may_lack = tail_may_lack
+        self._has_old_misses = has_old_misses
         self._loop = ClosedLoop(given.session, given.info)
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode_head = msgspec.msgpack.Decoder(_Head).decode
@@ -318,6 +326,8 @@ class _Recomputed:
         comparison.n_compared += 1
         # decoded and encoded again: another version may have written the same otherwise
         recorded = self._decode(payload)
+        if self._has_old_misses:
+            recorded = without_passive_miss(recorded)
         if self._encode(recorded) == self._encode(computed):
             return
         compared = _compare(recorded, computed)
