@@ -125,7 +125,7 @@ class SessionClient:
     def _watch(self) -> None:
         telemetry: TelemetrySubscriber | None = None
         history = _History(self._folder, self._reach, supervised=self.supervised)
-        position = 0
+        position = number = 0
         try:
             while not self._closing.is_set():
                 # another session may be at this port by now
@@ -136,13 +136,13 @@ class SessionClient:
                 if telemetry is not None:
                     self._newest = telemetry.receive() or self._newest
                 since_ns = time.perf_counter_ns() - FLUORESCENCE_NS
-                chunk = history.read(HistoryRequest(position, since_ns))
+                chunk = history.read(HistoryRequest(position, since_ns, number))
                 self.supervised = history.supervised
                 if chunk is None:
                     self._closing.wait(TURN_S)
                     continue
                 if chunk.position != position:
-                    position = chunk.position
+                    position, number = chunk.position, chunk.number
                     while not self._room.acquire(timeout=0.1):
                         if self._closing.is_set():
                             return

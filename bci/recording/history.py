@@ -108,10 +108,14 @@ class HistoryRequest(msgspec.Struct, frozen=True):
         Of the last answer; 0: from the beginning.
     fluorescence_since_ns
         Fluorescence of frames received before this `time.perf_counter_ns` is left out.
+    number
+        Of the last answer: what was written after another program cut the journal is then found.
+        0: reading ends where the journal is damaged.
     """
 
     position: Count = 0
     fluorescence_since_ns: TimeNs = 0
+    number: Count = 0
 
 
 class HistoryChunk(msgspec.Struct, frozen=True):
@@ -119,8 +123,8 @@ class HistoryChunk(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
-    position
-        To be asked for next.
+    position, number
+        Place and running number of the next record, to be asked for next.
     at_end
         True where the journal held no more at that moment.
     start
@@ -164,6 +168,7 @@ class HistoryChunk(msgspec.Struct, frozen=True):
     notes: _Timed[str] = ()
     clocks: _Timed[ClockTied] = ()
     lights: _Many[LightStep] = ()
+    number: int = 0
     screen: ScreenHello | None = None
     end: JournalEnd | None = None
 
@@ -194,19 +199,26 @@ class HistoryReader:
         """
         tail = self._tail
         gathered = _Gathered(request.fluorescence_since_ns)
-        position = request.position or tail.first_position
+        position, number = request.position or tail.first_position, request.number
         at_end = False
         for _ in range(MOST_RECORDS):
             record = tail.record_at(position)
-            if record is None or record.perf_ns > until_ns or not self._take(record, gathered):
+            if record is not None and record.perf_ns > until_ns:
                 at_end = True
                 break
-            position = record.next_position
+            if record is None or not self._take(record, gathered):
+                place = tail.after_cut(position, number) if request.number else None
+                if place is None:
+                    at_end = True
+                    break
+                position = place
+                continue
+            position, number = record.next_position, record.number + 1
             if record.topic is not Topic.FRAME:
                 gathered.n_bytes += record.next_position - record.start
             if gathered.n_bytes > MOST_CHUNK_BYTES:
                 break
-        return gathered.chunk(position, at_end)
+        return gathered.chunk(position, at_end, number)
 
     def _take(self, record: TailRecord, gathered: "_Gathered") -> bool:
         """Sort a record in; False where it is not whole yet."""
@@ -336,7 +348,7 @@ class _Gathered:
     def _keep(self, name: str, t_ns: int, value: Any) -> None:
         self._rare.setdefault(name, []).append((t_ns, value))
 
-    def chunk(self, position: int, at_end: bool) -> HistoryChunk:
+    def chunk(self, position: int, at_end: bool, number: int) -> HistoryChunk:
         """Everything gathered."""
         rare: dict[str, Any] = {name: tuple(values) for name, values in self._rare.items()}
         return HistoryChunk(
@@ -350,4 +362,5 @@ class _Gathered:
             columns=tuple(self._columns),
             **rare,
             **self._one,
+            number=number,
         )

@@ -100,6 +100,33 @@ class Damage(NamedTuple):
     cut_short: bool = False
 
 
+def message_at(data: bytes | mmap.mmap, offset: int, expected: int) -> Message | None:
+    """The message that stands here whole, its number not below `expected`; None if none does."""
+    n_bytes = len(data)
+    if offset + _OVERHEAD > n_bytes:
+        return None
+    opcode, length, channel, number, wall_ns, perf_ns = _UNPACK_HEAD(data, offset)
+    end = offset + RECORD_HEAD.size + length
+    if (
+        opcode != MESSAGE
+        or number < expected
+        or not 0 < channel <= _N_TOPICS
+        or length < MESSAGE_OVERHEAD
+        or end > n_bytes
+    ):
+        return None
+    content = data[offset:end]
+    if _crc32(content) != _CRC_OF_WHOLE:
+        return None
+    return Message(offset, end - offset, number, TOPICS[channel - 1], wall_ns, perf_ns, content)
+
+
+def next_message(data: bytes, expected: int) -> int | None:
+    """Offset of the first message that stands whole, its number not below `expected`."""
+    places = (candidate.start() for candidate in _CANDIDATE.finditer(data))
+    return next((place for place in places if message_at(data, place, expected)), None)
+
+
 class JournalBytes:
     """A journal's file, mapped into memory; a context.
 
@@ -170,7 +197,7 @@ class JournalBytes:
             if tell is not None and offset >= tell_at:
                 tell(offset / n_bytes)
                 tell_at = offset + n_bytes // _N_TOLD
-            message = self._message_at(offset, expected)
+            message = message_at(data, offset, expected)
             if message is not None:
                 if message.number > expected:
                     yield Damage(offset, 0, expected, message.number - 1)
@@ -214,33 +241,12 @@ class JournalBytes:
             if opcode == MESSAGE or offset + RECORD_HEAD.size + length > len(data):
                 break
             offset += RECORD_HEAD.size + length
-        first = self._message_at(offset, 0)
+        first = message_at(data, offset, 0)
         if first is not None and first.number == 0:
             return offset
         found = self._next_whole(0, 0)
         # Number 0 may be the damaged one: then the messages begin where the lengths lead to.
         return offset if found is None or found[1] != 0 else found[0]
-
-    def _message_at(self, offset: int, expected: int) -> Message | None:
-        data = self.data
-        n_bytes = len(data)
-        if offset + _OVERHEAD > n_bytes:
-            return None
-        opcode, length, channel, number, wall_ns, perf_ns = _UNPACK_HEAD(data, offset)
-        end = offset + RECORD_HEAD.size + length
-        if (
-            opcode != MESSAGE
-            or number < expected
-            or not 0 < channel <= _N_TOPICS
-            or length < MESSAGE_OVERHEAD
-            or end > n_bytes
-        ):
-            return None
-        content = data[offset:end]
-        if _crc32(content) != _CRC_OF_WHOLE:
-            return None
-        topic = TOPICS[channel - 1]
-        return Message(offset, end - offset, number, topic, wall_ns, perf_ns, content)
 
     def _is_data_end(self, offset: int) -> bool:
         data = self.data
@@ -256,7 +262,7 @@ class JournalBytes:
         """
         for candidate in _CANDIDATE.finditer(self.data, offset + 1):
             place = candidate.start()
-            message = self._message_at(place, expected)
+            message = message_at(self.data, place, expected)
             if message is not None:
                 return place, message.number
             if self._is_data_end(place):

@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from bci.recording.layout import (
     CRC,
+    DATA_END_HEAD,
     MAGIC,
     MESSAGE,
     MESSAGE_HEAD,
@@ -16,6 +17,10 @@ from bci.recording.layout import (
     TOPICS,
 )
 from bci.recording.records import Topic
+from bci.recording.scan import next_message
+
+SEARCHED_BYTES = 8 * 1024 * 1024
+"""Of a file that was cut: what is written between two looks is a small part of it."""
 
 
 class TailRecord(NamedTuple):
@@ -27,6 +32,8 @@ class TailRecord(NamedTuple):
         Where it begins, and the record behind it, bytes.
     topic
         Channel.
+    number
+        Running number of the record, from 0.
     perf_ns
         `time.perf_counter_ns` of what it records.
     """
@@ -34,6 +41,7 @@ class TailRecord(NamedTuple):
     start: int
     next_position: int
     topic: Topic
+    number: int
     perf_ns: int
 
 
@@ -55,6 +63,7 @@ class JournalTail:
 
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = path.open("rb", buffering=64 * 1024)
+        self._looked_at = (0, 0, 0)
 
     def __enter__(self) -> "JournalTail":
         return self
@@ -86,11 +95,50 @@ class JournalTail:
         head = self._file.read(MESSAGE_HEAD.size)
         if len(head) < MESSAGE_HEAD.size:
             return None
-        opcode, length, channel, _, _, perf_ns = MESSAGE_HEAD.unpack(head)
+        opcode, length, channel, number, _, perf_ns = MESSAGE_HEAD.unpack(head)
         end = position + RECORD_HEAD.size + length
         if opcode != MESSAGE or length < MESSAGE_OVERHEAD or not 0 < channel <= len(TOPICS):
             return None
-        return TailRecord(position, end, TOPICS[channel - 1], perf_ns)
+        return TailRecord(position, end, TOPICS[channel - 1], number, perf_ns)
+
+    def after_cut(self, position: int, number: int) -> int | None:
+        """Where reading goes on if another program cut the file short and the session goes on.
+
+        Parameters
+        ----------
+        position
+            Behind the last record that was read, bytes.
+        number
+            Of the record that is read next. What is written after a cut has this one or a later.
+
+        Returns
+        -------
+        int or None
+            None if the file was not cut, or nothing whole was written since.
+        """
+        # seeking to the end also forgets what was read ahead
+        size = self._file.seek(0, SEEK_END)
+        looked_at = (position, number, size)
+        if looked_at == self._looked_at or not self._is_cut(position, size):
+            return None
+        self._looked_at = looked_at
+        start = max(0, min(position, size) - SEARCHED_BYTES)
+        self._file.seek(start)
+        place = next_message(self._file.read(size - start), number)
+        return None if place is None else start + place
+
+    def _is_cut(self, position: int, size: int) -> bool:
+        """True if what is here was never written behind the record before it."""
+        if size < position:
+            return True
+        self._file.seek(position)
+        head = self._file.read(MESSAGE_HEAD.size)
+        if len(head) < MESSAGE_HEAD.size or head.startswith(DATA_END_HEAD):
+            return False
+        record = self.record_at(position)
+        if record is None:
+            return True
+        return record.next_position <= size and self.payload(record) is None
 
     def payload(self, record: TailRecord, most: int | None = None) -> bytes | None:
         """Payload of a record, or its first `most` bytes; None where it is not whole.

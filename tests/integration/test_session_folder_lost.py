@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from running_session import DEMO, ENDLESS, SHORT, RunningSession, sets
+from waiting import until
 
 from bci.core.loop_types import LedgerKind
+from bci.gui.client import SessionClient
+from bci.gui.model import SessionModel
 from bci.recording.folder import JOURNAL
 from bci.recording.manifest import read_manifest
 from bci.recording.recover import recover
@@ -34,6 +37,13 @@ def cut(folder: Path) -> Path:
     return folder
 
 
+def _shown(window: SessionClient, model: SessionModel, kind: LedgerKind) -> bool:
+    for chunk in window.take():
+        model.take(chunk)
+    assert not window.fault
+    return kind in model.ledger_counts
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
@@ -49,8 +59,15 @@ def test_session_whose_files_are_changed_ends_in_order_and_says_where_its_data_a
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path / "out", files=True) as session:
         session.wait_for_state("BASELINE")
         folder = session.folder
-        place = change(folder)
-        code, output = session.end()
+        window = SessionClient(folder)
+        try:
+            until(lambda: window.caught_up)
+            place = change(folder)
+            shown = SessionModel(None)
+            until(lambda: _shown(window, shown, kind))
+            code, output = session.end()
+        finally:
+            window.close()
         assert code == 1, output
         assert not session.left_running()
     last = output.splitlines()[-1]

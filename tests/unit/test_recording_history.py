@@ -1,5 +1,7 @@
 """The history of a journal that grows is that of the finished one, whenever it is looked at."""
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from mcap.opcode import Opcode
 from played_session import Played
 from recorded_session import record_session
-from waiting import WAIT_S
+from waiting import WAIT_S, until
 
 from bci.recording.folder import JOURNAL
 from bci.recording.history import (
@@ -23,6 +25,7 @@ from bci.recording.history import (
     HistoryRequest,
 )
 from bci.recording.layout import MAGIC, RECORD_HEAD
+from bci.recording.records import Note, Topic
 from bci.recording.session_record import SessionRecord
 from bci.recording.tail import JournalTail
 from bci.session.history import HistoryClient, HistoryServer
@@ -169,3 +172,64 @@ def test_before_there_is_a_journal_the_history_is_empty(tmp_path: Path) -> None:
             assert client.ask(HistoryRequest(), WAIT_S).decisions
         finally:
             client.close()
+
+
+class Follower:
+    """A window: it reads on from where it was."""
+
+    def __init__(self, path: Path) -> None:
+        self.tail = JournalTail(path)
+        self._reader = HistoryReader(self.tail)
+        self._next = (0, 0)
+        self.notes: list[str] = []
+
+    def look(self) -> None:
+        for _ in range(100):
+            position, number = self._next
+            chunk = self._reader.read(HistoryRequest(position, 0, number))
+            self._next = chunk.position, chunk.number
+            self.notes += [text for _, text in chunk.notes]
+            if chunk.at_end:
+                return
+        pytest.fail("reading never comes to an end")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody cuts a file there that is open")
+@pytest.mark.parametrize("left", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("is_long", [False, True])
+def test_what_is_written_after_a_cut_is_seen(left: float, is_long: bool, tmp_path: Path) -> None:
+    """Whether the journal has grown past the place where it was read, or not yet."""
+    journal = record_session(tmp_path, close=False)
+    path = journal.path
+
+    def write(text: str) -> None:
+        n_records = journal.n_records
+        journal.append(Topic.NOTE, Note(text))
+        until(lambda: journal.n_records > n_records and path.read_bytes().count(text.encode()))
+
+    write("before")
+    window, late = Follower(path), Follower(path)
+    window.look()
+    assert window.notes == ["the animal sits well", "before"]
+    size = path.stat().st_size
+    # amid a record: one that a reader waits for takes what comes next for its own end
+    os.truncate(path, round(left * size) - 3 if left else 0)
+    window.look()
+    filler = "x" * (2 * size) if is_long else "x"
+    for text in ("first", filler, "second"):
+        write(text)
+    window.look()
+    assert window.notes[2:] == ["first", filler, "second"]
+    if left == 0.99:
+        for _ in range(3):
+            late.look()
+        assert late.notes[-3:] == ["first", filler, "second"]
+    write("third")
+    window.look()
+    window.look()
+    assert window.notes[-1] == "third"
+    journal.close("cut")
+    window.look()
+    assert window.tail.after_cut(*window._next) is None
+    for one in (window, late):
+        one.tail.close()
