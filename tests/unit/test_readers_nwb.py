@@ -212,6 +212,9 @@ def test_a_file_of_neuroconv_plays_raw_fluorescence_of_all_planes(of_neuroconv: 
         assert image is not None
         assert image.shape == (32, 48)
         assert (image[0, 0], image[0, 1]) == (10_000 * plane, 10_000 * plane + 1)
+    # as NWB defines them, though neuroconv put suite2p's ypix first: docs/recordings.md
+    of_roi_2 = traces.masks[1]
+    assert (of_roi_2.x_px.tolist(), of_roi_2.y_px.tolist()) == ([2, 3], [4, 5])
 
 
 @pytest.mark.parametrize(
