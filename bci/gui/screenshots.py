@@ -146,6 +146,25 @@ def take_all(folder: Path, root: Path) -> None:
     window.close()
 
 
+def main(arguments: list[str]) -> str | None:
+    """Take all pictures, into a folder that is made if it is missing.
+
+    Returns
+    -------
+    str or None
+        What is wrong with the arguments; None: nothing.
+    """
+    if len(arguments) != 1:
+        return "usage: python -m bci.gui.screenshots FOLDER"
+    folder = Path(arguments[0])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"{folder}: cannot be made ({error.strerror}). Name another folder for the pictures."
+    with tempfile.TemporaryDirectory() as root:
+        take_all(folder, Path(root))
+    return None
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as place:
-        take_all(Path(sys.argv[1]), Path(place))
+    sys.exit(main(sys.argv[1:]))
