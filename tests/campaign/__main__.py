@@ -1,6 +1,6 @@
 """Disturb sessions, damage files, and write what was lost; begun again, it goes on.
 
-usage: python -m campaign [--each N] [--files N] [--only KIND] [--to TARGET] [--out FOLDER]
+usage: python -m campaign [--each N] [--files N] [--only KIND] [--to TARGET] [--jobs N] [--out DIR]
 """
 
 import argparse
@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,9 @@ def run(
     to: Sequence[str],
     seed: int,
     kinds: Sequence[str] = tuple(READERS),
+    jobs: int = 1,
 ) -> bool:
-    """Do what has not been done yet; True if all is as promised."""
+    """Do what has not been done yet, `jobs` sessions at a time; True if all is as promised."""
     out.mkdir(parents=True, exist_ok=True)
     rows = done_before(out)
     known = {row["key"] for row in rows}
@@ -71,25 +73,37 @@ def run(
         if key not in known and (not only or "files" in only):
             trial = fresh(trial)
             keep(key, asdict(survived(kind, n_files, seed, trial)), trial)
-    for action, target, number in plan(each):
-        key = f"{action} {target} {number} {seed}"
-        if key in known or (only and action not in only) or (to and target not in to):
-            continue
-        trial = fresh(out / "trials" / key.replace(" ", "-"))
-        try:
-            row = asdict(disturbed(trial, action, target, random.Random(key)))
-        except (
-            AssertionError,
-            OSError,
-            KeyError,
-            psutil.Error,
-            subprocess.SubprocessError,
-        ) as error:
-            why = f"not judged: {type(error).__name__}: {error}"
-            row = {"action": action, "target": target, "faults": [why]}
-        keep(key, row, trial)
+    left = [
+        (action, target, key)
+        for action, target, number in plan(each)
+        if (key := f"{action} {target} {number} {seed}") not in known
+        and (not only or action in only)
+        and (not to or target in to)
+    ]
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        running = {
+            pool.submit(one_session, out / "trials" / key.replace(" ", "-"), *of, key): key
+            for *of, key in left
+        }
+        for done in as_completed(running):
+            row, trial = done.result()
+            keep(running[done], row, trial)
+    finally:
+        # interrupted, it ends with the sessions that run
+        pool.shutdown(cancel_futures=True)
     write_table(out, rows)
     return not any(row["faults"] for row in rows)
+
+
+def one_session(trial: Path, action: str, target: str, key: str) -> tuple[dict[str, Any], Path]:
+    """Disturb one session; its row and its folder."""
+    fresh(trial)
+    try:
+        return asdict(disturbed(trial, action, target, random.Random(key))), trial
+    except NOT_JUDGED as error:
+        why = f"not judged: {type(error).__name__}: {error}"
+        return {"action": action, "target": target, "faults": [why]}, trial
 
 
 def tell(text: str) -> None:
@@ -165,8 +179,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", action="append", default=[], help="a process or socket alone")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of state and table")
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--jobs", type=int, default=1, help="sessions at the same time")
     asked = parser.parse_args(arguments)
-    is_kept = run(asked.out.resolve(), asked.each, asked.files, asked.only, asked.to, asked.seed)
+    is_kept = run(
+        asked.out.resolve(),
+        asked.each,
+        asked.files,
+        asked.only,
+        asked.to,
+        asked.seed,
+        jobs=asked.jobs,
+    )
     tell((asked.out / TABLE).read_text("utf-8"))
     return 0 if is_kept else 1
 

@@ -26,6 +26,7 @@ from bci.core.stimulus_types import FlipKind, FlipReport
 from bci.recording.folder import read_endpoints, read_token
 from bci.recording.history import HistoryRequest
 from bci.recording.reward_log import read_reward_log
+from bci.recording.verify import VerdictKind, verify
 from bci.stream.access import connect
 from bci.stream.handshake import Credit, Request
 from bci.stream.operator import OperatorNote, _Asked
@@ -65,6 +66,7 @@ black_s = 0.1
 session_s = 9.0
 """
 OVERRIDES = (
+    "rig.files_at_end=false",
     "rig.screen.backend=null",
     "rig.board.valve.ms_per_ul=80",
     "rig.board.valve.max_open_ms=500",
@@ -367,8 +369,11 @@ def judged(session: RunningSession, ended: Ended) -> Outcome:
         record = session.record()
         recorded |= {timed.request_id for timed in record.board if isinstance(timed, BoardEvent)}
         if record.infos and len(record.frames):
-            verified = bci("verify", session.folder)
-            identical = "identical" in verified.stdout and verified.returncode == 0
+            try:
+                identical = verify(session.folder).kind is VerdictKind.IDENTICAL
+            except (OSError, ValueError) as error:
+                identical = False
+                faults.append(f"bci verify: {type(error).__name__}: {error}")
             if killed_control and code == 1:
                 last_ns = int(record.frames["t_received_ns"][-1])
                 period_s = 1 / record.info.rate_hz
