@@ -9,7 +9,6 @@ from math import ceil, nan, sqrt
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from bci.config.experiment import Experiment
 from bci.config.session import Session
@@ -237,6 +236,9 @@ def interval(
     ----------
     Künsch 1989: the bias of the moving-block bootstrap. Politis & Romano 1995: 2 V(2L) − V(L).
     """
+    # half a second of a core, which whoever only reads or checks settings is spared
+    from scipy.special import stdtrit
+
     n_blocks = n_frames // block_frames
     if n_blocks < 2:
         return nan, nan

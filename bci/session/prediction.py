@@ -2,6 +2,9 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
+# the interval needs it: imported later, it would hold frames up
+import scipy.special  # noqa: F401
+
 from bci.config.experiment import Experiment
 from bci.core.calibration import CalibrationResult
 from bci.core.chance import Chance, predict_chance

@@ -13,7 +13,6 @@ from typing import IO, Any, NamedTuple, cast
 import msgspec
 from rich.console import Console
 
-from bci.analysis.report import write_report
 from bci.config import Fault, SettingsError
 from bci.config.conditions import conditions_in_words
 from bci.config.rig import DoorSource, Rig
@@ -99,6 +98,8 @@ def _write_nwb(folder: Path) -> None:
 
 
 def _write_report(folder: Path) -> None:
+    from bci.analysis.report import write_report
+
     write_report(folder)
 
 

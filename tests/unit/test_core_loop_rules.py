@@ -341,6 +341,6 @@ def settings_for(max_examples: int) -> Any:
 
 
 TestLoopRules = LoopRules.TestCase
-TestLoopRules.settings = settings_for(150)
+TestLoopRules.settings = settings_for(60)
 TestLoopRulesLong = pytest.mark.timeout(1800)(pytest.mark.long(LoopRulesLong.TestCase))
 TestLoopRulesLong.settings = settings_for(2000)

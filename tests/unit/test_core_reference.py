@@ -207,7 +207,12 @@ def some_lost(n_ids: int, seed: int, one_in: int, n_long: int, long_ids: int) ->
     return lost
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+def long(*values: object) -> Any:
+    """More of the same, for `make test-long`."""
+    return pytest.param(*values, marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize("seed", [1, long(2), long(3)])
 @pytest.mark.parametrize(
     ("rate_hz", "n_planes"), [("15.46", 1), ("30", 1), ("1000", 1), ("30.92", 2), ("29.7", 3)]
 )
@@ -226,8 +231,17 @@ def rules_with_interval(rate_hz: str, n_planes: int, seed: int, **changes: Any) 
     return rules_of(rate_hz, n_planes, seed, baseline_s="140", session_s="3600", **changes)
 
 
-@pytest.mark.parametrize("carry_over", ["z", "fresh", "easier"])
-@pytest.mark.parametrize(("rate_hz", "n_planes"), [("15.46", 1), ("30", 1), ("30.92", 2)])
+@pytest.mark.parametrize(
+    ("rate_hz", "n_planes", "carry_over"),
+    [
+        ("15.46", 1, "z"),
+        ("15.46", 1, "fresh"),
+        ("30.92", 2, "easier"),
+        long("15.46", 1, "easier"),
+        *(long("30", 1, carry_over) for carry_over in ("z", "fresh", "easier")),
+        *(long("30.92", 2, carry_over) for carry_over in ("z", "fresh")),
+    ],
+)
 def test_later_day_carries_t_over_and_predicts_chance_as_described(
     rate_hz: str, n_planes: int, carry_over: str
 ) -> None:
@@ -256,7 +270,7 @@ def test_later_day_at_1000_hz_carries_t_over_as_described() -> None:
     assert compare(calcium(N_PLUS + N_MINUS + 2, 3000, 15), rules, lost).trials
 
 
-@pytest.mark.parametrize("seed", [4, 5])
+@pytest.mark.parametrize("seed", [4, long(5)])
 def test_inverted_digitiser_continuous_angle_and_low_counts_read_as_described(seed: int) -> None:
     rules = rules_of(
         "30.92",
@@ -276,7 +290,7 @@ def test_inverted_digitiser_continuous_angle_and_low_counts_read_as_described(se
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     ("rate_hz", "n_planes", "seed"),
-    [("15.46", 1, 1), ("30", 1, 2), ("1000", 1, 3), ("30.92", 2, 4)],
+    [("15.46", 1, 1), ("30.92", 2, 4), long("30", 1, 2), long("1000", 1, 3)],
 )
 def test_recording_of_a_mouse_reads_as_described(
     bci_data: Path, rate_hz: str, n_planes: int, seed: int
@@ -292,7 +306,7 @@ def test_recording_of_a_mouse_reads_as_described(
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("carry_over", ["z", "easier"])
+@pytest.mark.parametrize("carry_over", ["easier", long("z")])
 def test_later_day_of_a_mouse_reads_as_described(bci_data: Path, carry_over: str) -> None:
     """Day 1 are some of its neurons, day 2 others; 194 s at 15.46 Hz give chance an interval."""
     traces = np.load(bci_data / "sue2x" / "traces.npy") + np.float32(500)

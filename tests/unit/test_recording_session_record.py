@@ -170,12 +170,13 @@ def test_manifest_imports_no_package_for_its_version():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=WAIT_S)
 
 
-def test_control_starts_without_what_only_files_and_reports_need():
-    code = (
-        "import sys, bci.session.control;"
-        "unwanted = {'scipy.stats', 'pynwb', 'h5py', 'matplotlib', 'plotly'} & set(sys.modules);"
-        "assert not unwanted, unwanted"
-    )
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [("bci.session.control", {"scipy.stats"}), ("bci.session.run", {"scipy"})],
+)
+def test_session_starts_without_what_only_files_and_reports_need(module, unwanted):
+    unwanted = {"pynwb", "h5py", "plotly", *unwanted}
+    code = f"import sys, {module}; found = {unwanted} & set(sys.modules); assert not found, found"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=WAIT_S)
 
 
