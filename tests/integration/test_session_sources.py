@@ -100,7 +100,7 @@ def test_old_frames_are_dropped_and_another_rate_than_declared_ends_the_session(
     Files, terminal and window count from the first frame after it.
     """
     overrides = (*(one.replace("warn", "stop") for one in DOOR), "experiment.faults.stall_s=60")
-    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
+    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path, files=True) as session:
         scope = Microscope(endpoint_of(session, "door"))
 
         def send() -> None:
@@ -150,6 +150,7 @@ def test_old_frames_are_dropped_and_another_rate_than_declared_ends_the_session(
         assert file.epochs["start_time"].data[0] == 0.0
 
 
+@pytest.mark.long
 def test_another_rate_than_declared_is_only_reported_if_that_is_asked_for(
     tmp_path: Path,
 ) -> None:
