@@ -204,8 +204,11 @@ def export(folder: Folder) -> None:
 def report(folder: Folder) -> None:
     """Write report.html from the journal."""
     from bci.analysis.report import write_report
+    from bci.cli.progress import shown_progress
 
-    told().print(str(write_report(folder)), markup=False, highlight=False, soft_wrap=True)
+    with shown_progress() as tell:
+        path = write_report(folder, tell)
+    told().print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
 def _run(

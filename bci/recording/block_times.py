@@ -5,7 +5,7 @@ import msgspec
 from bci.core.blocks import block_label
 from bci.core.loop_types import BlockKind, BlockTurn
 from bci.recording.performance import time_of
-from bci.recording.session_record import LARGEST_ID, SessionRecord
+from bci.recording.session_record import LARGEST_ID, Carries, SessionRecord
 from bci.recording.time_axis import TimeAxis
 
 
@@ -37,7 +37,7 @@ def block_spans(record: SessionRecord, axis: TimeAxis) -> list[BlockSpan]:
     """All blocks that had a frame, in order."""
     begun: dict[int, BlockTurn] = {}
     over: dict[int, BlockTurn] = {}
-    for decision in record.decisions:
+    for decision in record.carrying(Carries.BLOCKS):
         for turn in decision.blocks:
             (begun if turn.begins else over).setdefault(turn.number, turn)
     time = time_of(record)

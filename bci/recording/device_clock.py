@@ -126,12 +126,19 @@ class DeviceClock:
         *,
         pairs: bool = True,
     ) -> None:
-        heard_s = np.array([of_host(event.t_host_ns) for event in events])
-        device_s = np.array(
-            [np.nan if e.t_device_us is None else e.t_device_us / 1e6 for e in events]
+        columns = np.fromiter(
+            (
+                (
+                    of_host(event.t_host_ns),
+                    np.nan if event.t_device_us is None else event.t_device_us / 1e6,
+                    event.value / 1e6,
+                    event.kind is BoardEventKind.CLOCK and pairs,
+                )
+                for event in events
+            ),
+            "f8, f8, f8, ?",
         )
-        is_pair = np.array([e.kind is BoardEventKind.CLOCK and pairs for e in events], dtype=bool)
-        took_s = np.array([e.value / 1e6 for e in events])
+        heard_s, device_s, took_s, is_pair = (columns[name] for name in ("f0", "f1", "f2", "f3"))
         self.times_s: NDArray[np.float64] = heard_s.copy()
         found = []
         known = np.flatnonzero(~np.isnan(device_s))

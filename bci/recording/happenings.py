@@ -1,9 +1,13 @@
 """Everything that happened in a session beside its frames, on one time axis."""
 
-from collections.abc import Iterator, Mapping
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from math import nan
+from typing import overload
 
 import msgspec
+import numpy as np
 
 from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.counted import counted
@@ -22,7 +26,7 @@ from bci.core.loop_types import (
 )
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenKind, StimulusCommand
 from bci.recording.rewards import rewards_of
-from bci.recording.session_record import SessionRecord
+from bci.recording.session_record import LARGEST_ID, Carries, SessionRecord
 from bci.recording.time_axis import TimeAxis
 
 CONTINUOUS = frozenset(
@@ -49,6 +53,11 @@ MEASURED = frozenset(
         BoardEventKind.GATE,
     }
 )
+
+
+_NUMBERS = struct.Struct("<ddqdq")
+_NAMES = ("t_s", "value", "frame_id", "t_device_us", "request_id")
+_COLUMNS = np.dtype(list(zip(_NAMES, ("<f8", "<f8", "<i8", "<f8", "<i8"), strict=True)))
 
 
 class Happening(msgspec.Struct, frozen=True, gc=False):
@@ -84,18 +93,75 @@ class Happening(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
 
 
-def happenings(record: SessionRecord, axis: TimeAxis) -> list[Happening]:
+class Happenings(Sequence[Happening]):
+    """Everything that happened, in order of time, as columns.
+
+    What came at one time stays in the order in which it is given.
+
+    Parameters
+    ----------
+    found
+        In any order.
+
+    Attributes
+    ----------
+    t_s, value, frame_id, t_device_us, request_id
+        As in `Happening`, frame_id at most `LARGEST_ID`; shape (happenings,).
+    kind, text
+        As in `Happening`; equal ones are one object.
+    """
+
+    def __init__(self, found: Iterable[Happening]) -> None:
+        numbers = bytearray()
+        kinds: list[str] = []
+        texts: list[str] = []
+        known: dict[str, str] = {}
+        for one in found:
+            frame_id = min(one.frame_id, LARGEST_ID)
+            numbers += _NUMBERS.pack(one.t_s, one.value, frame_id, one.t_device_us, one.request_id)
+            kinds.append(known.setdefault(one.kind, one.kind))
+            texts.append(known.setdefault(one.text, one.text))
+        columns = np.frombuffer(numbers, _COLUMNS)
+        order = np.argsort(columns["t_s"], kind="stable")
+        self.t_s, self.value, self.frame_id, self.t_device_us, self.request_id = (
+            columns[name][order] for name in _NAMES
+        )
+        self.kind = [kinds[row] for row in order.tolist()]
+        self.text = [texts[row] for row in order.tolist()]
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @overload
+    def __getitem__(self, index: int) -> Happening: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Happening]: ...
+    def __getitem__(self, index: int | slice) -> Happening | Sequence[Happening]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(len(self))[index]]
+        return Happening(
+            float(self.t_s[index]),
+            self.kind[index],
+            float(self.value[index]),
+            int(self.frame_id[index]),
+            float(self.t_device_us[index]),
+            int(self.request_id[index]),
+            self.text[index],
+        )
+
+
+def happenings(record: SessionRecord, axis: TimeAxis) -> Happenings:
     """All of a session, in order of time; what came at one time stays in the journal's order.
 
     Inputs of the board lie where it sensed them, all else of it when the host knew.
     """
-    found = [
-        *_loop_events(record, axis),
-        *_raises(record, axis),
-        *_ledger(record, axis),
-        *_board(record, axis),
-        *_screen(record, axis),
-        *(
+    found = chain(
+        _loop_events(record, axis),
+        _raises(record, axis),
+        _ledger(record, axis),
+        _board(record, axis),
+        _screen(record, axis),
+        (
             Happening(
                 axis.of_perf(note.perf_ns),
                 "note",
@@ -105,7 +171,7 @@ def happenings(record: SessionRecord, axis: TimeAxis) -> list[Happening]:
             )
             for note in record.notes
         ),
-        *(
+        (
             Happening(
                 axis.of_perf(process.perf_ns),
                 "process",
@@ -115,8 +181,8 @@ def happenings(record: SessionRecord, axis: TimeAxis) -> list[Happening]:
             )
             for process in record.processes
         ),
-    ]
-    return sorted(found, key=lambda one: one.t_s)
+    )
+    return Happenings(found)
 
 
 def _loop_events(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
@@ -132,7 +198,7 @@ def _loop_events(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
 
 def _raises(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
     """T raised by adaptive difficulty."""
-    for decision in record.decisions:
+    for decision in record.carrying(Carries.RAISED_T):
         if decision.raised_t is not None:
             frame_id, t = decision.frame_id, decision.raised_t
             at_s = float(axis.seconds([frame_id])[0])
@@ -201,7 +267,7 @@ def _value(event: BoardEvent, volumes_ul: Mapping[int, float]) -> float:
 
 
 def _screen(record: SessionRecord, axis: TimeAxis) -> Iterator[Happening]:
-    commands = commands_by_id(record)
+    commands = Commands(record)
     for timed in record.screen:
         report = timed.value
         # missed and superseded ones are in the ledger
@@ -227,6 +293,19 @@ def _orientation_deg(command: StimulusCommand | None) -> float:
     return command.orientation_deg
 
 
-def commands_by_id(record: SessionRecord) -> dict[int, StimulusCommand]:
-    """Every command that a decision made, by its id."""
-    return {d.command.command_id: d.command for d in record.decisions if d.command is not None}
+class Commands:
+    """Every command that a decision made, by its id; read from the journal when asked for."""
+
+    def __init__(self, record: SessionRecord) -> None:
+        self._decisions = record.decisions
+        carried = record.decision_table["carries"] & Carries.COMMAND
+        self._rows = np.flatnonzero(carried)
+        ids = (d.command.command_id for d in record.carrying(Carries.COMMAND) if d.command)
+        self._ids = np.fromiter(ids, np.int64, len(self._rows))
+
+    def get(self, command_id: int) -> StimulusCommand | None:
+        """Return a command; None: no decision on file made it."""
+        place = int(np.searchsorted(self._ids, command_id))
+        if place == len(self._ids) or self._ids[place] != command_id:
+            return None
+        return self._decisions[int(self._rows[place])].command

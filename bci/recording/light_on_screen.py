@@ -1,7 +1,7 @@
 """Flips matched in order to the photodiode's edges: when a picture was light on the screen."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -90,7 +90,7 @@ class LightMatch:
 
 
 def lit_commands(
-    flips: Sequence[FlipReport],
+    flips: Iterable[FlipReport],
     events: Sequence[BoardEvent],
     times_ns: NDArray[np.float64],
 ) -> tuple[list[Lit], LightMatch]:

@@ -23,9 +23,8 @@ def chance_of(record: SessionRecord) -> ChanceOfTrials:
         chance.learn(calibration_of(record.session.day.threshold))
     for found in record.calibrations:
         chance.learn(found)
-    for decision in record.decisions:
-        if decision.trial_end is not None:
-            chance.take(decision.trial_end)
+    for end in record.trials:
+        chance.take(end)
     return chance
 
 

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 
+import numpy as np
+
 from bci.config.experiment import Experiment
 from bci.config.fault import Fault, SettingsError
 from bci.config.session_type import RandomRewardType, YokedType, follows_neurons
-from bci.core.loop_types import Decision, Outcome, PlaybackSet, PlayedTrial, TrialEnd
+from bci.core.loop_types import Outcome, PlaybackSet, PlayedTrial
 from bci.recording.folder import JOURNAL
 from bci.recording.manifest import NoManifest
 from bci.recording.performance import time_of
-from bci.recording.session_record import DamagedJournal, SessionRecord
+from bci.recording.session_record import Carries, DamagedJournal, SessionRecord
 
 
 def playback_of(experiment: Experiment) -> PlaybackSet | None:
@@ -58,29 +60,32 @@ def read_playback(record: SessionRecord) -> PlaybackSet:
 
 
 def _trials(record: SessionRecord) -> Iterator[PlayedTrial]:
-    ends = {d.trial_end.trial: d.trial_end for d in record.decisions if d.trial_end is not None}
+    ends = {end.trial: end for end in record.trials}
     rate_hz = record.info.rate_hz
-    paid = {d.reward.trial: d.frame_id for d in record.decisions if d.reward is not None}
-    decoded: dict[int, list[Decision]] = {}
-    for decision in record.decisions:
-        end = ends.get(decision.trial)
-        if end is not None and decision.decoded and _shows(end, decision.frame_id):
-            decoded.setdefault(end.trial, []).append(decision)
+    paid = {
+        d.reward.trial: d.frame_id for d in record.carrying(Carries.REWARD) if d.reward is not None
+    }
+    table = record.decision_table
+    decoded = np.flatnonzero(table["decoded"])
+    decoded = decoded[np.argsort(table["trial"][decoded], kind="stable")]
+    trials = table["trial"][decoded]
     for trial, end in ends.items():
-        if end.outcome not in (Outcome.HIT, Outcome.MISS) or trial not in decoded:
+        if end.outcome not in (Outcome.HIT, Outcome.MISS):
             continue
+        of_trial = table[decoded[slice(*np.searchsorted(trials, [trial, trial + 1]))]]
         times_s: list[float] = []
         angles_deg: list[float] = []
-        for decision in decoded[trial]:
-            if not angles_deg or decision.angle_deg != angles_deg[-1]:
-                times_s.append((decision.frame_id - end.start_frame_id) / rate_hz)
-                angles_deg.append(decision.angle_deg)
+        shown = zip(of_trial["frame_id"].tolist(), of_trial["angle_deg"].tolist(), strict=True)
+        for frame_id, angle_deg in shown:
+            if not end.start_frame_id <= frame_id <= end.stop_frame_id:
+                continue
+            if not angles_deg or angle_deg != angles_deg[-1]:
+                times_s.append((frame_id - end.start_frame_id) / rate_hz)
+                angles_deg.append(angle_deg)
+        if not times_s:
+            continue
         delay_s = (paid[trial] - end.stop_frame_id) / rate_hz if trial in paid else None
         yield PlayedTrial(tuple(times_s), tuple(angles_deg), end.time_to_hit_s, delay_s)
-
-
-def _shows(end: TrialEnd, frame_id: int) -> bool:
-    return end.start_frame_id <= frame_id <= end.stop_frame_id
 
 
 def _rewards_per_min(record: SessionRecord) -> float:

@@ -10,7 +10,7 @@ from bci.core.board_types import BoardEvent, BoardEventKind
 from bci.core.rewards import Reward, RewardFate, SessionRewards
 from bci.recording.daily_cap import DailyCap
 from bci.recording.reward_log import read_reward_log, reward_log_path
-from bci.recording.session_record import SessionRecord
+from bci.recording.session_record import Carries, SessionRecord
 
 log = logging.getLogger("bci.rewards")
 
@@ -33,7 +33,7 @@ class RewardHistory(msgspec.Struct, frozen=True):
 def rewards_of(record: SessionRecord) -> SessionRewards:
     """Every reward that was asked for, and how many there were."""
     rewards = SessionRewards()
-    for decision in record.decisions:
+    for decision in record.carrying(Carries.REWARD):
         if decision.reward is not None:
             rewards.ask(decision.reward)
     for event in record.board:

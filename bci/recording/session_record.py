@@ -1,10 +1,10 @@
 """A recorded session, read back: what every export, report and replay starts from."""
 
+import struct
 from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from enum import IntFlag
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
@@ -23,7 +23,7 @@ from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import ScreenReport
 from bci.core.stream_types import RoiFrame, StreamInfo
 from bci.recording.folder import JOURNAL, MANIFEST
-from bci.recording.layout import FRAME_HEAD, PAYLOADS
+from bci.recording.layout import CRC, FRAME_HEAD, MESSAGE_HEAD, PAYLOADS, RECORD_HEAD
 from bci.recording.manifest import Manifest, read_manifest, seal_holds
 from bci.recording.records import (
     ClockTied,
@@ -50,21 +50,19 @@ _FRAME_DTYPE = np.dtype(
     [
         ("sequence", "<u8"),
         ("t_received_ns", "<i8"),
-        ("magic", "S4"),
-        ("version", "<u2"),
         ("flags", "<u2"),
         ("session_hash", "<u8"),
         ("epoch", "<u4"),
         ("plane", "<u2"),
-        ("reserved", "<u2"),
         ("frame_id", "<u8"),
         ("n_rois", "<u4"),
-        ("reserved2", "<u4"),
         ("t_scope_ns", "<i8"),
         ("t_sent_ns", "<i8"),
-        ("roi_hash", "<u8"),
     ]
 )
+_FRAME_ROW = struct.Struct("<QqHQIHQIqq")
+_FRAME_FIELDS = struct.Struct("<Qq6xHQIH2xQI4xqq8x")
+"""The same among the bytes of a frame's record, from its sequence on."""
 _DECISION_DTYPE = np.dtype(
     [
         ("sequence", "<u8"),
@@ -76,8 +74,20 @@ _DECISION_DTYPE = np.dtype(
         ("angle_deg", "<f8"),
         ("state", "u1"),
         ("trial", "<i8"),
+        ("carries", "u1"),
     ]
 )
+_DECISION_ROW = struct.Struct("<Qq??dddBqB")
+
+
+class Carries(IntFlag):
+    """What a decision carries beside its numbers, as a bit of `decision_table["carries"]`."""
+
+    COMMAND = 1
+    REWARD = 2
+    TRIAL_END = 4
+    RAISED_T = 8
+    BLOCKS = 16
 
 
 class DamagedJournal(ValueError):
@@ -117,24 +127,76 @@ class Timed(msgspec.Struct, Generic[_T], frozen=True):
     value: _T
 
 
+class Records(Sequence[_T]):
+    """The records of one topic, read from the journal when they are asked for.
+
+    Parameters
+    ----------
+    journal
+        The open journal.
+    read
+        Makes a record of its message: head and payload.
+    """
+
+    def __init__(self, journal: JournalBytes, read: Callable[[bytes], _T]) -> None:
+        self._journal = journal
+        self._read = read
+        self._offsets = array("q")
+
+    def note(self, message: Message) -> None:
+        """Take in where the next record stands."""
+        self._offsets.append(message.offset)
+
+    def add(self, message: Message) -> _T:
+        """Take in where the next record stands, and return it."""
+        self.note(message)
+        return self._read(message.content[: -CRC.size])
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    @overload
+    def __getitem__(self, index: int) -> _T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[_T]: ...
+    def __getitem__(self, index: int | slice) -> _T | Sequence[_T]:
+        places = range(len(self))[index]
+        if isinstance(places, range):
+            return [self._at(place) for place in places]
+        return self._at(places)
+
+    def __iter__(self) -> Iterator[_T]:
+        return map(self._at, range(len(self)))
+
+    def _at(self, place: int) -> _T:
+        start = self._offsets[place]
+        length = RECORD_HEAD.unpack_from(self._journal.data, start)[1]
+        return self._read(self._journal[start : start + RECORD_HEAD.size + length - CRC.size])
+
+
 class Inputs(Sequence[ReceivedFrame | SequencedEvent]):
     """The one ordered list of frames and events; frames are read from the file when asked for."""
 
     def __init__(
         self,
-        journal: JournalBytes,
-        frames: NDArray[np.int64],
+        frames: Records[ReceivedFrame],
+        frame_sequences: NDArray[np.uint64],
         events: Sequence[SequencedEvent],
     ) -> None:
-        self._journal = journal
         self._frames = frames
+        self._frame_sequences = frame_sequences
         self._events = events
-        heads = (journal[start : start + FRAME_HEAD.size] for start in frames[:, 0].tolist())
-        of_frames = (FRAME_HEAD.unpack(head)[0] for head in heads)
-        of_events = (event.sequence for event in events)
-        sequences = np.fromiter(chain(of_frames, of_events), np.uint64, len(frames) + len(events))
-        self._order = np.argsort(sequences, kind="stable")
-        self.sequences: NDArray[np.uint64] = sequences[self._order]
+        # half the bytes: no session has 2 billion inputs
+        self._order = np.argsort(self._unsorted(), kind="stable").astype(np.int32)
+
+    @property
+    def sequences(self) -> NDArray[np.uint64]:
+        """Numbers of the inputs, shape (inputs,)."""
+        return self._unsorted()[self._order]
+
+    def _unsorted(self) -> NDArray[np.uint64]:
+        of_events = np.array([event.sequence for event in self._events], np.uint64)
+        return np.concatenate([self._frame_sequences, of_events])
 
     def __len__(self) -> int:
         return len(self._order)
@@ -147,23 +209,25 @@ class Inputs(Sequence[ReceivedFrame | SequencedEvent]):
         self, index: int | slice
     ) -> ReceivedFrame | SequencedEvent | Sequence[ReceivedFrame | SequencedEvent]:
         if isinstance(index, slice):
-            return [self._at(place) for place in self._order[index].tolist()]
-        return self._at(int(self._order[index]))
+            return [self._at(place) for place in self._order[index]]
+        return self._at(self._order[index])
 
     def __iter__(self) -> Iterator[ReceivedFrame | SequencedEvent]:
-        return (self._at(place) for place in self._order.tolist())
+        return map(self._at, self._order)
 
-    def _at(self, place: int) -> ReceivedFrame | SequencedEvent:
+    def _at(self, place: np.int32) -> ReceivedFrame | SequencedEvent:
         if place >= len(self._frames):
-            return self._events[place - len(self._frames)]
-        start, stop = self._frames[place].tolist()
-        return read_frame(self._journal[start:stop])
+            return self._events[int(place) - len(self._frames)]
+        return self._frames[int(place)]
 
 
 class SessionRecord:
     """Everything that a session recorded.
 
-    Made by `SessionRecord.read`. Lists are in the order of the journal.
+    Made by `SessionRecord.read`. Lists are in the order of the journal. What comes with every frame
+    stays in the journal and is read when it is asked for; the memory that a record takes grows by
+    the columns of `frames` and `decision_table` and by places in the journal, about 150 bytes a
+    frame, however many ROIs it has.
 
     Attributes
     ----------
@@ -179,8 +243,15 @@ class SessionRecord:
         Descriptions of the stream, one for each epoch.
     inputs
         The ordered list that every decision follows from.
+    frames
+        Headers of all frames, a structured array of shape (frames,). Fields: sequence,
+        t_received_ns, flags, session_hash, epoch, plane, frame_id, n_rois, t_scope_ns, t_sent_ns.
     decisions
         One for each input.
+    decision_table
+        Numbers of all decisions, a structured array of shape (decisions,). Fields: sequence,
+        frame_id (at most `LARGEST_ID`), stepped (false: the frame was discarded), decoded, s, s3,
+        angle_deg, state, trial, carries (bits of `Carries`).
     sent, board, calibrations
         As recorded; `board` carries its own times.
     events, screen, ledger, notes, processes, clocks
@@ -206,11 +277,7 @@ class SessionRecord:
         self.session: Session = manifest.session_settings()
         self._journal = journal
         self.infos: list[StreamInfo] = []
-        self.decisions: list[Decision] = []
-        self.sent: list[CommandSent] = []
-        self.board: list[BoardEvent] = []
         self.calibrations: list[CalibrationResult] = []
-        self.screen: list[Timed[ScreenReport]] = []
         self.ledger: list[Timed[LedgerEntry]] = []
         self.notes: list[Timed[Note]] = []
         self.processes: list[Timed[ProcessEvent]] = []
@@ -222,26 +289,35 @@ class SessionRecord:
         self.start = JournalStart(manifest.session, manifest.settings_hash, 0, 0)
         plain: dict[Topic, list[Any]] = {
             Topic.INFO: self.infos,
-            Topic.DECISION: self.decisions,
-            Topic.SENT: self.sent,
-            Topic.BOARD: self.board,
             Topic.CALIBRATION: self.calibrations,
             Topic.RECOVERY: self.recoveries,
         }
         timed: dict[Topic, list[Any]] = {
             Topic.EVENT: self.events,
-            Topic.SCREEN: self.screen,
             Topic.LEDGER: self.ledger,
             Topic.NOTE: self.notes,
             Topic.PROCESS: self.processes,
             Topic.CLOCK: self.clocks,
         }
         decoders = {topic: msgspec.msgpack.Decoder(kind) for topic, kind in PAYLOADS.items()}
+        self._frames = Records(journal, _frame_of)
+        read_decision: Callable[[bytes], Decision] = _plain(decoders[Topic.DECISION])
+        if manifest.counts_passive_as_misses:
+            read_decision = _passive(read_decision)
+        self.decisions = Records(journal, read_decision)
+        self.sent: Records[CommandSent] = Records(journal, _plain(decoders[Topic.SENT]))
+        self.board: Records[BoardEvent] = Records(journal, _plain(decoders[Topic.BOARD]))
+        self.screen: Records[Timed[ScreenReport]] = Records(journal, _timed(decoders[Topic.SCREEN]))
+        in_plenty: dict[Topic, Records[Any]] = {
+            Topic.DECISION: self.decisions,
+            Topic.SENT: self.sent,
+            Topic.BOARD: self.board,
+            Topic.SCREEN: self.screen,
+        }
         has_light = self.session.experiment.light.trials != "none"
-        has_old_misses = manifest.counts_passive_as_misses
         lost: list[Damage] = []
         described = b""
-        frames = array("q")
+        frames, rows = bytearray(), bytearray()
         for message in journal.scan(tell):
             if isinstance(message, Damage):
                 lost.append(message)
@@ -250,7 +326,27 @@ class SessionRecord:
             if topic is Topic.FRAME:
                 if message.payload.stop - message.payload.start < FRAME_BYTES:
                     raise _made_up(journal, message, "too short for a frame")
-                frames.extend((message.payload.start, message.payload.stop))
+                self._frames.note(message)
+                fields = _FRAME_FIELDS.unpack_from(message.content, MESSAGE_HEAD.size)
+                frames += _FRAME_ROW.pack(*fields)
+                continue
+            if topic in in_plenty:
+                try:
+                    value = in_plenty[topic].add(message)
+                    if topic is Topic.DECISION:
+                        rows += _row(value)
+                except (NotAMessage, struct.error) as error:
+                    raise _made_up(journal, message, str(error)) from error
+                if topic is Topic.DECISION and value.ledger:
+                    self.ledger.extend(
+                        Timed(message.wall_ns, message.perf_ns, entry) for entry in value.ledger
+                    )
+                if has_light and topic is Topic.DECISION:
+                    if value.light is not None:
+                        self.lit.order(value.light)
+                    self.lit.count(value.state, value.trial)
+                elif has_light and topic is Topic.BOARD:
+                    self.lit.hear(value)
                 continue
             payload = journal[message.payload]
             if topic is Topic.INFO:
@@ -262,20 +358,8 @@ class SessionRecord:
                 value = read_message(decoders[topic], payload)
             except NotAMessage as error:
                 raise _made_up(journal, message, str(error)) from error
-            if topic is Topic.DECISION and has_old_misses:
-                value = without_passive_miss(value)
             if topic in plain:
                 plain[topic].append(value)
-                if has_light and topic is Topic.DECISION:
-                    if value.light is not None:
-                        self.lit.order(value.light)
-                    self.lit.count(value.state, value.trial)
-                elif has_light and topic is Topic.BOARD:
-                    self.lit.hear(value)
-                if topic is Topic.DECISION and value.ledger:
-                    self.ledger.extend(
-                        Timed(message.wall_ns, message.perf_ns, entry) for entry in value.ledger
-                    )
             elif topic in timed:
                 timed[topic].append(Timed(message.wall_ns, message.perf_ns, value))
             elif topic is Topic.START:
@@ -289,15 +373,15 @@ class SessionRecord:
                     f"{journal.path}: record {damage.first} is damaged, byte {damage.offset}. "
                     f"Run bci verify {folder} to see it, bci recover {folder} to mend it."
                 )
-        self._frames = np.array(frames, np.int64).reshape(-1, 2)
-        """Where the payload of each frame begins and ends, bytes, shape (frames, 2)."""
-        self.inputs = Inputs(journal, self._frames, [event.value for event in self.events])
+        self.frames: NDArray[Any] = np.frombuffer(frames, _FRAME_DTYPE)
+        self.decision_table: NDArray[Any] = np.frombuffer(rows, _DECISION_DTYPE)
+        self.inputs = Inputs(
+            self._frames, self.frames["sequence"], [event.value for event in self.events]
+        )
 
     @classmethod
     def read(cls, folder: Path, tell: Callable[[float], None] | None = None) -> "SessionRecord":
         """Read a session's folder; of a running session, what is there by now.
-
-        Frames stay on the disk until they are asked for.
 
         Parameters
         ----------
@@ -331,18 +415,6 @@ class SessionRecord:
         return self.infos[0]
 
     @cached_property
-    def frames(self) -> NDArray[Any]:
-        """Headers of all frames, a structured array of shape (frames,).
-
-        Fields: sequence, t_received_ns, flags, session_hash, epoch, plane, frame_id, n_rois,
-        t_scope_ns, t_sent_ns, roi_hash.
-        """
-        size, journal = FRAME_HEAD.size + HEADER.size, self._journal
-        starts = self._frames[:, 0].tolist()
-        joined = b"".join(journal[start : start + size] for start in starts)
-        return np.frombuffer(joined, _FRAME_DTYPE)
-
-    @cached_property
     def sent_ns(self) -> NDArray[np.int64]:
         """When acquisition sent each frame, on control's clock, int64, shape (frames,)."""
         tied = [one for one in self.clocks if one.value.peer is Peer.ACQUISITION]
@@ -351,33 +423,16 @@ class SessionRecord:
         newest = np.searchsorted(since_ns, self.frames["t_received_ns"], side="right")
         return np.asarray(self.frames["t_sent_ns"] - offsets_ns[newest])
 
-    @cached_property
-    def decision_table(self) -> NDArray[Any]:
-        """Numbers of all decisions, a structured array of shape (decisions,).
-
-        Fields: sequence, frame_id (at most `LARGEST_ID`), stepped (false: the frame was
-        discarded), decoded, s, s3, angle_deg, state, trial.
-        """
-        rows = (
-            (
-                d.sequence,
-                min(d.frame_id, LARGEST_ID),
-                not d.discarded,
-                d.decoded,
-                d.s,
-                d.s3,
-                d.angle_deg,
-                d.state,
-                d.trial,
-            )
-            for d in self.decisions
-        )
-        return np.fromiter(rows, _DECISION_DTYPE, len(self.decisions))
+    def carrying(self, what: Carries) -> Iterator[Decision]:
+        """Decisions that carry this, in order."""
+        rows = np.flatnonzero(self.decision_table["carries"] & what)
+        return (self.decisions[row] for row in rows.tolist())
 
     @property
     def trials(self) -> list[TrialEnd]:
         """All trials that ended."""
-        return [d.trial_end for d in self.decisions if d.trial_end is not None]
+        ends = (decision.trial_end for decision in self.carrying(Carries.TRIAL_END))
+        return [end for end in ends if end is not None]
 
     def plane_rows(self, plane: int) -> NDArray[np.intp]:
         """Rows of `frames` that are of this plane and carry a value for each of its ROIs."""
@@ -389,10 +444,8 @@ class SessionRecord:
         """Raw counts of one plane, float32, shape (`plane_rows(plane)`, ROIs of the plane)."""
         rows = self.plane_rows(plane)
         traces = np.empty((len(rows), len(self.info.plane_rois(plane))), np.float32)
-        skip = FRAME_HEAD.size + HEADER.size
         for place, row in enumerate(rows.tolist()):
-            start, stop = self._frames[row].tolist()
-            traces[place] = np.frombuffer(self._journal[start + skip : stop], "<f4")
+            traces[place] = self._frames[row].frame.fluorescence
         return traces
 
     @property
@@ -409,8 +462,9 @@ class SessionRecord:
 
     def decision_of(self, sequence: int) -> Decision | None:
         """The decision that an input led to, None where it was not recorded."""
-        place = bisect_left(self.decisions, sequence, key=lambda decision: decision.sequence)
-        if place < len(self.decisions) and self.decisions[place].sequence == sequence:
+        sequences = self.decision_table["sequence"]
+        place = int(np.searchsorted(sequences, np.uint64(sequence)))
+        if place < len(sequences) and sequences[place] == sequence:
             return self.decisions[place]
         return None
 
@@ -426,6 +480,53 @@ def without_passive_miss(decision: Decision) -> Decision:
     return msgspec.structs.replace(
         decision, trial_end=msgspec.structs.replace(end, outcome=Outcome.NONE)
     )
+
+
+def _row(decision: Decision) -> bytes:
+    """One row of `SessionRecord.decision_table`."""
+    carries = (
+        Carries.COMMAND * (decision.command is not None)
+        | Carries.REWARD * (decision.reward is not None)
+        | Carries.TRIAL_END * (decision.trial_end is not None)
+        | Carries.RAISED_T * (decision.raised_t is not None)
+        | Carries.BLOCKS * bool(decision.blocks)
+    )
+    return _DECISION_ROW.pack(
+        decision.sequence,
+        min(decision.frame_id, LARGEST_ID),
+        not decision.discarded,
+        decision.decoded,
+        decision.s,
+        decision.s3,
+        decision.angle_deg,
+        decision.state,
+        decision.trial,
+        carries,
+    )
+
+
+def _plain(decoder: msgspec.msgpack.Decoder[_T]) -> Callable[[bytes], _T]:
+    """Read the payload of a message."""
+    return lambda message: read_message(decoder, message[MESSAGE_HEAD.size :])
+
+
+def _passive(read: Callable[[bytes], Decision]) -> Callable[[bytes], Decision]:
+    """Read decisions of a passive session of version 0.1.0."""
+    return lambda message: without_passive_miss(read(message))
+
+
+def _timed(decoder: msgspec.msgpack.Decoder[_T]) -> Callable[[bytes], Timed[_T]]:
+    """Read the payload of a message with its times."""
+
+    def read(message: bytes) -> Timed[_T]:
+        wall_ns, perf_ns = MESSAGE_HEAD.unpack_from(message)[-2:]
+        return Timed(wall_ns, perf_ns, read_message(decoder, message[MESSAGE_HEAD.size :]))
+
+    return read
+
+
+def _frame_of(message: bytes) -> ReceivedFrame:
+    return read_frame(message[MESSAGE_HEAD.size :])
 
 
 def read_frame(payload: bytes) -> ReceivedFrame:

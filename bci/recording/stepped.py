@@ -1,7 +1,10 @@
 """What the loop took of a recorded session: its frames, its read-out, the ensembles' signal."""
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import nan
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +31,6 @@ class Stepped:
         Of the same frames; ids rise.
     decoded
         Rows of `SessionRecord.decision_table` of the frames that entered s3, shape (decoded,).
-    signal
-        Signal of P+ and then P−, dF/F unless set otherwise, computed again from the frames, shape
-        (decoded, ROIs); NaN where damage to the journal took the frames it follows from, and before
-        these ensembles were chosen.
-    thresholds
-        T and lo at each decoded frame, dF/F, shape (decoded, 2); NaN while unknown.
     performance
         How the animal did, by the recorded decisions: the figures that were shown live.
     """
@@ -42,18 +39,71 @@ class Stepped:
     frame_ids: NDArray[np.int64]
     planes: NDArray[np.int16]
     decoded: NDArray[np.intp]
-    signal: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
     performance: Performance
 
 
-def step_again(record: SessionRecord, tell: Callable[[float], None] = lambda _: None) -> Stepped:
+class ReadOuts:
+    """What the decoder made of every decoded frame, in a file, so that it takes no memory.
+
+    Of each frame T and lo, then the signal of P+ and P−, dF/F unless set otherwise. T and lo are
+    NaN while unknown; the signal is NaN where damage to the journal took the frames it follows
+    from, and before the ensembles were chosen that the session ended with.
+
+    Parameters
+    ----------
+    file
+        Takes the rows; open for reading and writing, empty.
+    n_rois
+        Of the ensembles that the session ended with.
+    """
+
+    def __init__(self, file: BinaryIO, n_rois: int) -> None:
+        self.n_rois = n_rois
+        self._file = file
+        self._unknown = [nan] * n_rois
+
+    @staticmethod
+    def row_bytes(n_rois: int) -> int:
+        """What a decoded frame takes of the file."""
+        return 8 * (2 + n_rois)
+
+    def add(self, t: float, lo: float, signal: Sequence[float] | None) -> None:
+        """Take in the next decoded frame; None: its signal is not known."""
+        row = [t, lo, *(self._unknown if signal is None else signal)]
+        self._file.write(array("d", row).tobytes())
+
+    def signal(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Signals of some decoded frames, shape (stop − start, ROIs)."""
+        return self._rows(start, stop)[:, 2:]
+
+    def t(self, start: int, stop: int) -> NDArray[np.float64]:
+        """T at some decoded frames, shape (stop − start,)."""
+        return self._rows(start, stop)[:, 0]
+
+    def lo(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Lower end of the cursor at some decoded frames, shape (stop − start,)."""
+        return self._rows(start, stop)[:, 1]
+
+    def _rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        n_bytes = self.row_bytes(self.n_rois)
+        self._file.seek(start * n_bytes)
+        content = self._file.read((stop - start) * n_bytes)
+        return np.frombuffer(content, np.float64).reshape(-1, 2 + self.n_rois)
+
+
+def step_again(
+    record: SessionRecord,
+    tell: Callable[[float], None] = lambda _: None,
+    read_outs: ReadOuts | None = None,
+) -> Stepped:
     """Feed the recorded list through the one `ClosedLoop`.
 
     Parameters
     ----------
     tell
         Called now and then with the part of the list that was stepped, 0–1.
+    read_outs
+        Takes in what the decoder made of every decoded frame; None: it is not kept.
 
     Raises
     ------
@@ -61,51 +111,50 @@ def step_again(record: SessionRecord, tell: Callable[[float], None] = lambda _: 
         If the session ended before there was a stream.
     """
     loop = ClosedLoop(record.session, record.info)
-    table = record.decision_table
-    rows = dict(
-        zip(
-            table["sequence"][table["decoded"]].tolist(),
-            np.flatnonzero(table["decoded"]).tolist(),
-            strict=True,
-        )
-    )
-    recorded = {decision.sequence: decision for decision in record.decisions}
+    table, inputs = record.decision_table, record.inputs
+    rows = _rows_of(table["sequence"], inputs.sequences)
+    is_decoded = table["decoded"]
     meter = PerformanceMeter(record.info.rate_hz)
     labels = ensemble_labels(record)
-    signal = np.full((len(rows), len(labels)), np.nan)
-    thresholds = np.full((len(rows), 2), np.nan)
-    taken: list[tuple[int, int, int]] = []
-    decoded: list[int] = []
-    n_inputs = len(record.inputs)
-    for place, item in enumerate(record.inputs):
+    places, frame_ids, planes, decoded = array("q"), array("q"), array("H"), array("q")
+    n_inputs = len(inputs)
+    for place, item in enumerate(inputs):
         if place % TELL_INPUTS == 0:
             tell(place / n_inputs)
-        told = recorded.get(item.sequence)
+        row = int(rows[place])
         if not isinstance(item, ReceivedFrame):
             loop.apply(item.event)
-            if told is not None:
-                meter.take(told, (), 0)
+            if row >= 0:
+                meter.take(record.decisions[row], (), 0)
             continue
         t, lo = loop.t, loop.lo
         decision = loop.step(item.frame)
-        if told is not None:
-            meter.take(told, loop.decoder.signal, loop.decoder.layout.n_plus)
         if not decision.discarded:
-            taken.append((place, min(item.frame.frame_id, LARGEST_ID), item.frame.plane))
-        row = rows.get(item.sequence)
-        if row is not None:
-            if decision.decoded and loop.decoder.labels == labels:
-                signal[len(decoded)] = loop.decoder.signal
-            thresholds[len(decoded)] = t, lo
+            places.append(place)
+            frame_ids.append(min(item.frame.frame_id, LARGEST_ID))
+            planes.append(item.frame.plane)
+        if row < 0:
+            continue
+        meter.take(record.decisions[row], loop.decoder.signal, loop.decoder.layout.n_plus)
+        if is_decoded[row]:
             decoded.append(row)
-    columns = np.array(taken, dtype=np.int64).reshape(-1, 3)
-    n_decoded = len(decoded)
+            if read_outs is not None:
+                known = decision.decoded and loop.decoder.labels == labels
+                read_outs.add(t, lo, loop.decoder.signal if known else None)
     return Stepped(
-        places=columns[:, 0].astype(np.intp),
-        frame_ids=columns[:, 1],
-        planes=columns[:, 2].astype(np.int16),
-        decoded=np.array(decoded, dtype=np.intp),
-        signal=signal[:n_decoded],
-        thresholds=thresholds[:n_decoded],
+        places=np.array(places, np.intp),
+        frame_ids=np.array(frame_ids, np.int64),
+        planes=np.array(planes, np.uint16).astype(np.int16),
+        decoded=np.array(decoded, np.intp),
         performance=meter.now,
     )
+
+
+def _rows_of(sequences: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Rows at which the wanted sequence numbers stand; -1: nowhere."""
+    if not len(sequences):
+        return np.full(len(wanted), -1)
+    order = np.argsort(sequences, kind="stable")
+    ascending = sequences[order]
+    found = np.searchsorted(ascending, wanted, side="right") - 1
+    return np.where(ascending[found] == wanted, order[found], -1)

@@ -4,9 +4,10 @@ from bisect import insort
 from math import nan
 
 import msgspec
+import numpy as np
 
 from bci.core.loop_types import Outcome, Start, ThresholdSet, TrialEnd
-from bci.recording.session_record import LARGEST_ID, SessionRecord
+from bci.recording.session_record import LARGEST_ID, Carries, SessionRecord
 from bci.recording.time_axis import TimeAxis
 
 
@@ -29,13 +30,11 @@ class TrialSpan(msgspec.Struct, frozen=True):
 
 def trial_spans(record: SessionRecord, axis: TimeAxis) -> list[TrialSpan]:
     """All trials that ended, in order."""
-    first_seen: dict[int, int] = {}
+    table = record.decision_table
+    trials, rows = np.unique(table["trial"], return_index=True)
+    first_seen = dict(zip(trials.tolist(), table["frame_id"][rows].tolist(), strict=True))
     spans = []
-    for decision in record.decisions:
-        first_seen.setdefault(decision.trial, decision.frame_id)
-        end = decision.trial_end
-        if end is None:
-            continue
+    for end in record.trials:
         start_id = min(end.start_frame_id, LARGEST_ID - 1)
         stop_id = min(end.stop_frame_id, LARGEST_ID)
         if end.outcome is Outcome.ABORT and start_id >= stop_id:
@@ -57,8 +56,9 @@ def threshold_changes(record: SessionRecord) -> list[tuple[int, float, float]]:
         elif isinstance(event, Start) and given is not None:
             changes.append((timed.value.sequence, given.t, given.lo))
     # a raise holds from the decision after the one that it was made in
-    raised = [(d.sequence + 1, d.raised_t) for d in record.decisions if d.raised_t is not None]
-    for sequence, t in raised:
-        lo = next((lo for at, _, lo in reversed(changes) if at < sequence), nan)
-        insort(changes, (sequence, t, lo))
+    for decision in record.carrying(Carries.RAISED_T):
+        if decision.raised_t is not None:
+            sequence = decision.sequence + 1
+            lo = next((lo for at, _, lo in reversed(changes) if at < sequence), nan)
+            insort(changes, (sequence, decision.raised_t, lo))
     return changes

@@ -1,5 +1,6 @@
 """T raised while the animal hits often: a function of the outcomes, recorded and computed again."""
 
+from io import BytesIO
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from played_session import Played, made_session
 from bci.config.experiment import Adaptive
 from bci.core.adaptive import AdaptiveThreshold
 from bci.core.loop_types import Decision, Outcome, TaskState, ThresholdSet
+from bci.recording.chosen import ensemble_labels
 from bci.recording.happenings import happenings
 from bci.recording.session_record import SessionRecord
-from bci.recording.stepped import step_again
+from bci.recording.stepped import ReadOuts, step_again
 from bci.recording.time_axis import TimeAxis
 from bci.recording.trial_times import trial_spans
 from bci.recording.verify import VerdictKind, verify
@@ -131,8 +133,9 @@ def test_raised_threshold_is_on_file_and_verified(tmp_path: Path) -> None:
     assert [span.end.threshold for span in spans] == expected
     told = [one for one in happenings(record, axis) if one.kind == "threshold"]
     assert [(one.value, one.frame_id) for one in told] == [(d.raised_t, d.frame_id) for d in raises]
-    stepped = step_again(record)
-    course = stepped.thresholds[:, 0]
+    read_outs = ReadOuts(BytesIO(), len(ensemble_labels(record)))
+    stepped = step_again(record, read_outs=read_outs)
+    course = read_outs.t(0, len(stepped.decoded))
     rows = record.decision_table[stepped.decoded]
     for decision in raises:
         (at,) = np.flatnonzero(rows["frame_id"] == decision.frame_id)

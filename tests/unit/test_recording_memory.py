@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from played_session import Played, made_session
 
+from bci.analysis.report import write_report
 from bci.core.loop_types import EpochStarted
 from bci.recording import scan
 from bci.recording.folder import JOURNAL
@@ -20,6 +22,9 @@ from bci.recording.verify import verify
 
 LABELS = tuple(f"roi{i}" for i in range(4000))
 N_FRAMES = 4000
+SHORT_AND_LONG = (2500, 7500)
+MOST_BYTES_A_FRAME = 600
+"""Columns of a `SessionRecord` and of what is made of it; one decision as an object takes more."""
 MEASURED = """
 import re, sys
 from pathlib import Path
@@ -56,9 +61,9 @@ def test_a_large_journal_is_verified_and_read_in_a_part_of_its_size(tmp_path: Pa
     assert most_bytes < n_bytes / 2
 
 
-def most_bytes_of_verify(folder: Path) -> int:
+def most_bytes_of(work: Callable[[Path], object], folder: Path) -> int:
     tracemalloc.start()
-    assert verify(folder).ok
+    work(folder)
     most_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return most_bytes
@@ -72,12 +77,34 @@ def test_verify_takes_no_more_memory_for_a_longer_session(tmp_path: Path) -> Non
         folders.append(session.close().folder)
     # what is imported and cached once is there
     assert verify(folders[0]).ok
-    short, long = map(most_bytes_of_verify, folders)
+    short, long = (most_bytes_of(verify, folder) for folder in folders)
     assert long < 1.2 * short + 20_000
 
 
-def test_verify_and_export_say_how_far_they_are(disturbed: Played) -> None:
-    for work in (verify, export_nwb):
+@pytest.fixture(scope="module")
+def short_and_long(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two sessions, each longer than a chunk of an NWB file."""
+    folders = []
+    for n_frames in SHORT_AND_LONG:
+        session = Played(tmp_path_factory.mktemp(f"of-{n_frames}-frames")).start()
+        session.frames(0, n_frames)
+        folders.append(session.close().folder)
+    return folders
+
+
+@pytest.mark.parametrize("work", [export_nwb, write_report])
+def test_export_and_report_keep_a_few_numbers_a_frame_in_memory(
+    short_and_long: list[Path], work: Callable[[Path], object]
+) -> None:
+    # what is imported and cached once is there
+    work(short_and_long[0])
+    short, long = (most_bytes_of(work, folder) for folder in short_and_long)
+    few, many = SHORT_AND_LONG
+    assert long - short < MOST_BYTES_A_FRAME * (many - few)
+
+
+def test_verify_export_and_report_say_how_far_they_are(disturbed: Played) -> None:
+    for work in (verify, export_nwb, write_report):
         told: dict[str, list[float]] = defaultdict(list)
 
         def tell(doing: str, done: float, told: dict[str, list[float]] = told) -> None:

@@ -95,8 +95,8 @@ def test_everything_else_is_read_back(tmp_path):
     journal.close("done")
     record = SessionRecord.read(tmp_path)
     assert [r.value for r in record.screen] == [hello, flip, MissedFlips(2, 9)]
-    assert record.sent == [sent]
-    assert record.board == [board]
+    assert list(record.sent) == [sent]
+    assert list(record.board) == [board]
     ours = [r for r in record.ledger if r.value == entry]
     assert [(r.wall_ns, r.perf_ns) for r in ours] == [(100, 200)]
     assert [r.value for r in record.processes] == [process]

@@ -216,10 +216,9 @@ def _with_frames_before(
     while first > 0 and n_before > 0:
         first -= 1
         n_before -= isinstance(inputs[first], ReceivedFrame)
+    last_before = inputs.sequences[first - 1] if first > 0 else 0
     events_before = (
-        timed.value.event
-        for timed in record.events
-        if first > 0 and timed.value.sequence <= inputs.sequences[first - 1]
+        timed.value.event for timed in record.events if timed.value.sequence <= last_before
     )
     epochs = [event for event in events_before if isinstance(event, EpochStarted)]
     block_items = (

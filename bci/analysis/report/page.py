@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -49,13 +50,15 @@ from bci.recording.time_axis import TimeAxis
 from bci.recording.trial_times import TrialSpan, threshold_changes, trial_spans
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, tell: Callable[[str, float], None] = lambda *_: None) -> Path:
     """Write a session's report; an earlier one is replaced once the new one is whole.
 
     Parameters
     ----------
     folder
         Folder of a session; of a running one, the report tells what is there by now.
+    tell
+        Called now and then with what is done and how far it is, 0–1.
 
     Returns
     -------
@@ -71,13 +74,13 @@ def write_report(folder: Path) -> Path:
     bci.recording.session_record.DamagedJournal
         Where a record is damaged or missing.
     """
-    record = SessionRecord.read(folder)
+    record = SessionRecord.read(folder, partial(tell, "reading the journal"))
     path = folder / REPORT
-    replace_file(path, _page(record).encode())
+    replace_file(path, _page(record, partial(tell, "computing every decision")).encode())
     return path
 
 
-def _page(record: SessionRecord) -> str:
+def _page(record: SessionRecord, tell: Callable[[float], None]) -> str:
     axis = TimeAxis(record)
     spans = trial_spans(record, axis)
     rewards, histories = rewards_of(record), reward_histories(record)
@@ -90,7 +93,7 @@ def _page(record: SessionRecord) -> str:
             *_pictures(record, axis, spans, histories),
             section("Day", facts(day_rows(record)) + table(_BLOCK_HEAD, block_rows(record, axis))),
             '<div class="columns">',
-            section("Trials", facts(_performance(record))),
+            section("Trials", facts(_performance(record, tell))),
             section("Calibration", facts(calibration_rows(record)) or "<p>None.</p>"),
             "</div>",
             section(
@@ -176,10 +179,10 @@ def _tiles(
     return tiles(shown)
 
 
-def _performance(record: SessionRecord) -> Rows:
+def _performance(record: SessionRecord, tell: Callable[[float], None]) -> Rows:
     experiment = record.session.experiment
     unit = SIGNAL_UNITS[experiment.decoder.signal]
-    found = step_again(record).performance if record.infos else Performance()
+    found = step_again(record, tell).performance if record.infos else Performance()
     early = experiment.task.early_hit_frames
     rows = performance_rows(found, early, unit, chance_of(record).words)
     if experiment.light.trials != "none":
@@ -195,16 +198,17 @@ def _pictures(
     spans: Sequence[TrialSpan],
     rewards: Sequence[RewardHistory],
 ) -> list[str]:
-    decisions = record.decision_table
-    decoded = decisions[decisions["decoded"]]
-    if not len(decoded):
+    table = record.decision_table
+    rows = np.flatnonzero(table["decoded"])
+    if not len(rows):
         return [section("Read-out", "<p>No frame was decoded.</p>")]
-    t_s = axis.seconds(decoded["frame_id"])
-    steps = np.diff(decoded["frame_id"], prepend=decoded["frame_id"][0])
+    frame_ids = table["frame_id"][rows]
+    t_s = axis.seconds(frame_ids)
+    steps = np.diff(frame_ids, prepend=frame_ids[0])
     course = Course(
         t_s=t_s,
-        s3=decoded["s3"],
-        state=decoded["state"],
+        s3=table["s3"][rows],
+        state=table["state"][rows],
         gaps=steps > record.info.n_planes,
         thresholds=_threshold_course(record, axis),
         end_s=float(t_s[-1]),

@@ -5,9 +5,11 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from pynwb import NWBHDF5IO
+from pynwb import NWBHDF5IO, NWBFile
 
+from bci.recording.chosen import ensemble_labels
 from bci.recording.folder import JOURNAL, NWB, sync_folder
 from bci.recording.happenings import happenings
 from bci.recording.nwb.behavior import add_behavior
@@ -17,7 +19,7 @@ from bci.recording.nwb.readout import add_readout
 from bci.recording.nwb.scratch import add_scratch
 from bci.recording.nwb.tables import add_blocks, add_events, add_trials
 from bci.recording.session_record import SessionRecord
-from bci.recording.stepped import step_again
+from bci.recording.stepped import ReadOuts, step_again
 from bci.recording.time_axis import TimeAxis
 
 OWN_BYTES = 20_000_000
@@ -27,8 +29,8 @@ OWN_BYTES = 20_000_000
 def export_nwb(folder: Path, tell: Callable[[str, float], None] = lambda *_: None) -> Path:
     """Write a session as NWB; an earlier file is replaced once the new one is whole.
 
-    Fluorescence goes from the journal to the file in blocks, so memory does not grow with the
-    number of ROIs times frames.
+    What there is of every frame goes to the file in blocks. Memory grows by what a `SessionRecord`
+    keeps of a frame alone, whatever the number of ROIs.
 
     Parameters
     ----------
@@ -56,19 +58,29 @@ def export_nwb(folder: Path, tell: Callable[[str, float], None] = lambda *_: Non
         Where the session holds what NWB does not take.
     """
     record = SessionRecord.read(folder, partial(tell, "reading the journal"))
-    _require_room(folder)
+    n_rois = len(ensemble_labels(record))
+    _require_room(record, n_rois)
     axis = TimeAxis(record)
-    stepped = step_again(record, partial(tell, "computing every decision"))
-    file = new_file(record, axis)
-    add_ophys(file, record, axis, stepped, partial(tell, "writing fluorescence"))
-    add_readout(file, record, axis, stepped)
-    add_trials(file, record, axis)
-    add_blocks(file, record, axis)
-    add_events(file, happenings(record, axis), axis)
-    add_behavior(file, record, axis)
-    add_scratch(file, record, axis, stepped)
     path = folder / NWB
     beside = folder / f".{os.getpid()}.{NWB}"
+    with TemporaryFile(dir=folder) as rows:
+        read_outs = ReadOuts(rows, n_rois)
+        stepped = step_again(record, partial(tell, "computing every decision"), read_outs)
+        file = new_file(record, axis)
+        add_ophys(file, record, axis, stepped, read_outs, partial(tell, "writing fluorescence"))
+        add_readout(file, record, axis, stepped, read_outs)
+        add_trials(file, record, axis)
+        add_blocks(file, record, axis)
+        add_events(file, happenings(record, axis), axis)
+        add_behavior(file, record, axis)
+        add_scratch(file, record, axis, stepped)
+        _write(file, path, beside)
+    sync_folder(folder)
+    return path
+
+
+def _write(file: NWBFile, path: Path, beside: Path) -> None:
+    """Write the file under another name, and give it its own once it is whole."""
     try:
         with NWBHDF5IO(beside, mode="w") as io:
             io.write(file)
@@ -82,13 +94,14 @@ def export_nwb(folder: Path, tell: Callable[[str, float], None] = lambda *_: Non
         raise RuntimeError(f"{path}: {error}") from error
     finally:
         beside.unlink(missing_ok=True)
-    sync_folder(folder)
-    return path
 
 
-def _require_room(folder: Path) -> None:
+def _require_room(record: SessionRecord, n_rois: int) -> None:
     """Refuse a disk that may become full: HDF5 then takes the whole process down with it."""
-    most = (folder / JOURNAL).stat().st_size + OWN_BYTES
+    folder = record.folder
+    # the signal of the ensembles, once in the file and once beside it
+    of_signal = 2 * int(record.decision_table["decoded"].sum()) * ReadOuts.row_bytes(n_rois)
+    most = (folder / JOURNAL).stat().st_size + OWN_BYTES + of_signal
     disk = shutil.disk_usage(folder)
     # some network drives tell neither size nor room
     if disk.total and disk.free < most:

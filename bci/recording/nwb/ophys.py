@@ -22,10 +22,10 @@ from bci.core.decoding.registry import SIGNAL_UNITS
 from bci.core.stream_types import Roi
 from bci.recording.chosen import final_decoder
 from bci.recording.nwb.masks import played_source, roi_masks
-from bci.recording.nwb.series import packed, packed_blocks, timing
+from bci.recording.nwb.series import packed_blocks, timing
 from bci.recording.readers.traces import RoiMask, Traces
 from bci.recording.session_record import ReceivedFrame, SessionRecord
-from bci.recording.stepped import Stepped
+from bci.recording.stepped import ReadOuts, Stepped
 from bci.recording.time_axis import TimeAxis
 
 PIXEL = np.dtype([("x", "<u4"), ("y", "<u4"), ("weight", "<f4")])
@@ -39,6 +39,7 @@ def add_ophys(
     record: SessionRecord,
     axis: TimeAxis,
     stepped: Stepped,
+    read_outs: ReadOuts,
     tell: Callable[[float], None],
 ) -> None:
     """Add `processing/ophys`: `ImageSegmentation`, `Fluorescence/planeN`, `DfOverF/ensembles`.
@@ -57,7 +58,7 @@ def add_ophys(
         segmentation.add_plane_segmentation(table)
     _add_mean_images(module, source)
     _add_fluorescence(module, record, axis, stepped, tables, tell)
-    _add_signal(module, record, axis, stepped, tables)
+    _add_signal(module, record, axis, stepped, read_outs, tables)
 
 
 def _add_mean_images(module: ProcessingModule, source: Traces | None) -> None:
@@ -180,6 +181,7 @@ def _add_fluorescence(
                 data=packed_blocks(
                     _reader(record, stepped.places[rows], n_before, n_frames, tell),
                     (len(rows), len(table)),
+                    "f4",
                 ),
                 rois=region,
                 unit="counts",
@@ -224,9 +226,11 @@ def _add_signal(
     record: SessionRecord,
     axis: TimeAxis,
     stepped: Stepped,
+    read_outs: ReadOuts,
     tables: list[PlaneSegmentation],
 ) -> None:
-    if not (len(stepped.decoded) and stepped.signal.shape[1]):
+    shape = (len(stepped.decoded), read_outs.n_rois)
+    if not all(shape):
         return
     decoder = final_decoder(record)
     table = next(t for t in tables if t.name == f"plane{decoder.decode_plane}")
@@ -243,7 +247,7 @@ def _add_signal(
     ensembles = RoiResponseSeries(
         name="ensembles",
         description=f"{unit} of P+ and then P- at every decoded frame, as the decoder made it.",
-        data=packed(stepped.signal),
+        data=packed_blocks(read_outs.signal, shape, "f8"),
         rois=region,
         unit="n.a." if decoder.signal == "dff" else unit,
         **timing(axis, frame_ids),

@@ -1,8 +1,5 @@
 """Trials and events."""
 
-from collections.abc import Sequence
-
-import numpy as np
 from hdmf.common import VectorData
 from pynwb import NWBFile
 from pynwb.event import EventsTable, TimestampVectorData
@@ -10,7 +7,7 @@ from pynwb.event import EventsTable, TimestampVectorData
 from bci.core.decoding.registry import s_unit
 from bci.core.loop_types import TrialEnd
 from bci.recording.block_times import block_spans
-from bci.recording.happenings import Happening
+from bci.recording.happenings import Happenings
 from bci.recording.nwb.series import storable
 from bci.recording.performance import chance_of
 from bci.recording.session_record import LARGEST_ID, SessionRecord
@@ -84,7 +81,7 @@ def add_blocks(file: NWBFile, record: SessionRecord, axis: TimeAxis) -> None:
         )
 
 
-def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> None:
+def add_events(file: NWBFile, found: Happenings, axis: TimeAxis) -> None:
     """Add the table `events`."""
     if not found:
         return
@@ -92,7 +89,7 @@ def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> Non
         TimestampVectorData(
             name="timestamp",
             description="When it happened, seconds since session_start_time.",
-            data=np.array([one.t_s for one in found]),
+            data=found.t_s,
         ),
         VectorData(
             name="kind",
@@ -100,7 +97,7 @@ def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> Non
             "reward_failed, reward_unknown, lick, flip, ledger, note, process, or what the "
             "operator or the stream did: start, pause, resume, stop, threshold, block_begun, "
             "block_ended, ensembles, light_set, calibration_refused, stall, epoch, playback.",
-            data=[one.kind for one in found],
+            data=found.kind,
         ),
         VectorData(
             name="value",
@@ -108,27 +105,27 @@ def add_events(file: NWBFile, found: Sequence[Happening], axis: TimeAxis) -> Non
             "orientation in degrees for flip (NaN: no grating), count for ledger, T for "
             "threshold, seconds for stall, rewards a minute for playback, level for inputs, 1 (on) "
             "or 0 (off) for light and light_set; else NaN.",
-            data=np.array([one.value for one in found]),
+            data=found.value,
         ),
         VectorData(
             name="frame_id",
             description="Frame it belongs to, or the last one before it; -1: none.",
-            data=np.array([min(one.frame_id, LARGEST_ID) for one in found], dtype=np.int64),
+            data=found.frame_id,
         ),
         VectorData(
             name="t_device_us",
             description="Microseconds on the board's own clock; NaN where none.",
-            data=np.array([one.t_device_us for one in found]),
+            data=found.t_device_us,
         ),
         VectorData(
             name="request_id",
             description="Reward it belongs to, from 1; -1: none.",
-            data=np.array([one.request_id for one in found], dtype=np.int64),
+            data=found.request_id,
         ),
         VectorData(
             name="annotation",
             description="In words.",
-            data=[storable(one.text) for one in found],
+            data=[storable(text) for text in found.text],
         ),
     ]
     file.add_events_table(
