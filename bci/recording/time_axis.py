@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.core.frame_header import FLAG_END
+from bci.core.loop_types import LedgerKind
 from bci.recording.device_clock import DeviceClock
 from bci.recording.frame_ttls import numbered_ttls
 from bci.recording.robust_slope import theil_sen_slope
@@ -16,6 +17,9 @@ FEW_FRAMES = 30
 """Below this many frames a slope would tell of jitter, not of the clock."""
 FIT_POINTS = 500
 """Theil–Sen compares all pairs; more points than this make it no better than the jitter."""
+BURST_FACTOR = 2.0
+WRONG_RATE_FACTOR = 20.0
+"""Of a session that was found to run at another rate than declared: its slope is the true one."""
 _SINCE = "Seconds on the control host's clock since the first stepped frame, negative before it"
 _SINCE_JOURNAL = "Seconds on the control host's clock since the start of the journal"
 
@@ -74,10 +78,17 @@ class TimeAxis:
         if self._lossless:
             self._lines = (Line(max(self._first_stepped[0], 0), 0.0, 1 / rate_hz),)
             return
+        kinds = {one.value.kind for one in record.ledger}
+        most = WRONG_RATE_FACTOR if LedgerKind.WRONG_RATE in kinds else BURST_FACTOR
         epochs = frames["epoch"][rows]
         received_s = (self._received_ns - record.start.t_perf_ns) / 1e9
         self._lines = tuple(
-            _fit(self._ids[epochs == epoch], received_s[epochs == epoch], rate_hz * stream.speed)
+            _fit(
+                self._ids[epochs == epoch],
+                received_s[epochs == epoch],
+                rate_hz * stream.speed,
+                most,
+            )
             for epoch in np.unique(epochs)
         )
 
@@ -249,7 +260,10 @@ def _rising(ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return np.asarray(ids.astype(np.float64) > highest[:-1])
 
 
-def _fit(ids: NDArray[np.int64], received_s: NDArray[np.float64], rate_hz: float) -> Line:
+def _fit(
+    ids: NDArray[np.int64], received_s: NDArray[np.float64], rate_hz: float, most: float
+) -> Line:
+    """The line of one epoch; a slope that is off by a factor of `most` or more is not believed."""
     first_id = int(ids[0])
     since = (ids - first_id).astype(np.float64)
     period_s = 1 / rate_hz
@@ -257,6 +271,6 @@ def _fit(ids: NDArray[np.int64], received_s: NDArray[np.float64], rate_hz: float
         some = np.unique(np.linspace(0, len(ids) - 1, FIT_POINTS).astype(np.intp))
         slope = theil_sen_slope(received_s[some], since[some])
         # Frames that arrived in one burst, after a hang, tell nothing of the clock.
-        if 0.5 < slope / period_s < 2.0:
+        if 1 / most < slope / period_s < most:
             period_s = slope
     return Line(first_id, float(np.median(received_s - since * period_s)), period_s)

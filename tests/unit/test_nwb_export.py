@@ -22,7 +22,8 @@ from bci.analysis.report import write_report
 from bci.core.board_types import BoardEventKind
 from bci.core.calibration import CalibrationResult
 from bci.core.chance import Chance
-from bci.core.loop_types import EpochStarted, Outcome, Stop, TaskState
+from bci.core.ledger import entry
+from bci.core.loop_types import EpochStarted, LedgerKind, Outcome, Stop, TaskState
 from bci.recording.folder import JOURNAL
 from bci.recording.nwb import export_nwb
 from bci.recording.readers.registry import read_traces
@@ -202,6 +203,22 @@ def test_frames_lie_on_a_line_through_receive_times_not_on_id_times_period(
     assert times_s[0] == 0.0
     np.testing.assert_allclose(times_s, np.arange(600) * period_s, atol=4e-4)
     assert abs(times_s[-1] - 599 / RATE_HZ) > 0.01
+
+
+def test_frames_at_another_rate_than_declared_lie_where_they_came(tmp_path: Path) -> None:
+    """As a session that only warns of the rate: frames of one plane declared as those of three."""
+    session = Played(tmp_path, period_s=3 / RATE_HZ).start()
+    session.frames(0, 100)
+    told = entry(99, LedgerKind.WRONG_RATE, "6.67 Hz")
+    session.journal.append(Topic.LEDGER, told, t_perf_ns=session.perf_ns(session.time_s(99)))
+    session.frames(100, 200)
+    session.close()
+    with opened(tmp_path) as file:
+        s3 = file.processing["bci"]["s3"]
+        assert (s3.starting_time, s3.rate) == (0.0, pytest.approx(RATE_HZ / 3))
+        events = file.events["events"].to_dataframe()
+        [start] = events[events.kind == "start"].timestamp
+        assert start == pytest.approx(2.0 - session.time_s(0))
 
 
 def test_gap_is_seen_in_timestamps(tmp_path: Path) -> None:
