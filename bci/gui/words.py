@@ -36,6 +36,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
 
 
+def moment(seconds: float) -> str:
+    """A place on the session's clock, as `clock` writes it, with a minus before its start."""
+    return f"−{clock(-seconds)}" if seconds <= -1 else clock(max(0.0, seconds))
+
+
 def time_of_day(t_ns: int, start: JournalStart | None) -> str:
     """Local time of a `time.perf_counter_ns` of the session, such as 14:03:05."""
     if start is None:

@@ -16,6 +16,7 @@ from bci.gui.model import SessionModel
 from bci.gui.replay.index import ReplayIndex
 from bci.gui.replay.player import SPEEDS, Player
 from bci.gui.steps.replay import ReplayPage
+from bci.gui.words import moment
 from bci.recording.session_record import SessionRecord
 
 
@@ -145,6 +146,28 @@ def test_play_scrub_and_jump(qtbot: QtBot, page: ReplayPage, finished_session: P
     qtbot.waitUntil(lambda: page._wanted_s is None)
     QTest.keyClick(line, Qt.Key.Key_Left)
     qtbot.waitUntil(lambda: player.now_s == pytest.approx(player.length_s - 1.0))
+
+
+def test_the_clock_counts_from_the_first_frame(
+    qtbot: QtBot, page: ReplayPage, finished_session: Path
+) -> None:
+    player = opened(qtbot, page, finished_session)
+    record = SessionRecord.read(finished_session)
+    first_s = player.first_frame_s
+    received_ns = int(record.frames["t_received_ns"][0])
+    assert 0 < (received_ns - record.start.t_perf_ns) * 1e-9 <= first_s < player.length_s
+
+    def shown(at_s: float) -> str:
+        page.seek(at_s)
+        qtbot.waitUntil(lambda: player.now_s == pytest.approx(at_s))
+        page.refresh()
+        return page.clock.text().split(" of ")[0]
+
+    assert shown(first_s + 0.01) == "0:00"
+    assert shown(0.0) == moment(-first_s)
+    assert moment(-61.5) == "−1:01"
+    whole = page.clock.text().split(" of ")[1].split()[0]
+    assert whole == moment(player.length_s - first_s)
 
 
 def test_the_session_that_is_over_is_opened_by_itself(

@@ -66,6 +66,8 @@ class ReplayIndex:
         Those that ended, in order.
     start_ns, end_ns
         Times of the first and of the last record read so far; 0 before.
+    first_frame_ns
+        Time of the first stepped frame, 0 s of the session's clock; 0 before one was read.
     done
         True once the journal has been read to its end.
     size, position
@@ -80,6 +82,7 @@ class ReplayIndex:
         self.marks: list[Mark] = []
         self.trials: list[TrialMark] = []
         self.start_ns = 0
+        self.first_frame_ns = 0
         self.end_ns = 0
         self.done = False
 
@@ -123,6 +126,9 @@ class ReplayIndex:
 
     def _take(self, chunk: HistoryChunk) -> None:
         decisions = np.frombuffer(chunk.decisions, DECISION_COLUMNS)
+        if not self.first_frame_ns:
+            stepped = decisions["t_ns"][decisions["frame_id"] >= 0]
+            self.first_frame_ns = int(stepped[0]) if len(stepped) else 0
         if len(decisions):
             self.end_ns = max(self.end_ns, int(decisions["t_ns"][-1]))
         first = len(self.trials) + 1

@@ -57,6 +57,12 @@ class Player:
         return max(0.0, (self.model.now_ns - self.index.start_ns) * 1e-9)
 
     @property
+    def first_frame_s(self) -> float:
+        """Where the session's clock is at 0, on the same scale; the beginning until it is known."""
+        index = self.index
+        return (max(index.first_frame_ns, index.start_ns) - index.start_ns) * 1e-9
+
+    @property
     def length_s(self) -> float:
         """Of the session, as far as it is known, seconds."""
         return (self.index.end_ns - self.index.start_ns) * 1e-9

@@ -8,7 +8,7 @@ from PyQt6.QtWidgets import QWidget
 
 from bci.core.loop_types import Outcome
 from bci.gui import theme
-from bci.gui.words import clock
+from bci.gui.words import moment
 
 COLOURS = {
     Outcome.HIT: theme.GREEN,
@@ -27,7 +27,7 @@ class TimeLine(QWidget):
     Signals
     -------
     sought(float)
-        Seconds since the start of the session.
+        Seconds since the first record of the session.
     """
 
     sought = pyqtSignal(float)
@@ -40,13 +40,22 @@ class TimeLine(QWidget):
         self.setAccessibleName("time line")
         self._length_s = 0.0
         self._now_s = 0.0
+        self._first_frame_s = 0.0
         self._trials: Sequence[tuple[float, Outcome]] = ()
 
     def show_session(
-        self, now_s: float, length_s: float, trials: Sequence[tuple[float, Outcome]]
+        self,
+        now_s: float,
+        length_s: float,
+        first_frame_s: float,
+        trials: Sequence[tuple[float, Outcome]],
     ) -> None:
-        """Show where one is, how long it is, and when each trial ended, s."""
+        """Show where one is, how long it is, and when each trial ended; s since its first record.
+
+        The times that are written count from the first frame.
+        """
         self._now_s, self._length_s, self._trials = now_s, length_s, trials
+        self._first_frame_s = first_frame_s
         self.update()
 
     def seconds_at(self, x: float) -> float:
@@ -62,7 +71,7 @@ class TimeLine(QWidget):
         """Go along with the mouse while it is pressed; tell the time under it always."""
         if event is None:
             return
-        self.setToolTip(clock(self.seconds_at(event.position().x())))
+        self.setToolTip(moment(self.seconds_at(event.position().x()) - self._first_frame_s))
         if event.buttons() & Qt.MouseButton.LeftButton:
             self._seek(event)
 

@@ -21,7 +21,7 @@ from bci.gui.replay.player import SPEEDS, Player
 from bci.gui.replay.time_line import TimeLine
 from bci.gui.step import Step
 from bci.gui.views.session_view import SessionView
-from bci.gui.words import clock, time_of_day
+from bci.gui.words import moment, time_of_day
 from bci.recording.manifest import NoManifest
 
 BEFORE_TRIAL_S = 3.0
@@ -165,9 +165,10 @@ class ReplayPage(Step):
         index, model = player.index, player.model
         self.view.refresh(model)
         trials = [(1e-9 * (each.t_ns - index.start_ns), each.outcome) for each in index.trials]
-        self.time_line.show_session(player.now_s, player.length_s, trials)
+        now_s, length_s, first_s = player.now_s, player.length_s, player.first_frame_s
+        self.time_line.show_session(now_s, length_s, first_s, trials)
         of_day = time_of_day(model.now_ns, model.start)
-        self.clock.setText(f"{clock(player.now_s)} of {clock(player.length_s)}   {of_day}")
+        self.clock.setText(f"{moment(now_s - first_s)} of {moment(length_s - first_s)}   {of_day}")
         blocked = self.trial_box.blockSignals(True)
         self.trial_box.setMaximum(max(1, len(trials)))
         if not self.trial_box.hasFocus():
