@@ -10,6 +10,7 @@ import typer
 from bci.cli import benches, choosing, doctor, keys, processes, rewards, sessions, tell
 from bci.cli.options import BEFORE, FAULT, WRONG_INPUT, WrongInput, errors, told
 from bci.config import SettingsError
+from bci.config.input_file import InputRefused
 from bci.program import OtherProgramError, check_parent
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Closed-loop two-photon brain–computer interface: neurons turn a grating to a reward.",
     epilog="First step: `bci run configs/demo.toml --headless`; then docs/tutorial.md. "
-    "Exit codes: 0 as asked, 1 a fault in the run, 2 wrong input.",
+    "Exit codes: 0 as asked, 1 a fault in the run or an answer that is no, 2 wrong input.",
 )
 
 
@@ -85,6 +86,9 @@ def run() -> None:
     except (OtherProgramError, WrongInput) as error:
         _tell(str(error))
         sys.exit(WRONG_INPUT)
+    except InputRefused as error:
+        _tell(f"{error.filename}: {error}; name a regular file")
+        sys.exit(WRONG_INPUT)
     except OSError as error:
         # a full disk, a folder that may not be written: what it names is all there is to know
         if error.filename is None and error.errno is not None:
@@ -94,15 +98,15 @@ def run() -> None:
         _tell(f"{what}; {todo}" if todo else what)
         sys.exit(FAULT)
     except (ValueError, RuntimeError) as error:
+        from bci.recording.contents import DamagedJournal
         from bci.recording.manifest import NoManifest
         from bci.recording.recover import StillRecording
-        from bci.recording.session_record import DamagedJournal
         from bci.recording.subject import SubjectDamaged
 
         if not isinstance(error, NoManifest | DamagedJournal | StillRecording | SubjectDamaged):
             raise
         _tell(str(error))
-        sys.exit(WRONG_INPUT if isinstance(error, NoManifest) else FAULT)
+        sys.exit(FAULT if isinstance(error, StillRecording) else WRONG_INPUT)
 
 
 def _tell(text: str) -> None:

@@ -3,8 +3,8 @@
 import errno
 import os
 import stat
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -28,7 +28,7 @@ class InputRefused(OSError):
         return str(self.strerror)
 
 
-def open_input(path: Path, max_bytes: int | None = None) -> BinaryIO:
+def open_input(path: Path, max_bytes: int | None = None) -> FileIO:
     """Open a file that somebody else may have made, unbuffered, for reading.
 
     It never waits: a named pipe, a socket or a device is refused and not opened.

@@ -10,6 +10,7 @@ from bci.config.metadata import Imaging
 from bci.config.model import Count, Settings, Whole
 
 NonNegativeFloat = Annotated[float, Field(ge=0)]
+Planes = Annotated[int, Field(gt=0, le=4096)]
 
 
 class SimulatedSource(Settings):
@@ -20,7 +21,7 @@ class SimulatedSource(Settings):
     """ROIs over all planes, dealt to the planes in turn."""
     rate_hz: PositiveFloat = 30.0
     """Rate of frame_id over all planes."""
-    n_planes: Count = 1
+    n_planes: Planes = 1
     duration_s: PositiveFloat | None = None
     """Where the source ends; none: never."""
     seed: Whole = 1
@@ -50,7 +51,7 @@ class RecordingSource(Settings):
     """.npy or .npz traces, a suite2p folder, an NWB file, or a session folder of this program."""
     rate_hz: PositiveFloat | None = None
     """Rate of frame_id over all planes; needed where the file does not tell it (.npy, .npz)."""
-    n_planes: Count = 1
+    n_planes: Planes = 1
     """Planes that the rows of .npy traces are dealt to in turn; read from the file elsewhere."""
     series: tuple[str, ...] = ()
     """RoiResponseSeries of an NWB file, one a plane; empty: its raw fluorescence, all planes."""
@@ -67,7 +68,7 @@ class DoorSource(Settings):
     n_rois: Count
     """ROIs over all planes."""
     rate_hz: PositiveFloat
-    n_planes: Count = 1
+    n_planes: Planes = 1
     host: str = "127.0.0.1"
     """Address to listen on."""
     exposed: bool = False

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from bci.core.messages import Count, Finite, TimeNs
+
 
 class RewardRequest(msgspec.Struct, frozen=True, gc=False):
     """One drop, asked for once.
@@ -20,9 +22,9 @@ class RewardRequest(msgspec.Struct, frozen=True, gc=False):
         task or operator; operator rewards stay out of the statistics.
     """
 
-    request_id: int
-    volume_ul: float
-    trial: int
+    request_id: Count
+    volume_ul: Finite
+    trial: Count
     origin: str = "task"
 
 
@@ -79,9 +81,9 @@ class BoardEvent(msgspec.Struct, frozen=True, gc=False):
         In words, for people.
     """
 
-    request_id: int
+    request_id: Count
     kind: BoardEventKind
-    t_device_us: int | None
-    t_host_ns: int
-    value: float = 0.0
+    t_device_us: Count | None
+    t_host_ns: TimeNs
+    value: Finite = 0.0
     detail: str = ""

@@ -15,6 +15,7 @@ from bci.core.chance import Chance
 from bci.core.guards import GuardRule
 from bci.core.hit_rate import first_step_above, threshold_of_rate
 from bci.core.loop_types import GuardLevels, ThresholdSet
+from bci.core.messages import Count, Place
 
 FAR_BELOW_SD = 3.0
 
@@ -65,15 +66,15 @@ class CalibrationResult(msgspec.Struct, frozen=True):
     sigma: float
     z_t: float
     success_fraction: float
-    n_frames: int
-    run_frames: int
+    n_frames: Count
+    run_frames: Count
     baseline_median: float
     warnings: tuple[str, ...]
     guards: GuardLevels | None = None
     chance: float = nan
     chance_low: float = nan
     chance_high: float = nan
-    chance_trials: int = -1
+    chance_trials: Place = -1
     fresh_t: float = nan
     raised: tuple[tuple[float, Chance], ...] = ()
 

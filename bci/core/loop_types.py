@@ -6,7 +6,7 @@ from math import nan
 import msgspec
 
 from bci.core.board_types import LightCommand, RewardRequest
-from bci.core.messages import Labels, Text
+from bci.core.messages import Count, FrameId, Labels, Text
 from bci.core.stimulus_types import StimulusCommand
 
 
@@ -130,11 +130,11 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
         How many frames or commands it stands for.
     """
 
-    frame_id: int
+    frame_id: FrameId
     kind: LedgerKind
     reaction: str
     detail: str = ""
-    count: int = 1
+    count: Count = 1
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
@@ -258,7 +258,7 @@ class Stalled(msgspec.Struct, frozen=True, tag="stall"):
 class EpochStarted(msgspec.Struct, frozen=True, tag="epoch"):
     """Acquisition started again; frames carry this epoch from now on."""
 
-    epoch: int
+    epoch: Count
 
 
 class ScreenLost(msgspec.Struct, frozen=True, tag="screen_lost"):
@@ -354,10 +354,10 @@ class TrialEnd(msgspec.Struct, frozen=True, gc=False):
         T when it ended, in the unit of s3; NaN: none.
     """
 
-    trial: int
+    trial: Count
     outcome: Outcome
-    start_frame_id: int
-    stop_frame_id: int
+    start_frame_id: FrameId
+    stop_frame_id: FrameId
     time_to_hit_s: float
     early: bool
     threshold: float = nan
@@ -376,10 +376,10 @@ class BlockTurn(msgspec.Struct, frozen=True, gc=False):
         First frame of the block, or the first one after it.
     """
 
-    number: int
+    number: Count
     kind: BlockKind
     begins: bool
-    frame_id: int
+    frame_id: FrameId
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -413,14 +413,14 @@ class Decision(msgspec.Struct, frozen=True):
         Blocks that are over or begin here, in order.
     """
 
-    sequence: int
-    frame_id: int
+    sequence: Count
+    frame_id: FrameId
     decoded: bool
     s: float
     s3: float
     angle_deg: float
     state: TaskState
-    trial: int
+    trial: Count
     command: StimulusCommand | None = None
     reward: RewardRequest | None = None
     light: LightCommand | None = None

@@ -11,6 +11,8 @@ MOST_ITEMS = 100_000
 MOST_NS = 2**62
 MOST_COUNT = 2**53
 MOST_FINITE = 1e12
+MOST_RATE_HZ = 1e6
+MOST_PLANES = 4096
 
 NoteText = Annotated[str, Meta(max_length=MOST_NOTE)]
 """What an operator types."""
@@ -22,6 +24,12 @@ Labels = Annotated[tuple[Label, ...], Meta(max_length=MOST_ITEMS)]
 Endpoints = Annotated[dict[Label, NoteText], Meta(max_length=MOST_LABEL)]
 """Name of a socket -> its address."""
 Count = Annotated[int, Meta(ge=0, le=MOST_COUNT)]
+Place = Annotated[int, Meta(ge=-1, le=MOST_COUNT)]
+"""A number counted from 0; -1: none."""
+FrameId = Annotated[int, Meta(ge=-1)]
+"""As a frame carries it, up to 64 bits; -1: none."""
+Rate = Annotated[float, Meta(gt=0, le=MOST_RATE_HZ)]
+"""Frames a second."""
 Finite = Annotated[float, Meta(ge=-MOST_FINITE, le=MOST_FINITE)]
 """A number that is neither NaN nor infinite."""
 TimeNs = Annotated[int, Meta(ge=-MOST_NS, le=MOST_NS)]

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from bci.core.messages import Count, Finite, Label, NoteText, TimeNs
+from bci.core.messages import Count, Finite, FrameId, Label, NoteText, TimeNs
 
 
 class ScreenKind(StrEnum):
@@ -38,7 +38,7 @@ class StimulusCommand(msgspec.Struct, frozen=True, gc=False):
     """
 
     command_id: Count
-    frame_id: int
+    frame_id: FrameId
     screen: ScreenKind
     orientation_deg: Finite
     contrast: Finite

@@ -2,13 +2,22 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.core.messages import MOST_ITEMS, Count, Label, NoteText, Text
+from bci.core.messages import (
+    MOST_ITEMS,
+    MOST_PLANES,
+    Count,
+    Finite,
+    Label,
+    NoteText,
+    Rate,
+    Text,
+)
 
 
 class Roi(msgspec.Struct, frozen=True):
@@ -66,12 +75,12 @@ class StreamInfo(msgspec.Struct, frozen=True):
     session: NoteText
     epoch: Count
     source: Text
-    rate_hz: float
-    n_planes: int
-    image_shape: tuple[int, int]
-    polarity: int
-    dark_counts: float
-    saturation_counts: float | None
+    rate_hz: Rate
+    n_planes: Annotated[int, msgspec.Meta(ge=1, le=MOST_PLANES)]
+    image_shape: tuple[Count, Count]
+    polarity: Literal[-1, 1]
+    dark_counts: Finite
+    saturation_counts: Finite | None
     rois: Annotated[tuple[Roi, ...], msgspec.Meta(max_length=MOST_ITEMS)]
 
     @property

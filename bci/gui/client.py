@@ -9,6 +9,7 @@ from collections.abc import Callable
 from math import inf
 from pathlib import Path
 
+from bci.recording.contents import DamagedJournal
 from bci.recording.folder import JOURNAL, read_endpoints
 from bci.recording.history import HistoryChunk, HistoryReader, HistoryRequest
 from bci.recording.tail import JournalTail
@@ -117,6 +118,8 @@ class SessionClient:
     def _guarded(self, name: str, work: Callable[[], None]) -> None:
         try:
             work()
+        except DamagedJournal as error:
+            self.fault = str(error)
         # whatever it is: a window that stands still without a word is taken for a quiet session
         except Exception as error:
             log.exception("thread %s ended", name)

@@ -15,7 +15,8 @@ from bci.core.performance import TaskTime
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, StimulusCommand
 from bci.core.stream_types import StreamInfo
-from bci.recording.layout import FRAME_HEAD, PAYLOADS
+from bci.recording.contents import FRAME_BYTES, DamagedJournal, RecordReader
+from bci.recording.layout import FRAME_HEAD
 from bci.recording.records import ClockTied, JournalEnd, JournalStart, Topic
 from bci.recording.tail import JournalTail, TailRecord
 
@@ -33,7 +34,6 @@ COLUMNS_PER_S = 10.0
 _T = TypeVar("_T")
 _Many = Annotated[tuple[_T, ...], msgspec.Meta(max_length=MOST_ITEMS)]
 _Timed = _Many[tuple[int, _T]]
-_FRAME_HEAD_BYTES = FRAME_HEAD.size + HEADER.size
 
 DECISION_COLUMNS = np.dtype(
     [
@@ -186,7 +186,7 @@ class HistoryReader:
 
     def __init__(self, tail: JournalTail, info: StreamInfo | None = None) -> None:
         self._tail = tail
-        self._decoders = {topic: msgspec.msgpack.Decoder(kind) for topic, kind in PAYLOADS.items()}
+        self._records = RecordReader(tail.path)
         self._info = info
 
     def read(self, request: HistoryRequest, until_ns: float = inf) -> HistoryChunk:
@@ -196,6 +196,11 @@ class HistoryReader:
         ----------
         until_ns
             Stop before the first record made after this `time.perf_counter_ns`.
+
+        Raises
+        ------
+        DamagedJournal
+            If a record is whole and not of this program.
         """
         tail = self._tail
         gathered = _Gathered(request.fluorescence_since_ns)
@@ -215,7 +220,7 @@ class HistoryReader:
                 continue
             position, number = record.next_position, record.number + 1
             if record.topic is not Topic.FRAME:
-                gathered.n_bytes += record.next_position - record.start
+                gathered.n_bytes += record.next_position - record.offset
             if gathered.n_bytes > MOST_CHUNK_BYTES:
                 break
         return gathered.chunk(position, at_end, number)
@@ -227,19 +232,25 @@ class HistoryReader:
         payload = self._tail.payload(record)
         if payload is None:
             return False
-        if record.topic in self._decoders:
-            value = self._decoders[record.topic].decode(payload)
-            if isinstance(value, StreamInfo):
-                self._info = value
-            gathered.take(record, value)
+        self._records.check_times(record)
+        value = self._records.value(record, payload)
+        if isinstance(value, StreamInfo):
+            self._info = value
+        gathered.take(record, value)
         return True
 
     def _take_frame(self, record: TailRecord, gathered: "_Gathered") -> bool:
-        head = self._tail.payload(record, _FRAME_HEAD_BYTES)
+        head = self._tail.payload(record, FRAME_BYTES)
         if head is None:
             return False
-        if len(head) < _FRAME_HEAD_BYTES:
-            return True
+        try:
+            self._records.check_times(record)
+            self._records.check_frame(record, head, record.n_payload)
+        except DamagedJournal:
+            # behind a place where another program cut the file short stands anything
+            if self._tail.payload(record) is None:
+                return False
+            raise
         sequence, t_received_ns = FRAME_HEAD.unpack_from(head)
         fields = HEADER.unpack_from(head, FRAME_HEAD.size)
         plane, frame_id, t_sent_ns = fields[5], fields[7], fields[11]
@@ -249,7 +260,7 @@ class HistoryReader:
             payload = self._tail.payload(record)
             if payload is None:
                 return False
-            column = Column(frame_id, plane, t_received_ns, payload[_FRAME_HEAD_BYTES:])
+            column = Column(frame_id, plane, t_received_ns, payload[FRAME_BYTES:])
             gathered.add_column(column)
         gathered.frames.append((sequence, t_received_ns, t_sent_ns, frame_id))
         return True

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bci.core.loop_types import Decision
+from bci.recording.contents import RecordReader
 from bci.recording.layout import (
     CHANNEL_IDS,
     CRC,
@@ -21,7 +22,7 @@ from bci.recording.layout import (
 )
 from bci.recording.mending import LONGEST_BYTES, Mended, decodes, mend
 from bci.recording.records import JournalEnd, JournalStart, Recovered, SequencedEvent, Topic
-from bci.recording.scan import Damage, JournalBytes
+from bci.recording.scan import Damage, JournalBytes, Message
 from bci.recording.session_record import read_frame
 from bci.recording.single_byte import changed_byte
 
@@ -81,8 +82,8 @@ class Integrity(NamedTuple):
     n_inputs
         Frames and events among the messages.
     infos, calibrations
-        MessagePack of the descriptions of the stream and of the calibrations, in the order of the
-        file.
+        Records of the descriptions of the stream and of the calibrations, in the order of the
+        file; not decoded.
     """
 
     defects: tuple[Defect, ...]
@@ -94,8 +95,8 @@ class Integrity(NamedTuple):
     prologue_whole: bool
     first_message: int
     n_inputs: int = 0
-    infos: tuple[bytes, ...] = ()
-    calibrations: tuple[bytes, ...] = ()
+    infos: tuple[Message, ...] = ()
+    calibrations: tuple[Message, ...] = ()
 
 
 def check_journal(journal: JournalBytes, tell: Callable[[float], None] | None = None) -> Integrity:
@@ -108,14 +109,20 @@ def check_journal(journal: JournalBytes, tell: Callable[[float], None] | None = 
     ----------
     tell
         Called now and then with the part of the journal that was checked, 0–1.
+
+    Raises
+    ------
+    DamagedJournal
+        If the first, the last or a record of a recovery is whole and not of this program.
     """
     data = journal.data
     damages: list[Damage] = []
     counted: Counter[Topic] = Counter()
     first_ns = last_ns = -1
-    given: dict[Topic, list[bytes]] = {Topic.INFO: [], Topic.CALIBRATION: []}
+    given: dict[Topic, list[Message]] = {Topic.INFO: [], Topic.CALIBRATION: []}
     kept: dict[Topic, list[Any]] = {Topic.START: [], Topic.RECOVERY: [], Topic.END: []}
     first_message = -1
+    reader = RecordReader(journal.path)
     for found in journal.scan(tell):
         if first_message < 0:
             first_message = found.offset
@@ -131,15 +138,13 @@ def check_journal(journal: JournalBytes, tell: Callable[[float], None] | None = 
         if topic in _IN_PLENTY:
             continue
         if topic in kept:
-            decoder = msgspec.msgpack.Decoder(PAYLOADS[topic])
-            kept[topic].append(decoder.decode(data[found.payload]))
+            kept[topic].append(reader.value(found, found.content[MESSAGE_HEAD.size : -CRC.size]))
         elif topic in given:
-            given[topic].append(found.content[MESSAGE_HEAD.size : -CRC.size])
+            given[topic].append(found)
     mended = {damage: mend(data, damage) for damage in damages}
     for one in (one for found in mended.values() for one in found):
         if one.message.topic in kept:
-            decoder = msgspec.msgpack.Decoder(PAYLOADS[one.message.topic])
-            kept[one.message.topic].append(decoder.decode(one.payload))
+            kept[one.message.topic].append(reader.value(one.message, one.payload))
     counts = {CHANNEL_IDS[topic]: n for topic, n in counted.items()}
     times_ns = (max(first_ns, 0), max(last_ns, 0))
     start = kept[Topic.START][0] if kept[Topic.START] else None

@@ -11,10 +11,11 @@ from bci.config.experiment import Experiment
 from bci.config.fault import Fault, SettingsError
 from bci.config.session_type import RandomRewardType, YokedType, follows_neurons
 from bci.core.loop_types import Outcome, PlaybackSet, PlayedTrial
+from bci.recording.contents import DamagedJournal
 from bci.recording.folder import JOURNAL
 from bci.recording.manifest import NoManifest
 from bci.recording.performance import time_of
-from bci.recording.session_record import Carries, DamagedJournal, SessionRecord
+from bci.recording.session_record import Carries, SessionRecord
 
 
 def playback_of(experiment: Experiment) -> PlaybackSet | None:

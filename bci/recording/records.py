@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from bci.core.loop_types import LoopEvent
+from bci.core.messages import Count, FrameId, Place, TimeNs
 
 
 class Topic(StrEnum):
@@ -51,16 +52,16 @@ class JournalStart(msgspec.Struct, frozen=True):
 
     session: str
     settings_hash: str
-    t_wall_ns: int
-    t_perf_ns: int
-    prologue_crc: int = 0
-    prologue_parts: tuple[tuple[int, int], ...] = ()
+    t_wall_ns: TimeNs
+    t_perf_ns: TimeNs
+    prologue_crc: Count = 0
+    prologue_parts: tuple[tuple[Count, Count], ...] = ()
 
 
 class SequencedEvent(msgspec.Struct, frozen=True):
     """An event and its place among the frames."""
 
-    sequence: int
+    sequence: Count
     event: LoopEvent
 
 
@@ -75,11 +76,11 @@ class CommandSent(msgspec.Struct, frozen=True, gc=False):
         `time.perf_counter_ns` just after the send.
     """
 
-    command_id: int
-    frame_id: int
-    t_frame_sent_ns: int
-    t_received_ns: int
-    t_sent_ns: int
+    command_id: Count
+    frame_id: FrameId
+    t_frame_sent_ns: TimeNs
+    t_received_ns: TimeNs
+    t_sent_ns: TimeNs
 
 
 class Peer(StrEnum):
@@ -102,8 +103,8 @@ class ClockTied(msgspec.Struct, frozen=True):
     """
 
     peer: Peer
-    offset_ns: int
-    error_ns: int
+    offset_ns: TimeNs
+    error_ns: TimeNs
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -125,10 +126,10 @@ class LostSpan(msgspec.Struct, frozen=True):
         What was found there, in words.
     """
 
-    first: int
-    last: int
-    offset: int
-    n_bytes: int
+    first: Count
+    last: Place
+    offset: Count
+    n_bytes: Count
     detail: str
 
 
@@ -145,11 +146,11 @@ class MendedRecord(msgspec.Struct, frozen=True):
         The byte as `bci recover` found it, and as it was written.
     """
 
-    number: int
+    number: Count
     topic: Topic
-    offset: int
-    found: int
-    written: int
+    offset: Count
+    found: Count
+    written: Count
 
     def __str__(self) -> str:
         return (
@@ -175,9 +176,9 @@ class Recovered(msgspec.Struct, frozen=True):
         Records with one changed byte, which was put right.
     """
 
-    n_kept: int
+    n_kept: Count
     lost: tuple[LostSpan, ...]
-    last_frame_id: int
+    last_frame_id: FrameId
     damaged: str
     mended: tuple[MendedRecord, ...] = ()
 
@@ -196,5 +197,5 @@ class JournalEnd(msgspec.Struct, frozen=True):
     """
 
     reason: str
-    n_records: int
-    n_refused: int = 0
+    n_records: Count
+    n_refused: Count = 0

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import msgspec
 
 from bci.core.counted import counted
+from bci.recording.contents import FRAME_BYTES, DamagedJournal, RecordReader
 from bci.recording.exclusive import release, take
 from bci.recording.folder import DAMAGED_JOURNAL, JOURNAL, MANIFEST, free_name, sync_folder
 from bci.recording.integrity import Integrity, check_journal
@@ -132,6 +133,8 @@ def recover(folder: Path) -> RecoveryReport:
         Where there is no journal.
     StillRecording
         Where the session still runs.
+    DamagedJournal
+        If a record is whole and not of this program.
     OSError
         Where the folder cannot be written to.
     """
@@ -164,6 +167,9 @@ def _rebuild(path: Path, journal: JournalBytes, integrity: Integrity, name: str)
             report = _Rebuild(out, journal, integrity, path.parent, name).run()
             out.flush()
             os.fsync(out.fileno())
+    except DamagedJournal:
+        path.unlink(missing_ok=True)
+        raise
     except OSError as error:
         path.unlink(missing_ok=True)
         error.filename = error.filename or str(path)
@@ -192,6 +198,7 @@ class _Rebuild:
         """Behind the record before, of which nothing was mended."""
         self._time_lost_ns = 0
         self._next = 0
+        self._reader = RecordReader(journal.path)
 
     def run(self) -> RecoveryReport:
         before = self._write_prologue()
@@ -208,7 +215,9 @@ class _Rebuild:
                 self._copy(found, content)
             last = found
             if found.topic is Topic.FRAME:
-                last_frame = read_frame(content[MESSAGE_HEAD.size : -CRC.size])
+                payload = content[MESSAGE_HEAD.size : -CRC.size]
+                self._reader.check_frame(found, payload[:FRAME_BYTES], len(payload))
+                last_frame = read_frame(payload)
         if last is None:
             self._write_start(before, 0, 0)
         if self._damage is not None:
@@ -374,6 +383,8 @@ def _nothing_to_do(path: Path, journal: JournalBytes, integrity: Integrity) -> R
         if isinstance(found, Message) and found.topic is Topic.FRAME:
             last = found
     if last is not None:
-        received = read_frame(bytes(journal.data[last.payload]))
+        payload = bytes(journal.data[last.payload])
+        RecordReader(path).check_frame(last, payload[:FRAME_BYTES], len(payload))
+        received = read_frame(payload)
         frame_id, sequence = received.frame.frame_id, received.sequence
     return RecoveryReport(path, None, integrity.n_records, (), frame_id, sequence, 0.0)

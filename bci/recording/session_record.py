@@ -22,8 +22,9 @@ from bci.core.messages import NotAMessage, read_message
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import ScreenReport
 from bci.core.stream_types import RoiFrame, StreamInfo
+from bci.recording.contents import FRAME_BYTES, DamagedJournal, RecordReader
 from bci.recording.folder import JOURNAL, MANIFEST
-from bci.recording.layout import CRC, FRAME_HEAD, MESSAGE_HEAD, PAYLOADS, RECORD_HEAD
+from bci.recording.layout import CRC, FRAME_HEAD, MESSAGE_HEAD, RECORD_HEAD
 from bci.recording.manifest import Manifest, read_manifest, seal_holds
 from bci.recording.records import (
     ClockTied,
@@ -44,8 +45,6 @@ LISTED = 20
 """Losses that are named one by one."""
 LARGEST_ID = 2**63 - 1
 """Of a signed column: ids beyond it come in garbage alone, and are shown as this one."""
-FRAME_BYTES = FRAME_HEAD.size + HEADER.size
-"""Of a frame's record before its values."""
 _FRAME_DTYPE = np.dtype(
     [
         ("sequence", "<u8"),
@@ -88,19 +87,6 @@ class Carries(IntFlag):
     TRIAL_END = 4
     RAISED_T = 8
     BLOCKS = 16
-
-
-class DamagedJournal(ValueError):
-    """The journal cannot be read whole; says where and what to do."""
-
-
-def _made_up(journal: JournalBytes, message: Message, why: str) -> DamagedJournal:
-    """The error for a record whose CRC is right and whose content is not."""
-    return DamagedJournal(
-        f"{journal.path}: record {message.number} ({message.topic.name.lower()}), byte "
-        f"{message.offset}, is whole but not of this program: {why}. It was changed, or another "
-        "program wrote it; use the original."
-    )
 
 
 class ReceivedFrame(msgspec.Struct, frozen=True):
@@ -299,7 +285,8 @@ class SessionRecord:
             Topic.PROCESS: self.processes,
             Topic.CLOCK: self.clocks,
         }
-        decoders = {topic: msgspec.msgpack.Decoder(kind) for topic, kind in PAYLOADS.items()}
+        reader = RecordReader(journal.path, self.session)
+        decoders = reader.decoders
         self._frames = Records(journal, _frame_of)
         read_decision: Callable[[bytes], Decision] = _plain(decoders[Topic.DECISION])
         if manifest.counts_passive_as_misses:
@@ -323,9 +310,10 @@ class SessionRecord:
                 lost.append(message)
                 continue
             topic = message.topic
+            reader.check_times(message)
             if topic is Topic.FRAME:
-                if message.payload.stop - message.payload.start < FRAME_BYTES:
-                    raise _made_up(journal, message, "too short for a frame")
+                head = message.content[MESSAGE_HEAD.size : MESSAGE_HEAD.size + FRAME_BYTES]
+                reader.check_frame(message, head, message.payload.stop - message.payload.start)
                 self._frames.note(message)
                 fields = _FRAME_FIELDS.unpack_from(message.content, MESSAGE_HEAD.size)
                 frames += _FRAME_ROW.pack(*fields)
@@ -336,7 +324,7 @@ class SessionRecord:
                     if topic is Topic.DECISION:
                         rows += _row(value)
                 except (NotAMessage, struct.error) as error:
-                    raise _made_up(journal, message, str(error)) from error
+                    raise reader.refused(message, str(error)) from error
                 if topic is Topic.DECISION and value.ledger:
                     self.ledger.extend(
                         Timed(message.wall_ns, message.perf_ns, entry) for entry in value.ledger
@@ -354,10 +342,7 @@ class SessionRecord:
                 if payload == described:
                     continue
                 described = payload
-            try:
-                value = read_message(decoders[topic], payload)
-            except NotAMessage as error:
-                raise _made_up(journal, message, str(error)) from error
+            value = reader.value(message, payload)
             if topic in plain:
                 plain[topic].append(value)
             elif topic in timed:
@@ -378,6 +363,10 @@ class SessionRecord:
         self.inputs = Inputs(
             self._frames, self.frames["sequence"], [event.value for event in self.events]
         )
+        sequences = self.inputs.sequences
+        twice = sequences[1:][sequences[1:] == sequences[:-1]]
+        if len(twice):
+            raise reader.two_inputs(int(twice[0]))
 
     @classmethod
     def read(cls, folder: Path, tell: Callable[[float], None] | None = None) -> "SessionRecord":

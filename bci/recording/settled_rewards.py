@@ -39,7 +39,7 @@ def settle_from_journal(folder: Path) -> tuple[int, list[RewardLine]]:
         If manifest.json is missing or unreadable.
     FileNotFoundError
         If there is no journal.
-    bci.recording.session_record.DamagedJournal
+    bci.recording.contents.DamagedJournal
         If a record of the journal is damaged.
     OSError
         If the log cannot be read or written.

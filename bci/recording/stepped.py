@@ -107,7 +107,7 @@ def step_again(
 
     Raises
     ------
-    bci.recording.session_record.DamagedJournal
+    bci.recording.contents.DamagedJournal
         If the session ended before there was a stream.
     """
     loop = ClosedLoop(record.session, record.info)

@@ -1,10 +1,12 @@
 """Reading a journal that is still being written, from where the last look ended."""
 
+import os
 import zlib
-from os import SEEK_END
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
+from bci.config.input_file import open_input
 from bci.recording.layout import (
     CRC,
     DATA_END_HEAD,
@@ -28,21 +30,27 @@ class TailRecord(NamedTuple):
 
     Parameters
     ----------
-    start, next_position
+    offset, next_position
         Where it begins, and the record behind it, bytes.
     topic
         Channel.
     number
         Running number of the record, from 0.
-    perf_ns
-        `time.perf_counter_ns` of what it records.
+    wall_ns, perf_ns
+        `time.time_ns` and `time.perf_counter_ns` of what it records.
     """
 
-    start: int
+    offset: int
     next_position: int
     topic: Topic
     number: int
+    wall_ns: int
     perf_ns: int
+
+    @property
+    def n_payload(self) -> int:
+        """Bytes between its head and its CRC."""
+        return self.next_position - CRC.size - self.offset - MESSAGE_HEAD.size
 
 
 class JournalTail:
@@ -58,11 +66,16 @@ class JournalTail:
     Raises
     ------
     FileNotFoundError
-        Where there is none yet.
+        If there is none yet.
+    OSError
+        If it is no regular file, or cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("rb", buffering=64 * 1024)
+        self.path = path
+        self._file = BufferedReader(open_input(path), 64 * 1024)
+        self._size = 0
+        """Bytes that are known to be there."""
         self._looked_at = (0, 0, 0)
 
     def __enter__(self) -> "JournalTail":
@@ -74,7 +87,7 @@ class JournalTail:
     @property
     def first_position(self) -> int:
         """Where the first record begins, bytes; 0: what describes the file is not whole yet."""
-        position, size = len(MAGIC), self._file.seek(0, SEEK_END)
+        position, size = len(MAGIC), self._file.seek(0, os.SEEK_END)
         for _ in range(RECORDS_BEFORE + 1):
             # a length that is none leads anywhere
             if position > size:
@@ -95,11 +108,11 @@ class JournalTail:
         head = self._file.read(MESSAGE_HEAD.size)
         if len(head) < MESSAGE_HEAD.size:
             return None
-        opcode, length, channel, number, _, perf_ns = MESSAGE_HEAD.unpack(head)
+        opcode, length, channel, number, wall_ns, perf_ns = MESSAGE_HEAD.unpack(head)
         end = position + RECORD_HEAD.size + length
         if opcode != MESSAGE or length < MESSAGE_OVERHEAD or not 0 < channel <= len(TOPICS):
             return None
-        return TailRecord(position, end, TOPICS[channel - 1], number, perf_ns)
+        return TailRecord(position, end, TOPICS[channel - 1], number, wall_ns, perf_ns)
 
     def after_cut(self, position: int, number: int) -> int | None:
         """Where reading goes on if another program cut the file short and the session goes on.
@@ -117,7 +130,7 @@ class JournalTail:
             None if the file was not cut, or nothing whole was written since.
         """
         # seeking to the end also forgets what was read ahead
-        size = self._file.seek(0, SEEK_END)
+        size = self._file.seek(0, os.SEEK_END)
         looked_at = (position, number, size)
         if looked_at == self._looked_at or not self._is_cut(position, size):
             return None
@@ -145,14 +158,19 @@ class JournalTail:
 
         Its CRC is checked where all of it is read.
         """
-        n_payload = record.next_position - CRC.size - record.start - MESSAGE_HEAD.size
-        self._file.seek(record.start)
+        n_payload = record.n_payload
+        self._file.seek(record.offset)
         if most is not None:
             content = self._file.read(MESSAGE_HEAD.size + min(most, n_payload))
             whole = len(content) == MESSAGE_HEAD.size + min(most, n_payload)
             return content[MESSAGE_HEAD.size :] if whole else None
-        content = self._file.read(record.next_position - record.start)
-        if len(content) < record.next_position - record.start:
+        if record.next_position > self._size:
+            # a length that is none would ask for as much memory
+            self._size = os.fstat(self._file.fileno()).st_size
+            if record.next_position > self._size:
+                return None
+        content = self._file.read(record.next_position - record.offset)
+        if len(content) < record.next_position - record.offset:
             return None
         body, crc = content[: -CRC.size], content[-CRC.size :]
         return body[MESSAGE_HEAD.size :] if zlib.crc32(body) == CRC.unpack(crc)[0] else None

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from bci.core.calibration import BaselineRefused, CalibrationResult
+from bci.core.calibration import BaselineRefused
 from bci.core.counted import counted
 from bci.core.frame_header import HEADER, unpack_frame
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import CalibrationRefused, Decision, LoopEvent, ThresholdSet
-from bci.core.stream_types import RoiFrame, StreamInfo
+from bci.core.stream_types import RoiFrame
+from bci.recording.contents import DamagedJournal, RecordReader
 from bci.recording.folder import JOURNAL, MANIFEST
 from bci.recording.integrity import Defect, Integrity, check_journal
 from bci.recording.layout import CRC, FRAME_HEAD, MESSAGE_HEAD
@@ -28,7 +29,7 @@ from bci.recording.manifest import (
     seal_holds,
 )
 from bci.recording.recalibrate import Given, recalibrate
-from bci.recording.records import SequencedEvent, Topic
+from bci.recording.records import Topic
 from bci.recording.scan import Damage, JournalBytes
 from bci.recording.session_record import without_passive_miss
 
@@ -151,6 +152,13 @@ def verify(folder: Path, tell: Callable[[str, float], None] = lambda *_: None) -
         Where this version of the program does not take the session's settings.
     """
     manifest = read_manifest(folder)
+    try:
+        return _verify(folder, manifest, tell)
+    except DamagedJournal as error:
+        return Verdict(VerdictKind.DAMAGED, f"damaged: {error}")
+
+
+def _verify(folder: Path, manifest: Manifest, tell: Callable[[str, float], None]) -> Verdict:
     with JournalBytes(folder / JOURNAL) as journal:
         integrity = check_journal(journal, partial(tell, "checking every byte"))
         defects = (*integrity.defects, *_check_manifest(folder, manifest, integrity))
@@ -181,43 +189,40 @@ def _recompute(
     if not integrity.infos:
         stopped = "the description of the stream was lost" if integrity.n_inputs else None
         return Comparison(stopped=stopped)
-    decode = msgspec.msgpack.decode
-    given = Given(
-        manifest.session_settings(),
-        decode(integrity.infos[0], type=StreamInfo),
-        tuple(decode(found, type=CalibrationResult) for found in integrity.calibrations),
+    start, stop = MESSAGE_HEAD.size, -CRC.size
+    session = manifest.session_settings()
+    reader = RecordReader(journal.path, session)
+    infos, calibrations = (
+        [reader.value(found, found.content[start:stop]) for found in records]
+        for records in (integrity.infos, integrity.calibrations)
     )
+    given = Given(session, infos[0], tuple(calibrations))
     recomputed = _Recomputed(
         given,
         same_numerics,
         tail_may_lack=bool(integrity.recoveries),
         has_old_misses=manifest.counts_passive_as_misses,
     )
-    decode_event = msgspec.msgpack.Decoder(SequencedEvent).decode
     of_frame, of_decision, of_event = Topic.FRAME, Topic.DECISION, Topic.EVENT
-    start, stop = MESSAGE_HEAD.size, -CRC.size
     header, values = start + FRAME_HEAD.size, start + FRAME_HEAD.size + HEADER.size
     for found in journal.scan(partial(tell, "computing every decision")):
         if isinstance(found, Damage):
             continue
         topic, content = found.topic, found.content
         if topic is of_frame:
+            reader.check_frame(found, content[start:values], len(content) + stop - start)
             sequence: int = FRAME_HEAD.unpack_from(content, start)[0]
             recomputed.take(sequence, unpack_frame(content[header:values], content[values:stop]))
         elif topic is of_decision:
-            recomputed.compare(content[start:stop])
+            payload = content[start:stop]
+            if not recomputed.agrees(payload):
+                recomputed.compare(reader.value(found, payload))
         elif topic is of_event:
-            event = decode_event(content[start:stop])
+            event = reader.value(found, content[start:stop])
             recomputed.take(event.sequence, event.event)
         if recomputed.is_over:
             break
     return recomputed.end()
-
-
-class _Head(msgspec.Struct):
-    """The part of a decision that says which one it is."""
-
-    sequence: int
 
 
 class _Recomputed:
@@ -247,11 +252,9 @@ class _Recomputed:
         self._has_old_misses = has_old_misses
         self._loop = ClosedLoop(given.session, given.info)
         self._encode = msgspec.msgpack.Encoder().encode
-        self._decode_head = msgspec.msgpack.Decoder(_Head).decode
-        self._decode = msgspec.msgpack.Decoder(Decision).decode
         self._expected = 1
         self._waiting: dict[int, RoiFrame | LoopEvent] = {}
-        self._recorded: dict[int, bytes] = {}
+        self._recorded: dict[int, Decision] = {}
         self._computed: dict[int, Decision] = {}
         self._comparison = Comparison()
         self.is_over = False
@@ -272,23 +275,28 @@ class _Recomputed:
                 break
             self._apply(self._expected, following)
 
-    def compare(self, payload: bytes) -> None:
-        """Take in a decision of the journal."""
+    def agrees(self, payload: bytes) -> bool:
+        """Take in a decision of the journal, if it is the one that waits, every bit the same."""
         computed = self._computed
-        if len(computed) == 1:
-            # nearly always: an input, then its decision, every bit of it the same
-            sequence, decision = computed.popitem()
-            if payload == self._encode(decision):
-                self._comparison.n_compared += 1
-                return
-            computed[sequence] = decision
-        sequence = self._decode_head(payload).sequence
+        if len(computed) != 1:
+            return False
+        # nearly always: an input, then its decision
+        sequence, decision = computed.popitem()
+        if payload == self._encode(decision):
+            self._comparison.n_compared += 1
+            return True
+        computed[sequence] = decision
+        return False
+
+    def compare(self, recorded: Decision) -> None:
+        """Take in a decision of the journal that does not agree at first sight."""
+        computed, sequence = self._computed, recorded.sequence
         if sequence not in computed:
-            self._recorded[sequence] = payload
+            self._recorded[sequence] = recorded
             if len(self._recorded) > MOST_APART:
                 self._lack_inputs()
             return
-        self._compare(payload, computed.pop(sequence))
+        self._compare(recorded, computed.pop(sequence))
         if computed and min(computed) < sequence:
             self._lack_decisions(before=sequence)
 
@@ -321,11 +329,10 @@ class _Recomputed:
         if len(self._computed) > MOST_APART:
             self._lack_decisions()
 
-    def _compare(self, payload: bytes, computed: Decision) -> None:
+    def _compare(self, recorded: Decision, computed: Decision) -> None:
         comparison = self._comparison
         comparison.n_compared += 1
         # decoded and encoded again: another version may have written the same otherwise
-        recorded = self._decode(payload)
         if self._has_old_misses:
             recorded = without_passive_miss(recorded)
         if self._encode(recorded) == self._encode(computed):
@@ -353,7 +360,7 @@ class _Recomputed:
         if self._tail_may_lack:
             self._stop(f"input {first} is not in the journal")
             return
-        recorded = self._decode(self._recorded[first])
+        recorded = self._recorded[first]
         self._comparison.difference = Difference(first, "decision", recorded, None)
         self.is_over = True
 

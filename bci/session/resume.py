@@ -11,6 +11,7 @@ from bci.config.experiment import Experiment
 from bci.config.session import Session
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import BlockKind
+from bci.recording.contents import DamagedJournal
 from bci.recording.folder import JOURNAL
 from bci.recording.integrity import check_journal
 from bci.recording.manifest import NoManifest
@@ -18,7 +19,7 @@ from bci.recording.performance import chance_of
 from bci.recording.recover import StillRecording, recover
 from bci.recording.rewards import rewards_of
 from bci.recording.scan import JournalBytes
-from bci.recording.session_record import DamagedJournal, ReceivedFrame, SessionRecord
+from bci.recording.session_record import ReceivedFrame, SessionRecord
 from bci.recording.subject import known
 
 KEY = "--resume"

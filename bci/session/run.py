@@ -20,6 +20,7 @@ from bci.config.session import Session
 from bci.core.counted import counted
 from bci.hardware.board.kinds import port_faults
 from bci.hardware.imaging.open import source_faults
+from bci.recording.contents import DamagedJournal
 from bci.recording.folder import (
     JOURNAL,
     LOG,
@@ -40,7 +41,6 @@ from bci.recording.manifest import (
 from bci.recording.playback import playback_faults
 from bci.recording.reward_log import REHEARSALS
 from bci.recording.scan import JournalBytes
-from bci.recording.session_record import DamagedJournal
 from bci.session.access import access_faults
 from bci.session.check import Check, Status, read_checks
 from bci.session.day_words import day_words

@@ -59,7 +59,7 @@ def settle_session(folder: Path) -> int:
     ------
     bci.recording.manifest.NoManifest, FileNotFoundError, OSError
         As in `settle_from_journal`.
-    bci.recording.session_record.DamagedJournal
+    bci.recording.contents.DamagedJournal
         As in `settle_from_journal`.
     """
     added, sent = settle_from_journal(folder)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from recorded_formats import write_nwb, write_suite2p
+from support.command_line import run_here
+from support.hostile_journals import read_every_way, spoil_journal, write_rich_session
 from support.hostile_messages import FRAGMENTS
 from unit.recorded_session import record_session
 
@@ -27,7 +29,7 @@ from bci.recording.subject import StoredEnsembles, SubjectFolder, now_iso
 from bci.recording.verify import verify
 from campaign.sessions import written_to
 
-SUBJECT = "mouse"
+SUBJECT, SESSION = "mouse", "session"
 START_S = 120.0
 MOST_MEMORY = 8_000_000_000
 READ_S = 20.0
@@ -72,6 +74,10 @@ def numbers(content: bytes, rng: random.Random) -> bytes:
     return bytes(changed)
 
 
+class WrongEnd(AssertionError):
+    """A verb ended with an exit code that is not for wrong input."""
+
+
 CHANGES: tuple[Change, ...] = (flipped, truncated, spliced, nested, numbers)
 
 
@@ -91,6 +97,15 @@ def read_journal(path: Path) -> None:
     verify(path)
     recover(path)
     verify(path)
+
+
+def read_contradictory(path: Path) -> None:
+    """As the verbs do that read a session, and the window."""
+    read_every_way(path / SUBJECT / SESSION, with_files=True)
+    for verb in ("verify", "export", "report", "recover"):
+        ended = run_here(verb, path / SUBJECT / SESSION)
+        if ended.code not in (0, 2) and (verb, ended.code) != ("verify", 1):
+            raise WrongEnd(f"bci {verb}: exit code {ended.code}: {ended.err}")
 
 
 def read_subject(path: Path) -> None:
@@ -115,6 +130,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "npz": read_recording,
     "NWB": read_recording,
     "journal": read_journal,
+    "contradictory journal": read_contradictory,
     "manifest": read_manifest_file,
     "subject": read_subject,
     "endpoints": read_endpoints,
@@ -138,6 +154,8 @@ def write_valid(kind: str, folder: Path) -> None:
         case "NWB":
             write_nwb(folder / "nwb", traces, 30.0).rename(folder / "recording.nwb")
             (folder / "nwb").rmdir()
+        case "contradictory journal":
+            write_rich_session(folder / SUBJECT / SESSION)
         case "journal" | "manifest":
             record_session(folder)
         case "subject":
@@ -155,6 +173,8 @@ def write_valid(kind: str, folder: Path) -> None:
 def damaged_copy(kind: str, valid: Path, folder: Path, rng: random.Random) -> str:
     """Write a copy of which one file is damaged; what was done, in words."""
     shutil.copytree(valid, folder)
+    if kind == "contradictory journal":
+        return spoil_journal(folder / SUBJECT / SESSION, rng)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     if kind in ("journal", "manifest"):
         suffix = ".mcap" if kind == "journal" else ".json"

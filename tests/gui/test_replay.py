@@ -2,13 +2,16 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 from pytestqt.qtbot import QtBot
+from support.hostile_journals import records_of, start_of, write_journal
 
 from bci.core.loop_types import Outcome
 from bci.gui.day import Day, Phase
@@ -17,6 +20,8 @@ from bci.gui.replay.index import ReplayIndex
 from bci.gui.replay.player import SPEEDS, Player
 from bci.gui.steps.replay import ReplayPage
 from bci.gui.words import moment
+from bci.recording.folder import JOURNAL
+from bci.recording.records import Topic
 from bci.recording.session_record import SessionRecord
 
 
@@ -207,3 +212,21 @@ def test_what_is_no_session_is_told(
     page.play_button.click()
     with qtbot.waitSignal(page.day.ticked):
         pass
+
+
+def test_a_journal_that_contradicts_itself_is_closed_and_named(
+    qtbot: QtBot, page: ReplayPage, finished_session: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "made up"
+    shutil.copytree(finished_session, folder)
+    path = folder / JOURNAL
+    start, records = start_of(path), records_of(path)
+    place = max(i for i, one in enumerate(records) if one.topic is Topic.DECISION)
+    value = msgspec.msgpack.decode(records[place].payload) | {"trial": -1}
+    records[place] = replace(records[place], payload=msgspec.msgpack.encode(value))
+    write_journal(path, start, records)
+    page.load(folder)
+    qtbot.waitUntil(lambda: page.player is None)
+    page.refresh()
+    assert page.told.text().startswith("✕")
+    assert str(path) in page.told.text()

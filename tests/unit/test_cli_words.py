@@ -8,13 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from recorded_session import record_session
+from support.command_line import Said, run_here
 from waiting import WAIT_S
 
-from bci.cli import main
 from bci.cli.options import errors, told
 from bci.recording.exclusive import release, take
 from bci.recording.folder import JOURNAL, MANIFEST, REPORT
@@ -23,32 +22,14 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 DEMO = CONFIGS / "demo.toml"
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.err.splitlines()
-
-
 Bci = Callable[..., Said]
 
 
 @pytest.fixture
-def bci(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bci:
-    """The command line in this process."""
+def bci(monkeypatch: pytest.MonkeyPatch) -> Bci:
+    """The command line in this process, on a narrow terminal."""
     monkeypatch.setenv("COLUMNS", "40")
-
-    def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["bci", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        return Said(int(ended.value.code or 0), told.out, told.err)
-
-    return run
+    return run_here
 
 
 @pytest.fixture

@@ -19,12 +19,13 @@ from support.hostile_files import (
 )
 
 from bci.config import Override, SettingsError, load_session
+from bci.recording.contents import DamagedJournal
 from bci.recording.folder import JOURNAL
 from bci.recording.readers.registry import read_traces
 from bci.recording.readers.traces import RecordingError
 from bci.recording.records import Topic
 from bci.recording.scan import JournalBytes, Message
-from bci.recording.session_record import DamagedJournal, SessionRecord
+from bci.recording.session_record import SessionRecord
 
 
 def read(kind: str, path: Path) -> str:

@@ -24,6 +24,7 @@ from bci.core.calibration import CalibrationResult
 from bci.core.chance import Chance
 from bci.core.ledger import entry
 from bci.core.loop_types import EpochStarted, LedgerKind, Outcome, Stop, TaskState
+from bci.recording.contents import DamagedJournal
 from bci.recording.folder import JOURNAL
 from bci.recording.nwb import export_nwb
 from bci.recording.readers.registry import read_traces
@@ -31,7 +32,7 @@ from bci.recording.records import Topic
 from bci.recording.recover import recover
 from bci.recording.rewards import day_volumes
 from bci.recording.scan import JournalBytes, Message
-from bci.recording.session_record import DamagedJournal, SessionRecord
+from bci.recording.session_record import SessionRecord
 
 
 @contextmanager

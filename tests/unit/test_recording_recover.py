@@ -53,6 +53,13 @@ def damage(path, message: Message) -> None:
     path.write_bytes(data)
 
 
+def cut_within_messages(path) -> bytes:
+    """The journal without its last records and all behind them."""
+    with JournalBytes(path) as journal:
+        list(journal.scan())
+        return path.read_bytes()[: journal.data_end - 2000]
+
+
 def is_whole(path) -> bool:
     with JournalBytes(path) as journal:
         found = check_journal(journal)
@@ -70,7 +77,7 @@ def test_whole_journal_is_left_alone(folder):
 
 def test_journal_cut_short_is_closed_with_every_whole_record(folder):
     path = folder / JOURNAL
-    cut = path.read_bytes()[:-20_000]
+    cut = cut_within_messages(path)
     path.write_bytes(cut)
     kept = records(path)
     report = recover(folder)
@@ -89,7 +96,7 @@ def test_journal_cut_short_is_closed_with_every_whole_record(folder):
 
 def test_second_run_does_nothing(folder):
     path = folder / JOURNAL
-    path.write_bytes(path.read_bytes()[:-20_000])
+    path.write_bytes(cut_within_messages(path))
     recover(folder)
     before = path.read_bytes()
     assert recover(folder).damaged is None
@@ -98,7 +105,7 @@ def test_second_run_does_nothing(folder):
 
 def test_earlier_damaged_journal_is_never_overwritten(folder):
     path = folder / JOURNAL
-    path.write_bytes(path.read_bytes()[:-20_000])
+    path.write_bytes(cut_within_messages(path))
     recover(folder)
     first = (folder / DAMAGED_JOURNAL).read_bytes()
     path.write_bytes(path.read_bytes()[:-100])
@@ -111,7 +118,7 @@ def test_earlier_damaged_journal_is_never_overwritten(folder):
 
 def test_run_that_died_between_its_renames_is_ended_by_the_next(folder):
     path = folder / JOURNAL
-    path.write_bytes(path.read_bytes()[:-20_000])
+    path.write_bytes(cut_within_messages(path))
     os.rename(path, folder / DAMAGED_JOURNAL)
     report = recover(folder)
     assert report.damaged == folder / DAMAGED_JOURNAL
@@ -121,7 +128,7 @@ def test_run_that_died_between_its_renames_is_ended_by_the_next(folder):
 
 def test_run_that_died_while_writing_leaves_the_journal_as_it_was(folder, monkeypatch):
     path = folder / JOURNAL
-    cut = path.read_bytes()[:-20_000]
+    cut = cut_within_messages(path)
     path.write_bytes(cut)
 
     def die(*_: object) -> None:

@@ -18,6 +18,7 @@ from bci.core.messages import NotAMessage
 from bci.core.process import ProcessEvent
 from bci.core.stimulus_types import FlipKind, FlipReport, MissedFlips, ScreenHello
 from bci.core.stream_types import RoiFrame
+from bci.recording.contents import DamagedJournal
 from bci.recording.folder import (
     JOURNAL,
     MANIFEST,
@@ -34,7 +35,7 @@ from bci.recording.manifest import (
     write_manifest,
 )
 from bci.recording.records import CommandSent, Note, SequencedEvent, Topic
-from bci.recording.session_record import DamagedJournal, ReceivedFrame, SessionRecord
+from bci.recording.session_record import ReceivedFrame, SessionRecord
 from bci.recording.subject import SubjectDamaged, SubjectFolder
 
 

@@ -71,7 +71,7 @@ def write_report(folder: Path, tell: Callable[[str, float], None] = lambda *_: N
         Where manifest.json is missing or unreadable.
     FileNotFoundError
         Where there is no journal.
-    bci.recording.session_record.DamagedJournal
+    bci.recording.contents.DamagedJournal
         Where a record is damaged or missing.
     """
     record = SessionRecord.read(folder, partial(tell, "reading the journal"))

@@ -22,6 +22,7 @@ from bci.gui.replay.time_line import TimeLine
 from bci.gui.step import Step
 from bci.gui.views.session_view import SessionView
 from bci.gui.words import moment, time_of_day
+from bci.recording.contents import DamagedJournal
 from bci.recording.manifest import NoManifest
 
 BEFORE_TRIAL_S = 3.0
@@ -110,12 +111,16 @@ class ReplayPage(Step):
         if player is None:
             return
         wanted_s, self._wanted_s = self._wanted_s, None
-        if wanted_s is not None:
-            player.go_to(wanted_s)
-        elif player.playing:
-            player.advance(passed_s)
-        elif not player.model.now_ns:
-            player.go_to(0.0)
+        try:
+            if wanted_s is not None:
+                player.go_to(wanted_s)
+            elif player.playing:
+                player.advance(passed_s)
+            elif not player.model.now_ns:
+                player.go_to(0.0)
+        except DamagedJournal as error:
+            self._refuse(error)
+            return
         self._draw(player)
 
     def seek(self, now_s: float) -> None:
@@ -179,7 +184,9 @@ class ReplayPage(Step):
     def _read(self, player: Player, error: Exception | None) -> None:
         if player is not self.player:
             return
-        if error is not None:
+        if isinstance(error, DamagedJournal):
+            self._refuse(error)
+        elif error is not None:
             self.told.setText(f"✕ {player.folder}: {error}")
         elif player.index.position < player.index.size and player.model.end is None:
             ended = player.index.marks and player.index.done
@@ -188,6 +195,12 @@ class ReplayPage(Step):
                     f"✕ {player.folder}: nothing in its journal can be shown: "
                     "it is damaged, or of another version of this program"
                 )
+
+    def _refuse(self, error: DamagedJournal) -> None:
+        """Show nothing of a journal whose records were made up, and say why."""
+        self._close()
+        self.told.setText(f"✕ {error}")
+        self._enable()
 
     def _set_speed(self, place: int) -> None:
         if self.player is not None:

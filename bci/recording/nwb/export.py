@@ -50,7 +50,7 @@ def export_nwb(folder: Path, tell: Callable[[str, float], None] = lambda *_: Non
         Where manifest.json is missing or unreadable.
     FileNotFoundError
         Where there is no journal.
-    bci.recording.session_record.DamagedJournal
+    bci.recording.contents.DamagedJournal
         Where the journal is damaged, or the session ended before its stream began.
     OSError
         Where there is not enough room on the disk.

@@ -6,9 +6,10 @@ import msgspec
 import numpy as np
 
 from bci.core.frame_header import FLAG_END
+from bci.recording.contents import DamagedJournal
 from bci.recording.manifest import NoManifest
 from bci.recording.readers.traces import RecordingError, Traces, known_rate
-from bci.recording.session_record import DamagedJournal, SessionRecord
+from bci.recording.session_record import SessionRecord
 
 
 def read_session(path: Path, rate_hz: float | None, n_planes: int) -> Traces:
