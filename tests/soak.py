@@ -5,14 +5,18 @@
 Two sessions, one after the other: 24 h of session time as fast as it goes, without a screen, then
 1 h in real time with the PsychoPy window. Every process is looked at 400 times. The neurons do not
 bleach, so that trials go on to the end. A session that has been finished is not run again; one that
-was interrupted is begun anew. The figures are printed and stay in `soak.json`.
+was interrupted is begun anew; one of 0 hours is left out. The figures are printed and stay in
+`soak.json`.
 """
 
 import argparse
 import json
 import shutil
+import signal
 import statistics
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -74,7 +78,12 @@ def run_stage(stage: Stage, folder: Path) -> dict[str, object]:
     arguments = ("run", DEMO, f"--duration={duration_s}", *sets((*LASTING, *stage.settings)))
     looks: list[Look] = []
     latencies: list[tuple[float, dict[str, tuple[float, float]]]] = []
-    with RunningSession(*arguments, out=folder) as session:
+    with RunningSession(*arguments, out=folder, files=True) as session:
+        # read along: a session does not wait for who reads its terminal, and lines would be lost
+        words: deque[str] = deque(maxlen=3)
+        assert session.process.stdout is not None
+        reader = threading.Thread(target=words.extend, args=(session.process.stdout,), daemon=True)
+        reader.start()
         pids: dict[str, int] = {}
         due_s = 0.0
         over = session.process.poll
@@ -100,15 +109,16 @@ def run_stage(stage: Stage, folder: Path) -> dict[str, object]:
                 f"\r{stage.name}: {100 * done:5.1f} %, {newest.hits} hits, "
                 f"{newest.lost_frames} frames lost "
             )
-        code, output = session.end(timeout_s=3600.0)
+        code = session.process.wait(3600.0)
+        reader.join(60.0)
         if not pids:
-            raise SystemExit(output)
+            raise SystemExit("".join(words))
         sys.stderr.write("\n")
     return {
         "stage": stage.name,
         "hours": stage.hours,
         "exit_code": code,
-        "last_words": output.splitlines()[-3:],
+        "last_words": [line.rstrip() for line in words],
         "looks": looks,
         "latencies_ms": latencies,
     }
@@ -172,6 +182,8 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--real-hours", type=float, default=1.0)
     chosen = parser.parse_args()
+    # ended from outside, it ends its session as well
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("interrupted: run it again to go on"))
     chosen.folder.mkdir(parents=True, exist_ok=True)
     file = chosen.folder / "soak.json"
     seen = json.loads(file.read_text("utf-8")) if file.exists() else []
@@ -180,7 +192,7 @@ def main() -> int:
         Stage("real time", chosen.real_hours, ()),
     )
     for stage in stages:
-        if not any((one["stage"], one["hours"]) == stage[:2] for one in seen):
+        if stage.hours and not any((one["stage"], one["hours"]) == stage[:2] for one in seen):
             seen.append(run_stage(stage, chosen.folder / stage.name.replace(" ", "-")))
             file.write_text(json.dumps(seen), "utf-8")
     faults = [fault for one in seen for fault in judge(one)]

@@ -23,7 +23,8 @@ from bci.recording.subject import StoredEnsembles, SubjectFolder, now_iso
 OWN = Sides(
     ("roi0000", "roi0002", "roi0004", "roi0006"), ("roi0008", "roi0010", "roi0012", "roi0014")
 )
-LONGER = ("experiment.baseline.duration_s=63", "experiment.task.session_s=4")
+NO_FILES = "rig.files_at_end=false"
+LONGER = ("experiment.baseline.duration_s=63", "experiment.task.session_s=4", NO_FILES)
 HELD = (
     "experiment.hold=true",
     "experiment.decoder.f0_window_s=3",
@@ -33,6 +34,7 @@ HELD = (
     "rig.stream.speed=4",
     "rig.screen.backend=null",
     "experiment.faults.stall_s=60",
+    NO_FILES,
 )
 
 
