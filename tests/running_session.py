@@ -46,22 +46,23 @@ ENDLESS = "experiment.task.session_s=600"
 PATIENT_BOARD = ("rig.board.watchdog_ms=5000", "rig.board.ack_timeout_ms=5000")
 """Where rewards are counted: a computer that is at other things for a moment must cut none."""
 
-HELD_SCREEN = (
-    "-c",
-    """
+HELD = """
 import os, signal
 from bci.session import supervisor
 class Child(supervisor.Child):
     def __init__(self, name, *others):
         super().__init__(name, *others)
-        if name == "stimulus":
+        if name == "{name}":
             os.kill(self.pid, signal.SIGSTOP)
 supervisor.Child = Child
 from bci.cli import main
 main()
-""",
-)
-"""A program whose screen takes for ever to open, so that the session is still starting."""
+"""
+
+
+def held(name: str) -> tuple[str, str]:
+    """A program one of whose processes takes for ever to start, so that the session does."""
+    return "-c", HELD.format(name=name)
 
 
 def sets(overrides: Sequence[str]) -> list[str]:

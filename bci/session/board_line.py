@@ -13,7 +13,7 @@ from bci.core.loop_types import LedgerEntry
 from bci.core.rewards import RewardFate
 from bci.core.stimulus_types import FlipReport
 from bci.hardware.board.interface import Board, BoardError
-from bci.hardware.board.kinds import open_board
+from bci.hardware.board.kinds import PROCESSES, open_board
 from bci.hardware.board.virtual import VirtualBoard
 from bci.recording.daily_cap import DailyCap
 from bci.recording.journal import Journal
@@ -114,6 +114,11 @@ class BoardLine:
             self._photodiode = Photodiode()
         self.latency: LatencyBudget | None = None
         self._is_open = False
+
+    @property
+    def is_process(self) -> bool:
+        """Whether the board is a process of the session, which announces where it listens."""
+        return self._settings.kind in PROCESSES and not self._virtual
 
     def open(self, peers: Callable[[], Mapping[str, str]], token: str) -> None:
         """Open the board, and settle drops of earlier sessions; raises `BoardError`.

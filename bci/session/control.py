@@ -53,7 +53,7 @@ from bci.stream.telemetry import TelemetryPublisher
 log = logging.getLogger("bci.control")
 
 TURN_MS = 20
-PEERS_S = 30.0
+PEERS_S = 60.0
 SETTLE_S = 2.0
 LAST_FLIPS_S = 0.2
 SWITCH_S = 1e-4
@@ -177,7 +177,9 @@ class _Control:
                 "telemetry": self._telemetry.endpoint,
             }
         )
-        peers = self._wait_for_peers("frames", "channel")
+        # the board as well: whoever waits in its driver hears neither a stop nor the operator
+        of_board = ("board",) if self._line.is_process else ()
+        peers = self._wait_for_peers("frames", "channel", *of_board)
         if peers is None:
             return self._told_over()
         self._frames = FrameLine(
@@ -269,7 +271,7 @@ class _Control:
     # -- start ---------------------------------------------------------------------------------
 
     def _wait_for_peers(self, *keys: str) -> dict[str, str] | None:
-        """Endpoints of acquisition; None where the end was asked for before they came."""
+        """Endpoints of the others; None where the end was asked for before they came."""
         deadline = time.monotonic() + PEERS_S
         while time.monotonic() < deadline:
             peers = self._link.peers()

@@ -381,7 +381,9 @@ def judged(session: RunningSession, ended: Ended) -> Outcome:
     recorded |= {line.request_id for line in read_reward_log(session.folder.parent / "rewards.csv")}
     opened = [edge["request_id"] for edge in edges if edge["level"]]
     unrecorded = sum(request_id not in recorded for request_id in opened)
-    allowed = {0, 1} if target in ACTIONS[action].ends_session else {0}
+    # on a busy computer a process may not have begun yet: the session says so and ends
+    not_begun = f"{target} did not start" in last or (target == "chip" and "board did not" in last)
+    allowed = {0, 1} if target in ACTIONS[action].ends_session or not_begun else {0}
     if action == "kill" and target == "supervisor":
         allowed.add(-signal.SIGKILL)
     promises = {

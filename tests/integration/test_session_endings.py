@@ -14,16 +14,16 @@ from pathlib import Path
 import psutil
 import pytest
 from held_port import held_port
-from microscope import DOOR
+from microscope import DOOR, endpoint_of
 from running_session import (
     DEMO,
     ENDED_S,
     ENDLESS,
-    HELD_SCREEN,
     ROOT,
     SHORT,
     RunningSession,
     bci,
+    held,
     sets,
 )
 from waiting import until
@@ -41,9 +41,11 @@ QUICK = (*SHORT, NULL_SCREEN)
 NO_FILES = "rig.files_at_end=false"
 
 
-def test_interrupt_while_starting_ends_at_once_and_in_order(tmp_path: Path) -> None:
-    with RunningSession("run", DEMO, *sets(QUICK), out=tmp_path, program=HELD_SCREEN) as session:
-        session.pid_of("control")
+@pytest.mark.parametrize("late", ["stimulus", "board"])
+def test_interrupt_while_starting_ends_at_once_and_in_order(tmp_path: Path, late: str) -> None:
+    with RunningSession("run", DEMO, *sets(QUICK), out=tmp_path, program=held(late)) as session:
+        # control has begun, and waits for it
+        endpoint_of(session, "operator")
         session.interrupt()
         session.interrupt()
         code, output = session.end()
@@ -51,6 +53,8 @@ def test_interrupt_while_starting_ends_at_once_and_in_order(tmp_path: Path) -> N
         assert output.splitlines()[-1] == "ended: stopped by hand before the start"
         assert not session.left_running()
         assert read_manifest(session.folder).outcome["ok"] is True
+        killed = [line["message"] for line in session.log() if "killed" in line["message"]]
+        assert not [message for message in killed if message.startswith("control")]
 
 
 def test_second_interrupt_leaves_nwb_unwritten_and_says_what_to_do(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import zmq
 from microscope import DOOR, Microscope, endpoint_of
-from running_session import DEMO, HELD_SCREEN, PATIENT_BOARD, RunningSession, sets
+from running_session import DEMO, PATIENT_BOARD, RunningSession, held, sets
 from waiting import WAIT_MS, WAIT_S, until
 
 from bci.core.board_types import BoardEventKind
@@ -179,7 +179,9 @@ def test_earned_drop_is_paid_when_the_operator_stops_and_nothing_is_taken_afterw
 
 
 def test_operator_is_answered_while_the_screen_opens_and_can_end_it_there(tmp_path: Path) -> None:
-    with RunningSession("run", DEMO, *sets(DOOR), out=tmp_path, program=HELD_SCREEN) as session:
+    with RunningSession(
+        "run", DEMO, *sets(DOOR), out=tmp_path, program=held("stimulus")
+    ) as session:
         with operator_of(session) as operator:
             until(lambda: (t := session.telemetry()) is not None and t.board == "ok")
             assert "not begun" in operator.refused(Pause())
