@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from bci.config.input_file import read_input
 from bci.core.messages import Endpoints, read_message
 
 JOURNAL = "journal.mcap"
@@ -21,6 +22,8 @@ LOG = "log.jsonl"
 EDGES = "board-edges.jsonl"
 """Of the outputs of a board that is a process of ours; beside it lies what that remembers."""
 _TOKEN = "token"
+MOST_BYTES = 1_000_000
+"""Of endpoints.json."""
 _ENDPOINTS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(Endpoints)
 
 
@@ -98,7 +101,7 @@ def read_token(folder: Path) -> str:
 
 
 def _read_endpoints(folder: Path) -> dict[str, str]:
-    return read_message(_ENDPOINTS, (folder / ENDPOINTS).read_bytes())
+    return read_message(_ENDPOINTS, read_input(folder / ENDPOINTS, MOST_BYTES))
 
 
 def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:

@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from bci.config.input_file import open_input
 from bci.core.board_types import RewardRequest
 from bci.core.rewards import Reward, RewardFate
 from bci.recording.folder import sync_data, sync_folder
@@ -30,6 +31,8 @@ from bci.recording.folder import sync_data, sync_folder
 log = logging.getLogger("bci.rewards")
 
 REWARDS = "rewards.csv"
+MOST_BYTES = 256_000_000
+"""Of it: more than a million drops."""
 REHEARSALS = ("chip", "simulated")
 """Kinds of board that give no drop; what they count is counted apart."""
 
@@ -154,7 +157,7 @@ class RewardLogReader:
 
     def _rest(self) -> bytes:
         try:
-            with self._path.open("rb") as file:
+            with open_input(self._path, MOST_BYTES) as file:
                 file.seek(self._position)
                 return file.read()
         except FileNotFoundError:

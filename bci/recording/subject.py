@@ -14,13 +14,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from bci.config.input_file import read_input
 from bci.core.calibration import CalibrationResult, known_above
 from bci.core.loop_types import GuardLevels
-from bci.core.messages import NotAMessage, read_message
+from bci.core.messages import read_message
 from bci.recording.folder import replace_file
 from bci.recording.manifest import Program
 
 FOLDER = "subject"
+MOST_BYTES = 64_000_000
+"""Of a file in it."""
 _STAMP = "%Y%m%dT%H%M%S"
 
 
@@ -293,19 +296,22 @@ class SubjectFolder:
             return path
 
     def _all(self, kind: str, model: type[_Stored]) -> list[_Stored]:
-        found, decoder = [], msgspec.json.Decoder(model)
+        found: list[tuple[float, int, _Stored]] = []
+        decoder = msgspec.json.Decoder(model)
         for path in self._files(kind):
             try:
                 # empty: a name that was taken, and nothing was stored under it
-                if content := path.read_bytes():
-                    found.append((path, read_message(decoder, content)))
-            except (OSError, NotAMessage) as error:
+                if content := read_input(path, MOST_BYTES):
+                    stored = read_message(decoder, content)
+                    found.append((_moment(stored.at), _attempt(path), stored))
+            # NotAMessage is a ValueError, and so is a time that is none
+            except (OSError, ValueError, OverflowError) as error:
                 raise SubjectDamaged(
                     f"{path}: not readable ({error}). Mend it, or move it out of the folder; "
                     "what it held then counts as never stored."
                 ) from error
-        found.sort(key=lambda one: (datetime.fromisoformat(one[1].at), _attempt(one[0])))
-        return [stored for _, stored in found]
+        found.sort(key=lambda one: one[:2])
+        return [stored for *_, stored in found]
 
     def _files(self, kind: str) -> list[Path]:
         try:
@@ -394,6 +400,11 @@ def _same(calibration: StoredCalibration, ensembles: StoredEnsembles) -> bool:
     return sorted(calibration.p_plus) == sorted(ensembles.p_plus) and sorted(
         calibration.p_minus
     ) == sorted(ensembles.p_minus)
+
+
+def _moment(at: str) -> float:
+    """Seconds since 1970, to sort by."""
+    return datetime.fromisoformat(at).timestamp()
 
 
 def _attempt(path: Path) -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from running_session import DEMO, ROOT, bci, sets
+from support.command_line import run_here
 
 WRONG_SETS = {
     "wrong type": (["experiment.task.trial_s=long"], ["experiment.task.trial_s", "'long'"]),
@@ -44,9 +45,9 @@ WRONG_SETS = {
 
 
 def assert_refused(*arguments: object, says: list[str], out: Path) -> None:
-    done = bci("run", *arguments, "--headless", f"--out={out}")
-    told = done.stdout + done.stderr
-    assert done.returncode == 2, told
+    done = run_here("run", *arguments, "--headless", f"--out={out}")
+    told = done.out + done.err
+    assert done.code == 2, told
     assert "Traceback" not in told
     for words in says:
         assert words in told, told
@@ -91,7 +92,13 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["verify", "recover", "export", "report"])
 def test_verbs_that_want_a_session_folder_say_so(verb: str, tmp_path: Path) -> None:
-    done = bci(verb, tmp_path)
+    done = run_here(verb, tmp_path)
+    assert done.code == 2, done
+    assert "journal.mcap" in done.out + done.err
+
+
+def test_a_process_ends_with_that_code(tmp_path: Path) -> None:
+    """The others run in this process, through the same entry point."""
+    done = bci("run", DEMO, *sets(WRONG_SETS["wrong type"][0]), f"--out={tmp_path / 'out'}")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert "journal.mcap" in done.stdout + done.stderr

@@ -360,14 +360,15 @@ def _sound_npz() -> bytes:
     return file.getvalue()
 
 
-def _sound_nwb() -> bytes:
+def sound_nwb() -> bytes:
+    """An NWB file that neuroconv wrote."""
     import lzma
 
     return lzma.decompress((Path(__file__).parent / "neuroconv.nwb.xz").read_bytes())
 
 
 def _odd_nwb() -> list[bytes]:
-    sound = _sound_nwb()
+    sound = sound_nwb()
     return [b"", b"\x89HDF\r\n\x1a\n", sound[:100], sound[:50_000], sound[:-1], b"\0" * 5000]
 
 
@@ -422,7 +423,7 @@ KINDS: dict[str, Callable[[int, Random, Path], Path]] = {
     "toml": _file("session.toml", lambda: list(ODD_TOML), lambda: SOUND_TOML),
     "npy": _file("traces.npy", lambda: list(ODD_NPY), _sound_npy),
     "npz": _file("traces.npz", odd_npz, _sound_npz),
-    "nwb": _file("recording.nwb", _odd_nwb, _sound_nwb),
+    "nwb": _file("recording.nwb", _odd_nwb, sound_nwb),
     "suite2p": _suite2p,
 }
 """How to make the n-th file of each kind; `suite2p` makes a folder."""

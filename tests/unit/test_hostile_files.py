@@ -5,6 +5,8 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+import h5py
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,16 +18,21 @@ from support.hostile_files import (
     forged,
     hostile_file,
     make_special,
+    sound_nwb,
 )
 
 from bci.config import Override, SettingsError, load_session
+from bci.config.input_file import InputRefused
 from bci.recording.contents import DamagedJournal
-from bci.recording.folder import JOURNAL
+from bci.recording.folder import ENDPOINTS, JOURNAL, read_endpoints
 from bci.recording.readers.registry import read_traces
 from bci.recording.readers.traces import RecordingError
 from bci.recording.records import Topic
+from bci.recording.reward_log import REWARDS, read_reward_log
 from bci.recording.scan import JournalBytes, Message
 from bci.recording.session_record import SessionRecord
+from bci.recording.subject import StoredEnsembles, SubjectDamaged, SubjectFolder, now_iso
+from bci.recording.tail import JournalTail
 
 
 def read(kind: str, path: Path) -> str:
@@ -132,3 +139,63 @@ def test_a_record_with_a_right_crc_and_wrong_content_is_named(
     assert f"record {found.number} " in str(raised.value)
     with pytest.raises(RecordingError):
         read_traces(tmp_path)
+
+
+def linked_nwb(path: Path, how: str, other: Path) -> None:
+    """Let the fluorescence of a sound NWB file lie in another file."""
+    path.write_bytes(sound_nwb())
+    with h5py.File(other, "w") as file:
+        file["data"] = np.ones((10, 4), np.float32)
+    with h5py.File(path, "r+") as file:
+        match how:
+            case "a link":
+                file["acquisition/secret"] = h5py.ExternalLink(other, "/data")
+            case "raw data":
+                file.create_dataset(
+                    "acquisition/secret", (4,), np.float32, external=[(str(other), 0, 16)]
+                )
+            case _:
+                layout = h5py.VirtualLayout((10, 4), np.float32)
+                layout[:] = h5py.VirtualSource(other, "data", (10, 4))
+                file.create_virtual_dataset("acquisition/secret", layout)
+
+
+@pytest.mark.parametrize("how", ["a link", "raw data", "a virtual data set"])
+def test_an_nwb_file_opens_no_other_file(how: str, tmp_path: Path) -> None:
+    path, other = tmp_path / "recording.nwb", tmp_path / "other.h5"
+    linked_nwb(path, how, other)
+    with pytest.raises(RecordingError) as raised:
+        read_traces(path, rate_hz=10.0)
+    assert str(other) in str(raised.value)
+
+
+@pytest.mark.parametrize("special", ["pipe", "device", "loop"])
+def test_files_of_a_session_and_a_subject_are_no_pipes_or_devices(
+    special: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mouse"
+    folder.mkdir()
+    for name in (ENDPOINTS, REWARDS, "ensembles-20261130T120000.json", JOURNAL):
+        if not make_special(special, folder / name):
+            pytest.skip(f"no {special} on this system")
+    with pytest.raises(InputRefused if special != "loop" else OSError):
+        read_endpoints(folder)
+    with pytest.raises(InputRefused if special != "loop" else OSError):
+        read_reward_log(folder / REWARDS)
+    stored = SubjectFolder(tmp_path, folder.name)
+    stored.path.mkdir(exist_ok=True)
+    make_special(special, stored.path / "ensembles-20261130T120001.json")
+    with pytest.raises(SubjectDamaged):
+        stored.ensembles()
+    with pytest.raises(InputRefused if special != "loop" else OSError):
+        JournalTail(folder / JOURNAL)
+
+
+@pytest.mark.parametrize("at", ["", "2026-13-01T00:00:00", "x" * 9])
+def test_a_time_that_is_none_is_refused(at: str, tmp_path: Path) -> None:
+    folder = SubjectFolder(tmp_path, "mouse")
+    stored = StoredEnsembles(at=now_iso(), p_plus=("a",), p_minus=("b",))
+    path = folder.add(stored)
+    path.write_bytes(path.read_bytes().replace(stored.at.encode(), at.encode()))
+    with pytest.raises(SubjectDamaged, match=path.name):
+        folder.ensembles()

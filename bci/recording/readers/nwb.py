@@ -7,6 +7,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -108,9 +109,11 @@ def read_nwb(
     Raises
     ------
     RecordingError
-        If it is no NWB file, holds no such series, or several to choose from.
+        If it is no NWB file, refers to other files, holds no such series, or several to choose
+        from.
     """
     try:
+        _require_whole(path)
         with NWBHDF5IO(path, mode="r", load_namespaces=True) as io:
             return _read(path, io.read(), rate_hz, n_planes, series)
     except (RecordingError, MemoryError):
@@ -121,6 +124,34 @@ def read_nwb(
         raise RecordingError(
             path, f"no NWB file, or a damaged one ({why})", "name another"
         ) from error
+
+
+def _require_whole(path: Path) -> None:
+    """Refuse a file that would make us read other files of this computer."""
+    elsewhere: list[str] = []
+
+    def of_link(name: str, link: object) -> None:
+        if isinstance(link, h5py.ExternalLink):
+            elsewhere.append(f"{name} is in {link.filename}")
+
+    def of_data(name: str, found: object) -> None:
+        if not isinstance(found, h5py.Dataset):
+            return
+        files = [one[0] for one in found.external or ()]
+        if found.is_virtual:
+            files += [one.file_name for one in found.virtual_sources() if one.file_name != "."]
+        elsewhere.extend(f"{name} is in {file}" for file in files)
+
+    with h5py.File(path, "r") as file:
+        # neither of them follows a link to another file
+        file.visititems_links(of_link)
+        file.visititems(of_data)
+    if elsewhere:
+        raise RecordingError(
+            path,
+            f"refers to other files ({elsewhere[0]})",
+            "export it as one file, without links",
+        )
 
 
 def _read(
