@@ -129,6 +129,8 @@ class BlockPlan:
         The block that runs, None between blocks; how many were begun.
     baseline
         As given.
+    turns
+        Blocks that ended or began and that `take_turns` has not given yet.
     """
 
     def __init__(
@@ -136,7 +138,7 @@ class BlockPlan:
     ) -> None:
         self._kinds = tuple(kinds)
         self._place = 0
-        self._turns: list[BlockTurn] = []
+        self.turns: list[BlockTurn] = []
         self.hold = hold
         self.baseline = baseline
         self.kind: BlockKind | None = None
@@ -171,18 +173,16 @@ class BlockPlan:
         self.kind = kind
         if kind is BlockKind.BASELINE:
             self.baseline.restart()
-        self._turns.append(BlockTurn(self.number, kind, True, frame_id))
+        self.turns.append(BlockTurn(self.number, kind, True, frame_id))
 
     def end(self, frame_id: int) -> None:
         """The block is over; `frame_id` is the first frame after it."""
         if self.kind is not None:
-            self._turns.append(BlockTurn(self.number, self.kind, False, frame_id))
+            self.turns.append(BlockTurn(self.number, self.kind, False, frame_id))
         self.kind = None
 
     def take_turns(self) -> tuple[BlockTurn, ...]:
         """Blocks that ended or began since the last call."""
-        if not self._turns:
-            return ()
-        turns = tuple(self._turns)
-        self._turns.clear()
+        turns = tuple(self.turns)
+        self.turns.clear()
         return turns

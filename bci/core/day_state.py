@@ -142,9 +142,9 @@ class DayState:
 
     def follow(self) -> None:
         """A baseline that begins is a new one; one that is over waits for its T."""
-        turns = self.blocks.take_turns()
-        if not turns:
+        if not self.blocks.turns:
             return
+        turns = self.blocks.take_turns()
         self._turns += turns
         for turn in turns:
             if turn.kind is BlockKind.BASELINE and turn.begins:

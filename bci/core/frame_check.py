@@ -106,9 +106,10 @@ class FrameCheck:
         self._witness = ensemble[0] if ensemble else 0
 
     def settle_dark(self, *, settled: bool) -> None:
-        """Until a threshold brings the baseline's median, the first F0 window stands for it."""
-        if self.dark_reference == self.dark_reference:
-            return
+        """While the dark reference is unknown: the first F0 window may stand for it.
+
+        A threshold brings the median of its baseline.
+        """
         self._settling_medians.append(self.median)
         if settled:
             self.dark_reference = float(np.median(self._settling_medians))

@@ -21,6 +21,10 @@ class GuardRule:
 
     Attributes
     ----------
+    needs_levels
+        True where a guard compares with the baseline.
+    needs_signal
+        True where any guard is set.
     levels
         From the baseline; while a guard needs them and they are unknown, nothing is a hit.
 
@@ -35,17 +39,9 @@ class GuardRule:
         self._others_sd = settings.p_plus_others_sd
         self._max_share = settings.max_cell_share
         self._n_plus = n_plus
+        self.needs_levels = self._below_mean or self._others_sd is not None
+        self.needs_signal = self.needs_levels or self._max_share is not None
         self.levels: GuardLevels | None = None
-
-    @property
-    def needs_levels(self) -> bool:
-        """True where a guard compares with the baseline."""
-        return self._below_mean or self._others_sd is not None
-
-    @property
-    def needs_signal(self) -> bool:
-        """True where any guard is set."""
-        return self.needs_levels or self._max_share is not None
 
     def hold(self, signal: Sequence[float]) -> bool:
         """Say whether all guards hold.

@@ -154,9 +154,12 @@ class ClosedLoop:
     @property
     def is_ready(self) -> bool:
         """True where trials may begin: ensembles, a T, and no baseline that waits for its own."""
-        day = self._day
-        known = self.t == self.t and not day.baseline.awaits_threshold
-        return known and day.has_ensembles and self._contingency.is_ready
+        return (
+            self.t == self.t
+            and not self._day.baseline.awaits_threshold
+            and self._contingency.is_ready
+            and self._day.has_ensembles
+        )
 
     @property
     def is_settled(self) -> bool:
@@ -286,14 +289,16 @@ class ClosedLoop:
         if self._stalled and self._resume_after_stall and task.state is TaskState.PAUSED:
             self._stalled = False
             task.resume(frame_id)
-        check.settle_dark(settled=unfilled <= 1)
+        if check.dark_reference != check.dark_reference:
+            check.settle_dark(settled=unfilled <= 1)
         if task.state is TaskState.BASELINE:
             self.blocks.baseline.tick(frame_id, max(0, unfilled))
         signal = decoder.smoothed if rule.guards.needs_signal else ()
         hit = rule.update(s3, signal, self.t, self.lo, running=task.state is TaskState.RUN)
         self._angle_deg = self._turned_deg = rule.angle_deg
         task.advance(frame_id, ready=self.is_ready, settled=settled)
-        day.follow()
+        if self.blocks.turns:
+            day.follow()
         self._decide(frame_id, hit=hit)
         in_baseline = task.state is TaskState.BASELINE
         if in_baseline or day.keeps_all:

@@ -41,6 +41,8 @@ class EnsembleReader:
         polarity, dark = self._polarity, self._dark
         # take with an array to write to costs three times as much
         counts = fluorescence[self._places].tolist()
+        if polarity == 1:
+            return self.decoder.update([f - dark for f in counts])
         return self.decoder.update([polarity * (f - dark) for f in counts])
 
     def take_fallen(self) -> tuple[str, ...]:

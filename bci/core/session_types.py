@@ -62,6 +62,8 @@ class Contingency:
         Frame time spent in trials, pauses and refilling of F0 left out, seconds.
     gives_free_reward
         True where this frame brings a reward that no trial earned.
+    is_ready
+        True once everything is there that a trial needs.
     """
 
     def __init__(self, experiment: Experiment, rate_hz: float) -> None:
@@ -92,13 +94,7 @@ class Contingency:
                     self._rewards = RandomRewards(random, random.rewards_per_min)
             case _:
                 pass
-
-    @property
-    def is_ready(self) -> bool:
-        """True once everything is there that a trial needs."""
-        if self._is_yoked:
-            return self.course is not None
-        return self._random is None or self._rewards is not None
+        self.is_ready = self._has_all()
 
     def takes(self, recorded: PlaybackSet) -> bool:
         """True where this is what the session waits for."""
@@ -112,6 +108,7 @@ class Contingency:
             self.course = Playback(recorded)
         elif self._random is not None:
             self._rewards = RandomRewards(self._random, recorded.rewards_per_min)
+        self.is_ready = self._has_all()
 
     def advance(self, frame_id: int, state: TaskState) -> None:
         """Let the clock of the task go on to a decoded frame.
@@ -135,3 +132,8 @@ class Contingency:
     def pays_after_s(self, trial: int) -> float | None:
         """Time from a hit of this trial to its reward, seconds; None: nothing pays."""
         return self._reward_delay_s if self.course is None else self.course.pays_after_s(trial)
+
+    def _has_all(self) -> bool:
+        if self._is_yoked:
+            return self.course is not None
+        return self._random is None or self._rewards is not None

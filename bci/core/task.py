@@ -176,7 +176,10 @@ class TaskMachine:
             return False
         self._run_frames += 1
         if not hit:
-            self._give_up(frame_id, at_zero=at_zero)
+            if at_zero:
+                self._give_up(frame_id)
+            else:
+                self._zero_id = None
             return False
         early = self._run_frames <= self._task.early_hit_frames
         self._decide(Outcome.HIT, frame_id, early=early)
@@ -301,10 +304,10 @@ class TaskMachine:
             return False
         return self.state is not S.BASELINE
 
-    def _give_up(self, frame_id: int, *, at_zero: bool) -> None:
+    def _give_up(self, frame_id: int) -> None:
         """Abort a RUN whose angle stays at 0°, where that is asked for."""
         limit_s = self._task.abort_at_zero_s
-        if not at_zero or limit_s is None:
+        if limit_s is None:
             self._zero_id = None
         elif self._zero_id is None:
             self._zero_id = frame_id

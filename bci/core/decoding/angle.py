@@ -31,5 +31,9 @@ def angle_of(s3: float, t: float, lo: float, *, continuous: bool) -> float:
     x = (s3 - lo) / (t - lo)
     if isnan(x):
         return nan
-    x = min(max(x, 0.0), 1.0)
+    # half the time of min and max
+    if x < 0.0:
+        x = 0.0
+    elif x > 1.0:
+        x = 1.0
     return TARGET_DEG * x if continuous else STEP_DEG * floor(N_STEPS * x)

@@ -37,7 +37,8 @@ class RollingPercentile:
         self._kept = needed + slack
         # of a window that is hardly larger than this, all is kept
         self._most = self._kept + slack
-        self._small: list[list[float]] = [[] for _ in range(n_rois)]
+        self._rois = range(n_rois)
+        self._small: list[list[float]] = [[] for _ in self._rois]
         """Every value of the window up to the ROI's limit, sorted."""
         self._limits = [inf] * n_rois
         self._f0 = [nan] * n_rois
@@ -73,22 +74,22 @@ class RollingPercentile:
         oldest = history.popleft()
         history.append(fluorescence)
         below, above, weight = self._below, self._above, self._weight
-        turned = enumerate(zip(self._limits, oldest, fluorescence, strict=True))
-        for roi, (limit, old, new) in turned:
+        for roi, limit, old, new in zip(
+            self._rois, self._limits, oldest, fluorescence, strict=True
+        ):
+            if old > limit and new > limit:
+                continue
+            small = self._small[roi]
             if old <= limit:
-                small = self._small[roi]
                 del small[bisect_left(small, old)]
                 if new <= limit:
                     insort(small, new)
                 elif len(small) <= above:
                     self._sort_anew(roi)
-            elif new <= limit:
-                small = self._small[roi]
+            else:
                 insort(small, new)
                 if len(small) > self._most:
                     self._cut(roi)
-            else:
-                continue
             low, high = small[below], small[above]
             step = high - low
             f0[roi] = low + step * weight if weight < 0.5 else high - step * (1 - weight)
