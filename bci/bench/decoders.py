@@ -64,6 +64,13 @@ def decoder_settings(choice: Mapping[str, Any], n_each: int) -> dict[str, Any]:
     return settings
 
 
+def planes_decoder() -> dict[str, Any]:
+    """A table `experiment.decoder` of the session of 2 planes."""
+    # every other ROI lies in the decoded plane
+    labels = [f"roi{PLANES * i:04d}" for i in range(2 * N_EACH)]
+    return {"p_plus": labels[:N_EACH], "p_minus": labels[N_EACH:], "angle_map": "steps"}
+
+
 def step_rows(n_rois: int, rate_hz: float, n_steps: int, tell: Callable[[str], None]) -> list[Row]:
     """Time of `ClosedLoop.step` of every decoder, in this process, ms.
 
@@ -90,10 +97,7 @@ def step_rows(n_rois: int, rate_hz: float, n_steps: int, tell: Callable[[str], N
         rows.append(Row.of(f"step {name}", "ms", times_ms, BAR_MS))
     name = f"step {PLANES} planes × {PLANE_ROIS} ROIs at {PLANES_HZ:g} Hz"
     tell(name)
-    # every other ROI lies in the decoded plane
-    labels = [f"roi{PLANES * i:04d}" for i in range(2 * N_EACH)]
-    choice = {"p_plus": labels[:N_EACH], "p_minus": labels[N_EACH:], "angle_map": "steps"}
-    times_ms = step_times_ms(choice, PLANES * PLANE_ROIS, PLANES_HZ, n_steps, PLANES)
+    times_ms = step_times_ms(planes_decoder(), PLANES * PLANE_ROIS, PLANES_HZ, n_steps, PLANES)
     rows.append(Row.of(name, "ms", times_ms, PLANES_BAR_MS))
     return rows
 

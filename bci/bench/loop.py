@@ -20,6 +20,7 @@ from bci.bench.decoders import (
 from bci.bench.echo import Echo
 from bci.bench.sessions import bench_session, recorded
 from bci.bench.table import Bench, Row, make_bench
+from bci.bench.verifying import verify_row
 from bci.bench.watched_window import WatchedWindow
 from bci.core.stimulus_types import FlipKind, FlipReport
 from bci.recording.session_record import SessionRecord
@@ -45,8 +46,8 @@ def bench_loop(
 ) -> Bench:
     """Latencies of a whole session: acquisition, control, screen, board and journal.
 
-    For all decoders: first the steps of each in this process, then a whole session of the spike
-    decoder on 100 ROIs at 1 kHz.
+    For all decoders: first the steps of each in this process and what `bci verify` takes, then a
+    whole session of the spike decoder on 100 ROIs at 1 kHz.
 
     Parameters
     ----------
@@ -73,6 +74,7 @@ def bench_loop(
     if decoder == "all":
         rows = [
             *step_rows(n_rois, rate_hz, N_STEPS, tell),
+            verify_row(tell),
             *_voltage_rows(screen=screen, tell=tell),
         ]
         return make_bench("loop", settings | {"decoder": decoder}, rows)

@@ -99,7 +99,11 @@ class Integrity(NamedTuple):
     calibrations: tuple[Message, ...] = ()
 
 
-def check_journal(journal: JournalBytes, tell: Callable[[float], None] | None = None) -> Integrity:
+def check_journal(
+    journal: JournalBytes,
+    tell: Callable[[float], None] | None = None,
+    take: Callable[[Message], None] | None = None,
+) -> Integrity:
     """Check every byte of a journal.
 
     Messages by their CRCs and numbers, what stands before them by the lengths and CRCs in the
@@ -109,6 +113,8 @@ def check_journal(journal: JournalBytes, tell: Callable[[float], None] | None = 
     ----------
     tell
         Called now and then with the part of the journal that was checked, 0–1.
+    take
+        Called with every record whose CRC holds, in order.
 
     Raises
     ------
@@ -135,6 +141,8 @@ def check_journal(journal: JournalBytes, tell: Callable[[float], None] | None = 
             last_ns = wall_ns
         if wall_ns < first_ns or first_ns < 0:
             first_ns = wall_ns
+        if take is not None:
+            take(found)
         if topic in _IN_PLENTY:
             continue
         if topic in kept:

@@ -7,9 +7,10 @@ CRC holds, and what lies between is told.
 import mmap
 import os
 import re
+import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,8 @@ _CANDIDATE = re.compile(
     rb"\x05(?=.{4}\x00{4})|\x0f(?=" + re.escape(DATA_END_HEAD[1:]) + rb")", re.DOTALL
 )
 _UNPACK_HEAD, _crc32 = MESSAGE_HEAD.unpack_from, zlib.crc32
+_UNPACK_START = struct.Struct("<BQH").unpack_from
+"""Opcode, length and channel."""
 _CRC_OF_WHOLE = 0x2144DF1C
 """CRC-32 of any bytes with their own CRC-32 behind them."""
 _N_TOPICS = len(TOPICS)
@@ -221,6 +224,31 @@ class JournalBytes:
             yield Damage(offset, found[0] - offset, expected, last)
             offset, expected = found[0], last + 1
         self.data_end = offset
+
+    def of_topics(self, topics: Collection[Topic]) -> Iterator[Message]:
+        """Whole records of topics of which there are few; the others are stepped over unread.
+
+        The length of each record leads to the next one: what comes behind a damaged length is not
+        found.
+
+        Parameters
+        ----------
+        topics
+            Those that are wanted.
+        """
+        data, n_bytes = self.data, len(self.data)
+        channels = {channel for channel, topic in enumerate(TOPICS, start=1) if topic in topics}
+        offset, hold_at = self._first_message(), 0
+        while offset + _OVERHEAD <= n_bytes:
+            if offset >= hold_at:
+                self._hold(offset)
+                hold_at = offset + HELD_BYTES // 2
+            opcode, length, channel = _UNPACK_START(data, offset)
+            if opcode != MESSAGE:
+                break
+            if channel in channels and (message := message_at(data, offset, 0)) is not None:
+                yield message
+            offset += RECORD_HEAD.size + length
 
     def _hold(self, offset: int) -> None:
         """Give the pages that were read back, once reading is far from where it was."""

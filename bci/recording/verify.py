@@ -30,13 +30,17 @@ from bci.recording.manifest import (
 )
 from bci.recording.recalibrate import Given, recalibrate
 from bci.recording.records import Topic
-from bci.recording.scan import Damage, JournalBytes
+from bci.recording.scan import JournalBytes, Message
 from bci.recording.session_record import without_passive_miss
 
 ULP_LIMIT = 16
 """Largest difference, in units in the last place, that another NumPy or CPU may make."""
 MOST_APART = 10_000
 """How many inputs or decisions may wait for one that the journal should hold before them."""
+_START, _STOP = MESSAGE_HEAD.size, -CRC.size
+"""Of the payload, in the content of a record."""
+_HEADER = _START + FRAME_HEAD.size
+_VALUES = _HEADER + HEADER.size
 CONTINUOUS = ("s", "s3", "angle_deg", "command.orientation_deg", "command.tone_hz")
 """Fields that may differ in their last bits; everything else is a decision."""
 
@@ -131,9 +135,9 @@ class Comparison:
 
 
 def verify(folder: Path, tell: Callable[[str, float], None] = lambda *_: None) -> Verdict:
-    """Check every byte of the journal, then compute every decision again and compare its bits.
+    """Check every byte of the journal, compute every decision again and compare its bits.
 
-    The journal is read twice, record by record: memory does not grow with its length.
+    The journal is read once, record by record: memory does not grow with its length.
 
     Parameters
     ----------
@@ -160,7 +164,11 @@ def verify(folder: Path, tell: Callable[[str, float], None] = lambda *_: None) -
 
 def _verify(folder: Path, manifest: Manifest, tell: Callable[[str, float], None]) -> Verdict:
     with JournalBytes(folder / JOURNAL) as journal:
-        integrity = check_journal(journal, partial(tell, "checking every byte"))
+        same_numerics = _same_numerics(manifest)
+        recomputation = _Recomputation(journal, manifest, same_numerics)
+        integrity = check_journal(
+            journal, partial(tell, "checking every byte and decision"), recomputation.take
+        )
         defects = (*integrity.defects, *_check_manifest(folder, manifest, integrity))
         if defects:
             text = "damaged: " + "; ".join(str(defect) for defect in defects[:5])
@@ -173,56 +181,86 @@ def _verify(folder: Path, manifest: Manifest, tell: Callable[[str, float], None]
                 f"over, run bci recover {folder}."
             )
             return Verdict(VerdictKind.INCOMPLETE, text, n_records=integrity.n_records)
-        same_numerics = _same_numerics(manifest)
-        comparison = _recompute(journal, manifest, integrity, same_numerics, tell)
+        comparison = recomputation.end(integrity)
     return _verdict(comparison, integrity, same_numerics)
 
 
-def _recompute(
-    journal: JournalBytes,
-    manifest: Manifest,
-    integrity: Integrity,
-    same_numerics: bool,
-    tell: Callable[[str, float], None],
-) -> Comparison:
-    """Feed the recorded list to the loop and compare each decision with the recorded one."""
-    if not integrity.infos:
-        stopped = "the description of the stream was lost" if integrity.n_inputs else None
-        return Comparison(stopped=stopped)
-    start, stop = MESSAGE_HEAD.size, -CRC.size
-    session = manifest.session_settings()
-    reader = RecordReader(journal.path, session)
-    infos, calibrations = (
-        [reader.value(found, found.content[start:stop]) for found in records]
-        for records in (integrity.infos, integrity.calibrations)
-    )
-    given = Given(session, infos[0], tuple(calibrations))
-    recomputed = _Recomputed(
-        given,
-        same_numerics,
-        tail_may_lack=bool(integrity.recoveries),
-        has_old_misses=manifest.counts_passive_as_misses,
-    )
-    of_frame, of_decision, of_event = Topic.FRAME, Topic.DECISION, Topic.EVENT
-    header, values = start + FRAME_HEAD.size, start + FRAME_HEAD.size + HEADER.size
-    for found in journal.scan(partial(tell, "computing every decision")):
-        if isinstance(found, Damage):
-            continue
-        topic, content = found.topic, found.content
-        if topic is of_frame:
-            reader.check_frame(found, content[start:values], len(content) + stop - start)
-            sequence: int = FRAME_HEAD.unpack_from(content, start)[0]
-            recomputed.take(sequence, unpack_frame(content[header:values], content[values:stop]))
-        elif topic is of_decision:
-            payload = content[start:stop]
-            if not recomputed.agrees(payload):
-                recomputed.compare(reader.value(found, payload))
-        elif topic is of_event:
-            event = reader.value(found, content[start:stop])
-            recomputed.take(event.sequence, event.event)
-        if recomputed.is_over:
-            break
-    return recomputed.end()
+class _Recomputation:
+    """Every decision computed again from records as they are read and checked.
+
+    Damage that is only found later may be why a record makes no sense. So errors wait until the
+    journal has proved whole.
+
+    Parameters
+    ----------
+    journal, manifest
+        Of the session.
+    same_numerics
+        As in `_Recomputed`.
+    """
+
+    def __init__(self, journal: JournalBytes, manifest: Manifest, same_numerics: bool) -> None:
+        self._journal = journal
+        self._manifest = manifest
+        self._same_numerics = same_numerics
+        self._begun: tuple[_Recomputed, RecordReader] | None = None
+        self._error: Exception | None = None
+        self._takes = True
+
+    def take(self, message: Message) -> None:
+        """Take in the next record."""
+        if not self._takes:
+            return
+        topic, content = message.topic, message.content
+        try:
+            recomputed, reader = self._begun or self._begin()
+            if topic is Topic.FRAME:
+                n_bytes = len(content) + _STOP - _START
+                reader.check_frame(message, content[_START:_VALUES], n_bytes)
+                sequence: int = FRAME_HEAD.unpack_from(content, _START)[0]
+                frame = unpack_frame(content[_HEADER:_VALUES], content[_VALUES:_STOP])
+                recomputed.take(sequence, frame)
+            elif topic is Topic.DECISION:
+                payload = content[_START:_STOP]
+                if not recomputed.agrees(payload):
+                    recomputed.compare(reader.value(message, payload))
+            elif topic is Topic.EVENT:
+                event = reader.value(message, content[_START:_STOP])
+                recomputed.take(event.sequence, event.event)
+            self._takes = not recomputed.is_over
+        except Exception as error:  # noqa: BLE001 - raised by `end` unless damage explains it
+            self._error = error
+            self._takes = False
+
+    def end(self, integrity: Integrity) -> Comparison:
+        """Return how far it came, once the journal has proved whole; raises what was met."""
+        if not integrity.infos:
+            stopped = "the description of the stream was lost" if integrity.n_inputs else None
+            return Comparison(stopped=stopped)
+        if self._error is not None:
+            raise self._error
+        recomputed, _ = self._begun or self._begin()
+        return recomputed.end()
+
+    def _begin(self) -> "tuple[_Recomputed, RecordReader]":
+        """What decisions rest on, from records that may stand anywhere in the journal."""
+        session = self._manifest.session_settings()
+        reader = RecordReader(self._journal.path, session)
+        given: dict[Topic, list[Any]] = {
+            Topic.INFO: [],
+            Topic.CALIBRATION: [],
+            Topic.RECOVERY: [],
+        }
+        for found in self._journal.of_topics(given):
+            given[found.topic].append(reader.value(found, found.content[_START:_STOP]))
+        recomputed = _Recomputed(
+            Given(session, given[Topic.INFO][0], tuple(given[Topic.CALIBRATION])),
+            self._same_numerics,
+            tail_may_lack=bool(given[Topic.RECOVERY]),
+            has_old_misses=self._manifest.counts_passive_as_misses,
+        )
+        self._begun = recomputed, reader
+        return self._begun
 
 
 class _Recomputed:

@@ -4,6 +4,7 @@ import pytest
 
 from bci.bench.decoders import decoder_names, decoder_settings, step_times_ms
 from bci.bench.sessions import bench_session
+from bci.bench.verifying import N_TIMES, verify_row
 from bci.core.decoding.registry import CURSORS, F0_MODES, READ_OUTS, SIGNALS
 
 
@@ -18,6 +19,13 @@ def test_every_part_of_the_registry_is_in_a_decoder() -> None:
     assert {decoder.control for decoder in chosen} == set(CURSORS)
     named = decoder_names()["spikes/population_dynamics"]
     assert named == {"signal": "spikes", "read_out": "population_dynamics"}
+
+
+def test_verify_of_a_session_of_two_planes_is_timed() -> None:
+    row = verify_row(lambda _: None, 3.0)
+    assert row.n == N_TIMES
+    assert row.p50 > 0.0
+    assert row.bar == {"p50": 3.6}
 
 
 @pytest.mark.parametrize(

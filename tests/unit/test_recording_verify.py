@@ -335,3 +335,30 @@ def test_a_baseline_that_was_refused_and_gives_a_threshold_is_different(tmp_path
     verdict = verify(tmp_path)
     assert verdict.kind is VerdictKind.DIFFERENT
     assert verdict.difference.field == "calibration"
+
+
+def test_verify_reads_the_journal_once(folder, monkeypatch) -> None:
+    n_scans = 0
+    scan = JournalBytes.scan
+
+    def counted_scan(self, tell=None):
+        nonlocal n_scans
+        n_scans += 1
+        return scan(self, tell)
+
+    monkeypatch.setattr(JournalBytes, "scan", counted_scan)
+    assert verify(folder).kind is VerdictKind.IDENTICAL
+    assert n_scans == 1
+
+
+def test_damage_behind_a_record_that_makes_no_sense_is_named(folder) -> None:
+    rewrite(folder, lambda topic, payload: b"\xc1" if topic is Topic.DECISION else payload)
+    content = bytearray((folder / JOURNAL).read_bytes())
+    content[content.index(b"the animal sits")] ^= 0xFF
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.DAMAGED
+    assert not verdict.defects
+    (folder / JOURNAL).write_bytes(content)
+    verdict = verify(folder)
+    assert verdict.kind is VerdictKind.DAMAGED
+    assert [defect.topic for defect in verdict.defects] == [Topic.NOTE]
