@@ -83,7 +83,7 @@ class BoardEvent(msgspec.Struct, frozen=True, gc=False):
 
     request_id: Count
     kind: BoardEventKind
-    t_device_us: Count | None
+    t_device_us: TimeNs | None
     t_host_ns: TimeNs
     value: Finite = 0.0
     detail: str = ""

@@ -113,8 +113,8 @@ CONTRADICTIONS: dict[str, Callable[[list[Record]], None]] = {
     ),
     "a drop of a negative number": first(Topic.BOARD, lambda event: event.update(request_id=-1)),
     "a drop that took endless": first(Topic.BOARD, lambda event: event.update(value=float("inf"))),
-    "a board's time before its start": first(
-        Topic.BOARD, lambda event: event.update(t_device_us=-(2**40))
+    "a board's time that no clock shows": first(
+        Topic.BOARD, lambda event: event.update(t_device_us=2**63)
     ),
     "an event before the first": first(Topic.EVENT, lambda event: event.update(sequence=-1)),
     "a clock far away": first(Topic.CLOCK, lambda clock: clock.update(offset_ns=2**63)),
