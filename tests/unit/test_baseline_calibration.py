@@ -20,6 +20,8 @@ from bci.core.loop_types import Start
 from bci.core.stream_types import RoiFrame
 from bci.recording.subject import SubjectFolder
 
+pytestmark = pytest.mark.slow
+
 CHOICE = Ensembles(("usual", "other"), ("busy", "twin"), (), 1)
 BASELINE, _ = baseline_of(CELLS, seed=3)
 

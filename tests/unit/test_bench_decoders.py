@@ -7,6 +7,8 @@ from bci.bench.sessions import bench_session
 from bci.bench.verifying import N_TIMES, verify_row
 from bci.core.decoding.registry import CURSORS, F0_MODES, READ_OUTS, SIGNALS
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_part_of_the_registry_is_in_a_decoder() -> None:
     chosen = [

@@ -9,6 +9,8 @@ from bci.core.board_types import BoardEventKind, RewardRequest
 from bci.core.rewards import RewardFate
 from bci.hardware.board.rewards import TRANSITIONS, IllegalTransition, Rewards
 
+pytestmark = pytest.mark.slow
+
 STATES = st.sampled_from(RewardFate)
 
 

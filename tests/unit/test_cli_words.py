@@ -18,6 +18,8 @@ from bci.cli.options import errors, told
 from bci.recording.exclusive import release, take
 from bci.recording.folder import JOURNAL, MANIFEST, REPORT
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 DEMO = CONFIGS / "demo.toml"
 

@@ -8,6 +8,8 @@ import pytest
 
 from bci.config.schema import FOLDER, schemas, write_schemas
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = FOLDER.parent
 FILES = sorted(CONFIGS.rglob("*.toml"))
 

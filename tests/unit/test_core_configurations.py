@@ -22,6 +22,8 @@ from bci.recording.records import JournalStart, SequencedEvent, Topic
 from bci.recording.verify import VerdictKind, verify
 from bci.simulation.field_of_view import SimulatedFieldOfView
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 SIMULATED = sorted(
     path.stem

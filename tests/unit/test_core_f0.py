@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from bci.core.decoding.percentile import RollingPercentile
 
+pytestmark = pytest.mark.slow
+
 few_values = st.sampled_from([-1.5, 0.0, 1.0, 1.0000001, 7.25, 500.0])
 any_values = st.one_of(
     few_values,

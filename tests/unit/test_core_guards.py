@@ -18,6 +18,8 @@ from bci.core.guards import GuardRule
 from bci.core.hit_rule import HitRule
 from bci.core.loop_types import GuardLevels, Outcome, TaskState, ThresholdSet
 
+pytestmark = pytest.mark.slow
+
 HOLOBMI = {"p_minus_below_mean": True, "p_plus_others_sd": 0.5}
 SETS: list[dict[str, Any]] = [
     {"p_minus_below_mean": True},

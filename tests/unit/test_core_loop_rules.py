@@ -37,6 +37,8 @@ from bci.core.loop_types import (
 from bci.core.stimulus_types import ScreenKind
 from bci.core.stream_types import RoiFrame
 
+pytestmark = pytest.mark.slow
+
 S = TaskState
 RATE_HZ = 10.0
 TRIAL_S = 1.0

@@ -17,6 +17,8 @@ from bci.core.chance import predict_chance
 from bci.core.loop_types import Decision
 from bci.core.stream_types import RoiFrame, StreamInfo
 
+pytestmark = pytest.mark.slow
+
 N_PLUS = N_MINUS = 4
 
 

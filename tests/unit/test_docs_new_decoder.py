@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from waiting import WAIT_S
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/how-to/new-decoder.md"
 FILE = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)

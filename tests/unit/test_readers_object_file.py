@@ -31,6 +31,8 @@ from bci.recording.readers.object_file import (
 )
 from bci.recording.readers.plain_pickle import answer
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("fs", "Ly", "meanImg", "nested", "v0")
 OPS = {"fs": 15.0, "Ly": np.int64(512), "nested": {"a": 1}, "path": Path("/data"), 7: None}
 STAT = [

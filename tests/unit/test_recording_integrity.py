@@ -16,6 +16,8 @@ from bci.recording.records import Topic
 from bci.recording.scan import Damage, JournalBytes, Message
 from bci.recording.single_byte import changed_byte
 
+pytestmark = pytest.mark.slow
+
 
 class Bytes(JournalBytes):
     """A journal in memory."""

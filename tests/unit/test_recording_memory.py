@@ -20,6 +20,8 @@ from bci.recording.nwb import export_nwb, series
 from bci.recording.session_record import SessionRecord
 from bci.recording.verify import verify
 
+pytestmark = pytest.mark.slow
+
 LABELS = tuple(f"roi{i}" for i in range(4000))
 N_FRAMES = 4000
 SHORT_AND_LONG = (2500, 7500)

@@ -14,6 +14,8 @@ from bci.core.loop_types import GuardLevels
 from bci.recording.records import Topic
 from bci.recording.verify import VerdictKind, verify
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT: dict[str, Any] = {
     "threshold": None,
     "baseline": {"duration_s": 125.0},

@@ -18,6 +18,8 @@ from bci.recording.scan import JournalBytes, Message
 from bci.recording.session_record import SessionRecord
 from bci.recording.verify import VerdictKind, verify
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):

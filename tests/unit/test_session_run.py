@@ -22,6 +22,8 @@ from bci.session.run import run_session
 from bci.session.sole_session import sole_session
 from bci.session.supervisor import Ending
 
+pytestmark = pytest.mark.slow
+
 
 def refused(root: Path, *overrides: Override) -> str:
     with pytest.raises(SettingsError) as error:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from waiting import WAIT_S, until
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 TOOLS = [
     "cat",

@@ -13,6 +13,8 @@ from bci.config.rig import SimulatedSource
 from bci.core.source import EndOfSource
 from bci.simulation.field_of_view import Kernel, SimulatedFieldOfView
 
+pytestmark = pytest.mark.slow
+
 NOISELESS = 1e12
 
 

@@ -22,6 +22,8 @@ from bci.stimuli.process import run_stimulus
 from bci.stimuli.speaker import SpeakerError, open_speaker
 from bci.stream.supervision import LocalLink
 
+pytestmark = pytest.mark.slow
+
 AUDITORY = ROOT / "configs" / "auditory.toml"
 TONES_HZ = (6000.0, 11000.0, 19000.0)
 PART = 4800

@@ -21,6 +21,8 @@ from bci.session.preflight import quick_checks
 from bci.stream.access import TOKEN_VARIABLE, Access, new_token
 from bci.stream.keys import KeysError, make_keys, read_keys
 
+pytestmark = pytest.mark.slow
+
 POSIX = pytest.mark.skipif(os.name != "posix", reason="rights of files are those of POSIX here")
 
 
