@@ -171,7 +171,7 @@ def assert_well(folder: Path, refused: int) -> None:
 
 @pytest.mark.timeout(400)
 def test_hundreds_of_random_actions_leave_the_session_well(qtbot: QtBot, day: Day) -> None:
-    run_monkey(qtbot, day, seed=1, n_actions=300)
+    run_monkey(qtbot, day, seed=1, n_actions=200)
 
 
 @pytest.mark.long

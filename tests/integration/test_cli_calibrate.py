@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running_session import REPLAY, bci
+from running_session import REPLAY
+from support.command_line import run_here
 
 from bci.config.rig import SimulatedSource
 from bci.simulation.field_of_view import SimulatedFieldOfView
@@ -32,20 +33,22 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_days_of_an_animal(recording: Path, tmp_path: Path) -> None:
     out = tmp_path / "sessions"
     options = ("--subject=m1", f"--out={out}", f"--json={tmp_path / 'first.json'}")
-    first = bci("calibrate", recording, REPLAY, *options, "--seed=3")
-    assert first.returncode == 0, first.stderr
-    assert "not a candidate" in first.stdout
+    first = run_here("calibrate", recording, REPLAY, *options, "--seed=3")
+    assert first.code == 0, first.err
+    assert "not a candidate" in first.out
     result = json.loads((tmp_path / "first.json").read_text("utf-8"))
     chosen, found = result["ensembles"], result["calibration"]
     assert len({*chosen["p_plus"], *chosen["p_minus"]}) == 8
-    assert f"{found['t']:.4f} dF/F" in first.stdout
+    assert f"{found['t']:.4f} dF/F" in first.out
     for path in result["files"].values():
         assert Path(path).parent == out / "m1" / "subject"
-        assert path in first.stdout
+        assert path in first.out
         assert Path(path).stat().st_size > 0
 
-    again = bci("calibrate", recording, REPLAY, *options[:2], f"--json={tmp_path / 'again.json'}")
-    assert again.returncode == 0, again.stderr
+    again = run_here(
+        "calibrate", recording, REPLAY, *options[:2], f"--json={tmp_path / 'again.json'}"
+    )
+    assert again.code == 0, again.err
     later = json.loads((tmp_path / "again.json").read_text("utf-8"))
     assert later["ensembles"] == chosen
     # the same baseline: z of day 1 carried over is T of day 1
@@ -65,14 +68,13 @@ def test_two_days_of_an_animal(recording: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_is_told_and_nothing_kept(
     options: tuple[str, ...], says: str, recording: Path, tmp_path: Path
 ) -> None:
-    done = bci("calibrate", recording, REPLAY, f"--out={tmp_path / 'out'}", *options)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+    done = run_here("calibrate", recording, REPLAY, f"--out={tmp_path / 'out'}", *options)
+    assert done.code == 2, done.out + done.err
+    assert says in done.err
     assert not (tmp_path / "out").exists()
 
 
 def test_recording_without_settings_is_refused(recording: Path) -> None:
-    done = bci("calibrate", recording)
-    assert done.returncode == 2
-    assert "session file" in done.stderr
+    done = run_here("calibrate", recording)
+    assert done.code == 2
+    assert "session file" in done.err

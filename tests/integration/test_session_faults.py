@@ -167,7 +167,11 @@ def test_killed_board_is_started_again_and_rewards_go_on(tmp_path: Path) -> None
         assert {LedgerKind.BOARD_LOST, LedgerKind.BOARD_BACK} <= kinds
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)],
+    ids=lambda n: n.name,
+)
 def test_interrupted_session_ends_in_order(tmp_path: Path, number: signal.Signals) -> None:
     with RunningSession("run", DEMO, *sets((*SHORT, NULL_SCREEN)), out=tmp_path) as session:
         session.wait_for_state("RUN")

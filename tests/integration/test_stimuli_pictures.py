@@ -38,7 +38,17 @@ def full(no_display: None) -> Iterator[PictureScreen]:
         yield full_screen
 
 
-@pytest.mark.parametrize("angle_deg", [0, 15, 30, 45, 60, 75, 90, 37.2, 135])
+@pytest.mark.parametrize(
+    "angle_deg",
+    [
+        0,
+        45,
+        90,
+        37.2,
+        135,
+        *(pytest.param(deg, marks=pytest.mark.long) for deg in (15, 30, 60, 75)),
+    ],
+)
 def test_orientation_on_the_screen_is_the_commanded_one(
     gabor: PictureScreen, angle_deg: float
 ) -> None:
@@ -47,7 +57,7 @@ def test_orientation_on_the_screen_is_the_commanded_one(
     )
 
 
-@pytest.mark.parametrize("angle_deg", [0, 45, 90])
+@pytest.mark.parametrize("angle_deg", [0, pytest.param(45, marks=pytest.mark.long), 90])
 def test_grating_drifts_with_the_commanded_speed_and_direction(
     gabor: PictureScreen, angle_deg: float
 ) -> None:
@@ -123,7 +133,9 @@ def test_contrast_is_the_commanded_one(full: PictureScreen, contrast: float) -> 
     assert picture.mean() == pytest.approx(0.5, abs=0.02)
 
 
-@pytest.mark.parametrize("angle_deg", [0, 45, 90])
+@pytest.mark.parametrize(
+    "angle_deg", [45, *(pytest.param(deg, marks=pytest.mark.long) for deg in (0, 90))]
+)
 def test_full_field_reaches_every_corner(full: PictureScreen, angle_deg: float) -> None:
     first, second = (
         below_patch(full.show(grating_command(angle_deg, temporal_freq_hz=1.0), t_s))

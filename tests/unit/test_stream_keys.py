@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import zmq
-from running_session import DEMO, bci
+from running_session import DEMO
+from support.command_line import run_here
 
 from bci.cli.options import WrongInput
 from bci.cli.processes import _token
@@ -192,15 +193,12 @@ def test_child_takes_the_token_out_of_its_environment(monkeypatch: pytest.Monkey
 
 def test_keygen_makes_a_file_once_and_exposed_settings_need_it(tmp_path: Path) -> None:
     path = tmp_path / "lab.keys"
-    assert bci("keygen", path).returncode == 0
+    assert run_here("keygen", path).code == 0
     made = read_keys(path)
-    again = bci("keygen", path)
-    assert (again.returncode, read_keys(path)) == (2, made)
+    again = run_here("keygen", path)
+    assert (again.code, read_keys(path)) == (2, made)
     exposed = ("--set", "rig.stream.host=0.0.0.0", "--set", "rig.stream.exposed=true")
-    without = bci("check", "configs/demo.toml", *exposed)
-    assert without.returncode == 2
-    assert "rig.stream.keys" in without.stderr + without.stdout
-    assert (
-        bci("check", "configs/demo.toml", *exposed, "--set", f"rig.stream.keys={path}").returncode
-        == 0
-    )
+    without = run_here("check", DEMO, *exposed)
+    assert without.code == 2
+    assert "rig.stream.keys" in without.err + without.out
+    assert run_here("check", DEMO, *exposed, "--set", f"rig.stream.keys={path}").code == 0
