@@ -19,11 +19,11 @@ demo: setup ## run a whole simulated session of a minute and a half, with screen
 	$(BIN)/bci run configs/demo.toml --headless
 
 test: setup ## run the tests, in random order (some 20 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not long and not timed" --numprocesses 2
+	$(BIN)/python -m pytest -m "not long and not timed" --numprocesses 3
 	$(BIN)/python -m pytest -m "timed and not long"
 
 test-fast: setup ## run the quick tests of single modules
-	$(BIN)/python -m pytest tests/unit -m "not long and not timed and not slow" --numprocesses 2
+	$(BIN)/python -m pytest tests/unit -m "not long and not timed and not slow" --numprocesses 3
 
 shake: setup ## run FILES="tests/…" ten times beside busy loops, stopped now and then
 	$(BIN)/python Makefile.d/shake.py $(FILES)

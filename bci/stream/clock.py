@@ -4,6 +4,8 @@ from collections import deque
 
 import msgspec
 
+from bci.core.messages import MOST_NS
+
 NEWEST = 16
 """Messages each way that count: clocks drift apart, by tens of microseconds a second."""
 SAME_NS = 1_000_000
@@ -63,5 +65,7 @@ class PeerClock:
             return None
         high, low = min(self._above), max(self._below)
         if low - SAME_NS <= 0 <= high + SAME_NS:
-            return ClockOffset(0, max(abs(high), abs(low)))
-        return ClockOffset((low + high) // 2, (abs(high - low) + 1) // 2)
+            return ClockOffset(0, min(max(abs(high), abs(low)), MOST_NS))
+        # a peer may say any time: what it comes to must fit the journal
+        middle = max(-MOST_NS, min((low + high) // 2, MOST_NS))
+        return ClockOffset(middle, min((abs(high - low) + 1) // 2, MOST_NS))

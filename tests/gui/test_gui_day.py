@@ -178,6 +178,7 @@ UNHURRIED = (
 """A busy computer is no microscope that stands still; nobody looks at NWB and report."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_day_by_hand_with_the_window_killed_in_the_middle(
     display: str, root: Path, tmp_path: Path

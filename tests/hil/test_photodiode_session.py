@@ -9,6 +9,7 @@ from running_session import ROOT, bci
 RIG = ROOT / "configs" / "rigs" / "simulated.toml"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("chip")
 def test_each_flip_of_a_window_is_light_at_the_photodiode_of_the_chip(tmp_path: Path) -> None:
     found = tmp_path / "screen.json"

@@ -69,6 +69,7 @@ def test_bench_board_measures_every_reward_at_the_valve(tmp_path: Path) -> None:
     assert rows["decided_to_edge"]["p50"] > 0
 
 
+@pytest.mark.long
 def test_bench_window_measures_pairs_with_and_without_it(tmp_path: Path) -> None:
     file = tmp_path / "window.json"
     few = ["--n-rois", "64", "--pairs", "1", "--duration", "5", "--no-screen", "--json", str(file)]

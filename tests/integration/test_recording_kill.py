@@ -30,7 +30,7 @@ journal = Journal(Path(sys.argv[1]), start)
 number = 0
 while True:
     now = time.perf_counter_ns()
-    journal.append_frame(number, now, header, buffer)
+    journal.append_frame(number + 1, now, header, buffer)
     journal.append(Topic.NOTE, Note(str(number)), None, now)
     os.write(1, f"{number} {now}\\n".encode())
     number += 1

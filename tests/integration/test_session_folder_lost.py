@@ -47,7 +47,7 @@ def _shown(window: SessionClient, model: SessionModel, kind: LedgerKind) -> bool
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        (removed, LedgerKind.FOLDER_LOST),
+        pytest.param(removed, LedgerKind.FOLDER_LOST, marks=pytest.mark.long),
         (moved, LedgerKind.FOLDER_LOST),
         (cut, LedgerKind.JOURNAL),
     ],

@@ -61,7 +61,9 @@ def door_session(folder: Path, kind: str, board: str, port: str) -> Path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-@pytest.mark.parametrize(("kind", "board"), [("zmq", "harp"), ("tcp", "bpod")])
+@pytest.mark.parametrize(
+    ("kind", "board"), [("zmq", "harp"), pytest.param("tcp", "bpod", marks=pytest.mark.long)]
+)
 def test_example_sender_and_another_makers_board_make_a_whole_session(
     tmp_path: Path, kind: str, board: str
 ) -> None:
@@ -207,6 +209,7 @@ def replayed(recording: Path, out: Path) -> SessionRecord:
         return session.record()
 
 
+@pytest.mark.long
 def test_suite2p_folder_and_nwb_file_of_the_same_traces_are_decided_alike(tmp_path: Path) -> None:
     traces = recorded()
     writers: dict[str, Callable[[Path, np.ndarray, float], Path]] = {

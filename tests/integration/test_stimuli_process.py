@@ -133,7 +133,6 @@ def test_killed_stimulus_does_not_block_control(
     assert {flip.command_id for flip in control.flips} == {1}
 
 
-@pytest.mark.parametrize("backend", ["null", "psychopy"], indirect=True)
 def test_restarted_stimulus_shows_the_current_command(backend: str, control: Control) -> None:
     settings = session_settings(backend)
     with StimulusProcess(settings) as first:
@@ -181,6 +180,7 @@ def test_grating_drifts_on_when_control_is_silent(control: Control) -> None:
     assert angle_between(direction_deg, 90, 360) < 1
 
 
+@pytest.mark.long
 def test_control_that_reads_no_reports_does_not_hold_up_the_screen(control: Control) -> None:
     with StimulusProcess(session_settings("psychopy")) as stimulus:
         # nobody listens on port 1: the queue fills and stays full

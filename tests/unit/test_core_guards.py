@@ -57,7 +57,7 @@ def rule_of(guards: dict[str, Any]) -> GuardRule:
 
 
 @pytest.mark.parametrize("guards", SETS)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_guards_hold_where_the_reading_says(guards: dict[str, Any], seed: int) -> None:
     signal, rule = activity(seed), rule_of(guards)
     rule.levels = rule.levels_of(signal.tolist())
@@ -67,7 +67,7 @@ def test_guards_hold_where_the_reading_says(guards: dict[str, Any], seed: int) -
 
 
 @pytest.mark.parametrize("guards", SETS)
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [3, pytest.param(4, marks=pytest.mark.long)])
 def test_threshold_counts_only_frames_at_which_all_guards_hold(
     guards: dict[str, Any], seed: int
 ) -> None:

@@ -94,6 +94,7 @@ def short_and_long(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return folders
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("work", [export_nwb, write_report])
 def test_export_and_report_keep_a_few_numbers_a_frame_in_memory(
     short_and_long: list[Path], work: Callable[[Path], object]

@@ -48,7 +48,7 @@ def test_check_needs_no_home_and_no_cache(unusable: dict[str, str], tmp_path: Pa
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="another variable names the folder there")
-@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("damaged", [pytest.param(False, marks=pytest.mark.long), True])
 def test_pynwb_is_imported_whatever_became_of_its_cache(
     damaged: bool, unusable: dict[str, str], tmp_path: Path
 ) -> None:

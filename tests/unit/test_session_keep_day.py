@@ -54,5 +54,5 @@ def test_what_a_power_cut_kept_from_the_subject_is_brought_by_recover(
     monkeypatch.setattr("sys.argv", ["bci", "recover", str(played.folder)])
     with pytest.raises(SystemExit) as ended:
         main()
-    assert ended.value.code == 1
+    assert ended.value.code == 2
     assert damaged.name in capsys.readouterr().err
