@@ -17,6 +17,8 @@ from bci.core.loop_types import Decision, EpochStarted, LedgerKind, Resume, Task
 from bci.core.stimulus_types import ScreenKind
 from bci.core.stream_types import StreamInfo
 
+pytestmark = pytest.mark.slow
+
 K = LedgerKind
 RATE_HZ = 10
 BEYOND = 5 * RATE_HZ

@@ -36,6 +36,8 @@ from bci.session.effects import Effects
 from bci.session.latency import LatencyBudget, Stage
 from bci.session.screen_line import ScreenLine
 
+pytestmark = pytest.mark.slow
+
 HUGE = 2**64 - 1
 FOREIGN: dict[str, Callable[[int], dict[str, Any]]] = {
     "another session, first id": lambda _: {"session_hash": 7, "frame_id": 0},

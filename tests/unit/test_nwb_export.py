@@ -34,6 +34,8 @@ from bci.recording.rewards import day_volumes
 from bci.recording.scan import JournalBytes, Message
 from bci.recording.session_record import SessionRecord
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def opened(folder: Path) -> Iterator[NWBFile]:

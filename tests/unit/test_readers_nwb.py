@@ -23,6 +23,8 @@ from bci.recording.readers import nwb
 from bci.recording.readers.registry import read_traces
 from bci.recording.readers.traces import RecordingError
 
+pytestmark = pytest.mark.slow
+
 
 class Builder:
     """An NWB file with as many planes as are added."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from running_session import DEMO, ENDED_S
 
+pytestmark = pytest.mark.slow
+
 IMPORTS = """
 import bci.recording.readers.nwb
 from bci.recording.nwb import export_nwb
