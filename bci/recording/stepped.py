@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class ReadOuts:
         Of the ensembles that the session ended with.
     """
 
-    def __init__(self, file: BinaryIO, n_rois: int) -> None:
+    def __init__(self, file: IO[bytes], n_rois: int) -> None:
         self.n_rois = n_rois
         self._file = file
         self._unknown = [nan] * n_rois
