@@ -22,9 +22,9 @@ class GuardRule:
     Attributes
     ----------
     needs_levels
-        True where a guard compares with the baseline.
+        True if a guard compares with the baseline.
     needs_signal
-        True where any guard is set.
+        True if any guard is set.
     levels
         From the baseline; while a guard needs them and they are unknown, nothing is a hit.
 

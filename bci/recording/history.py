@@ -109,8 +109,8 @@ class HistoryRequest(msgspec.Struct, frozen=True):
     fluorescence_since_ns
         Fluorescence of frames received before this `time.perf_counter_ns` is left out.
     number
-        Of the last answer: what was written after another program cut the journal is then found.
-        0: reading ends where the journal is damaged.
+        Of the last answer: records that were written after another program cut the journal are
+        then found. 0: reading ends at the first damage.
     """
 
     position: Count = 0
@@ -247,7 +247,7 @@ class HistoryReader:
             self._records.check_times(record)
             self._records.check_frame(record, head, record.n_payload)
         except DamagedJournal:
-            # behind a place where another program cut the file short stands anything
+            # if another program cut the file, anything may stand behind the cut
             if self._tail.payload(record) is None:
                 return False
             raise

@@ -46,8 +46,8 @@ class ReadOuts:
     """What the decoder made of every decoded frame, in a file, so that it takes no memory.
 
     Of each frame T and lo, then the signal of P+ and P−, dF/F unless set otherwise. T and lo are
-    NaN while unknown; the signal is NaN where damage to the journal took the frames it follows
-    from, and before the ensembles were chosen that the session ended with.
+    NaN while unknown; the signal is NaN if the frames it follows from are damaged in the journal,
+    and before the last choice of ensembles.
 
     Parameters
     ----------

@@ -133,9 +133,9 @@ class TimeAxis:
 
     @cached_property
     def _ttls(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Frame ids of the frame TTLs, and seconds since the start of the journal.
+        """Frame ids of the frame TTLs and their times, s since the start of the journal.
 
-        Both are empty where frames have none.
+        Each of shape (TTLs,); empty if frames have no TTL.
         """
         record = self._record
         if record.session.rig.board.frame_ttl == "none" or self._lossless:

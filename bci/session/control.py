@@ -271,7 +271,7 @@ class _Control:
     # -- start ---------------------------------------------------------------------------------
 
     def _wait_for_peers(self, *keys: str) -> dict[str, str] | None:
-        """Endpoints of the others; None where the end was asked for before they came."""
+        """Endpoints of the other processes; None if the session is ended before they are known."""
         deadline = time.monotonic() + PEERS_S
         while time.monotonic() < deadline:
             peers = self._link.peers()

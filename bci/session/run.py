@@ -363,7 +363,7 @@ def _finish(left: _Left, book: LogBook, console: Console) -> Result:
         exports = EXPORTS if ending.began and not cut_short else ()
     if exports and not left.manifest.session_settings().rig.files_at_end:
         verbs = " and ".join(f"`bci {one.verb} {folder}`" for one in exports)
-        book.tell("INFO", f"NWB and report not asked for: {verbs} make them")
+        book.tell("INFO", f"NWB and report are left for later: run {verbs}")
     elif exports:
         outcome = msgspec.to_builtins(_result(folder, ending, written, trouble))
         outcome[WRITING] = [one.file for one in exports]

@@ -50,7 +50,7 @@ class TimeLine(QWidget):
         first_frame_s: float,
         trials: Sequence[tuple[float, Outcome]],
     ) -> None:
-        """Show where one is, how long it is, and when each trial ended; s since its first record.
+        """Show the position, the length, and the end of each trial; s since the first record.
 
         The times that are written count from the first frame.
         """
