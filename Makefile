@@ -6,6 +6,9 @@ else
 BIN := .venv/bin
 endif
 
+# the tests start hundreds of processes: each would compile the whole program anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: screenshots help setup demo test test-fast test-long campaign shake soak lint bench docs firmware
 
@@ -20,7 +23,7 @@ demo: setup ## run a whole simulated session of a minute and a half, with screen
 
 test: setup ## run the tests, in random order (some 12 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not long and not timed" --numprocesses 3
-	$(BIN)/python -m pytest -m "timed and not long"
+	$(BIN)/python -m pytest -m "timed and not long" $$(grep -rl --include=*.py mark.timed tests)
 
 test-fast: setup ## run the quick tests of single modules
 	$(BIN)/python -m pytest tests/unit -m "not long and not timed and not slow" --numprocesses 3

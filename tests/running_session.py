@@ -50,9 +50,9 @@ HELD = """
 import os, signal
 from bci.session import supervisor
 class Child(supervisor.Child):
-    def __init__(self, name, *others):
-        super().__init__(name, *others)
-        if name == "{name}":
+    def __init__(self, task, *others):
+        super().__init__(task, *others)
+        if task.name == "{name}":
             os.kill(self.pid, signal.SIGSTOP)
 supervisor.Child = Child
 from bci.cli import main

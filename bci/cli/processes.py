@@ -1,10 +1,9 @@
-"""The verbs of one process alone: what the supervisor starts, and whoever has several hosts."""
+"""The verbs of one process alone, for whoever has several hosts."""
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Never
 
 import typer
 
@@ -20,13 +19,15 @@ from bci.cli.options import (
 from bci.config import load_session
 from bci.config.session import Session
 
+if TYPE_CHECKING:
+    from bci.session.child_main import Task
+
 app = typer.Typer()
 _SEVERAL = "docs/how-to/several-hosts.md"
 _LEAST_TOKEN, _LONGEST_TOKEN = 32, 255
 """Characters."""
 _TRIES, _TRY_S = 40, 0.05
 
-Supervised = Annotated[str | None, typer.Option("--supervisor", hidden=True)]
 Peers = Annotated[
     list[str] | None,
     typer.Option(
@@ -50,88 +51,55 @@ RunFolder = Annotated[Path, typer.Option("--folder", help="Session folder to wri
 def acquire(
     session_file: SessionFile,
     sets: Sets = None,
-    supervisor: Supervised = None,
     token_file: TokenFile = None,
     folder: RunFolder = Path(),
-    epoch: Annotated[int, typer.Option(hidden=True)] = 0,
-    first_frame_ns: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Acquisition alone: the source of the session file, published for control."""
-    from bci.hardware.imaging.process import run_acquisition
-    from bci.session.child_main import run_child
+    from bci.session.child_main import Task
 
     session, name = _load(session_file, sets)
-    raise typer.Exit(
-        run_child(
-            "acquisition",
-            supervisor,
-            lambda link: run_acquisition(session, link, name, epoch, first_frame_ns),
-            _token(token_file, supervisor),
-        )
-    )
+    _run(Task("acquisition", str(folder)), session, name, token_file)
 
 
 @app.command(rich_help_panel=ALONE)
 def control(
     session_file: SessionFile,
     sets: Sets = None,
-    supervisor: Supervised = None,
     token_file: TokenFile = None,
     folder: RunFolder = Path(),
     duration: Duration = None,
     peers: Peers = None,
 ) -> None:
     """Control alone: decoder, task and board. Peers: frames, channel, board if ours."""
-    from bci.session.child_main import run_child
-    from bci.session.control import run_control
+    from bci.session.child_main import Task
 
     session, name = _load(session_file, sets)
-    if supervisor is None:
-        _need_peers(peers, "frames", "channel")
-        _begin_folder(folder, session, name)
-    raise typer.Exit(
-        run_child(
-            "control",
-            supervisor,
-            lambda link: run_control(session, link, folder, name, duration),
-            _token(token_file, supervisor),
-            _endpoints(peers),
-        )
-    )
+    _need_peers(peers, "frames", "channel")
+    _begin_folder(folder, session, name)
+    task = Task("control", str(folder), duration_s=duration)
+    _run(task, session, name, token_file, peers)
 
 
 @app.command(rich_help_panel=ALONE)
 def stimulus(
     session_file: SessionFile,
     sets: Sets = None,
-    supervisor: Supervised = None,
     token_file: TokenFile = None,
     folder: RunFolder = Path(),
     peers: Peers = None,
 ) -> None:
     """Run the animal's screen alone. Peers: commands and flips."""
-    from bci.session.child_main import run_child
-    from bci.stimuli.process import run_stimulus
+    from bci.session.child_main import Task
 
-    session, _ = _load(session_file, sets)
-    if supervisor is None:
-        _need_peers(peers, "commands", "flips")
-    raise typer.Exit(
-        run_child(
-            "stimulus",
-            supervisor,
-            lambda link: run_stimulus(session, link),
-            _token(token_file, supervisor),
-            _endpoints(peers),
-        )
-    )
+    session, name = _load(session_file, sets)
+    _need_peers(peers, "commands", "flips")
+    _run(Task("stimulus", str(folder)), session, name, token_file, peers)
 
 
 @app.command(rich_help_panel=ALONE)
 def board(
     session_file: SessionFile,
     sets: Sets = None,
-    supervisor: Supervised = None,
     token_file: TokenFile = None,
     folder: RunFolder = Path(),
     port: Annotated[
@@ -140,20 +108,28 @@ def board(
 ) -> None:
     """Run a board that is a process of ours alone: simulated, or the firmware in simavr."""
     from bci.hardware.board.kinds import PROCESSES
-    from bci.recording.folder import EDGES
-    from bci.session.child_main import run_child
+    from bci.session.child_main import Task
 
-    settings = _load(session_file, sets)[0].rig.board
-    if settings.kind not in PROCESSES:
+    session, name = _load(session_file, sets)
+    if session.rig.board.kind not in PROCESSES:
         raise WrongInput(
-            f"rig.board.kind = {settings.kind!r} is no process of ours; "
+            f"rig.board.kind = {session.rig.board.kind!r} is no process of ours; "
             f"these are: {', '.join(PROCESSES)}"
         )
-    run, edges = PROCESSES[settings.kind], folder / EDGES
-    token = _token(token_file, supervisor)
-    raise typer.Exit(
-        run_child("board", supervisor, lambda link: run(settings, link, edges, port), token)
-    )
+    _run(Task("board", str(folder), port=port), session, name, token_file)
+
+
+def _run(
+    task: "Task",
+    session: Session,
+    session_name: str,
+    token_file: Path | None,
+    peers: list[str] | None = None,
+) -> Never:
+    from bci.session.child_main import run_child
+
+    token = _token(token_file)
+    raise typer.Exit(run_child(task, session, session_name, token, _endpoints(peers)))
 
 
 def _load(path: Path, sets: list[str] | None) -> tuple[Session, str]:
@@ -169,14 +145,11 @@ def _load(path: Path, sets: list[str] | None) -> tuple[Session, str]:
     return manifest.session_settings(), manifest.session
 
 
-def _token(file: Path | None, supervisor: str | None) -> str:
-    """The session's token: from the supervisor, or from the file, which the first one makes."""
-    from bci.stream.access import TOKEN_VARIABLE, new_token
+def _token(file: Path | None) -> str:
+    """The session's token, from the file, which the first process makes."""
+    from bci.stream.access import new_token
     from bci.stream.keys import KeysError, read_private, write_private
 
-    if supervisor is not None:
-        # taken out: what this process starts need not know it
-        return os.environ.pop(TOKEN_VARIABLE, "")
     if file is None:
         raise WrongInput(
             "a process alone must show the others that it belongs to them: --token-file FILE, the "

@@ -9,6 +9,7 @@ import numpy as np
 
 from bci.config.experiment import Experiment
 from bci.config.fault import Fault, SettingsError
+from bci.config.input_file import open_input
 from bci.config.session_type import RandomRewardType, YokedType, follows_neurons
 from bci.core.loop_types import Outcome, PlaybackSet, PlayedTrial
 from bci.recording.contents import DamagedJournal
@@ -50,7 +51,7 @@ def read_playback(record: SessionRecord) -> PlaybackSet:
     Angles are those of the read-out at every decoded frame of RUN, kept where they change.
     Rewards of the operator are left out, and so are aborted trials.
     """
-    with (record.folder / JOURNAL).open("rb") as file:
+    with open_input(record.folder / JOURNAL) as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return PlaybackSet(
         source=record.info.session if record.infos else record.folder.name,

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from bci.config.input_file import open_input
 from bci.core.counted import counted
 from bci.recording.contents import FRAME_BYTES, DamagedJournal, RecordReader
 from bci.recording.exclusive import release, take
@@ -141,7 +142,7 @@ def recover(folder: Path) -> RecoveryReport:
     path, damaged = folder / JOURNAL, folder / DAMAGED_JOURNAL
     # Between its two renames an earlier run leaves the damaged journal alone.
     source = path if path.exists() or not damaged.exists() else damaged
-    with source.open("rb") as file:
+    with open_input(source) as file:
         if not take(file.fileno()):
             raise StillRecording(f"{path}: still being written. End the session first.")
         release(file.fileno())

@@ -5,9 +5,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+
+import msgspec
 
 from bci.program import child_environment, python_command
+from bci.session import child_main
+from bci.session.child_main import Task
 from bci.session.logs import LogBook, read_line
 from bci.stream.access import TOKEN_VARIABLE
 
@@ -23,10 +26,8 @@ class Child:
 
     Parameters
     ----------
-    name
-        acquisition, control, stimulus or board.
-    arguments
-        Of the command line `bci`.
+    task
+        What it is to do.
     book
         Where its lines go.
     token
@@ -38,14 +39,14 @@ class Child:
         Newest line of level ERROR, or the last line of a traceback: why it died.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], book: LogBook, token: str) -> None:
-        self.name = name
+    def __init__(self, task: Task, book: LogBook, token: str) -> None:
+        self.name = name = task.name
         self.last_error = ""
         self._book = book
         self._plain: deque[str] = deque(maxlen=30)
         self.started_at = time.monotonic()
         self._process = subprocess.Popen(
-            python_command("bci.cli", *arguments),
+            python_command(child_main.__name__, msgspec.json.encode(task).decode()),
             env={**child_environment(), TOKEN_VARIABLE: token},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

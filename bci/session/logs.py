@@ -10,9 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, TypeGuard
+from typing import IO, TYPE_CHECKING, Any, TypeGuard
 
-from rich.console import Console
+if TYPE_CHECKING:
+    # of the supervisor alone
+    from rich.console import Console
 
 LEVEL_STYLES = {"WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
 
@@ -119,7 +121,7 @@ class LogBook:
         Where people read; None: the file alone.
     """
 
-    def __init__(self, path: Path, console: Console | None) -> None:
+    def __init__(self, path: Path, console: "Console | None") -> None:
         self._path = path
         self._file = path.open("ab", buffering=0)
         self._n_bytes = self._file.tell()

@@ -19,8 +19,8 @@ from bci.core.stimulus_types import (
     ScreenKind,
     StimulusCommand,
 )
-from bci.recording.folder import MANIFEST
 from bci.recording.manifest import make_manifest, write_manifest
+from bci.session.child_main import Task
 from bci.session.children import Child
 from bci.session.logs import LogBook
 from bci.stream.access import Access, Guard, new_token
@@ -125,8 +125,7 @@ def open_screen(session: Session) -> Iterator[OpenScreen]:
         folder = Path(name)
         write_manifest(folder, make_manifest("screen-trial", session, datetime.now().astimezone()))
         book = LogBook(folder / "log.jsonl", None)
-        arguments = ["stimulus", str(folder / MANIFEST), f"--supervisor={hub.endpoint}"]
-        child = Child("stimulus", arguments, book, access.token)
+        child = Child(Task("stimulus", str(folder), hub.endpoint), book, access.token)
         commands, reports = CommandPublisher(guard=guard), ReportReceiver(guard=guard)
         try:
             hub.announce({"commands": commands.endpoint, "flips": reports.endpoint})

@@ -15,7 +15,8 @@ from bci.config.session import Session
 from bci.core.messages import cut
 from bci.core.process import ASKED_TO_STOP, FOLDER_LOST, ProcessEvent
 from bci.hardware.board.kinds import PROCESSES
-from bci.recording.folder import MANIFEST, write_endpoints
+from bci.recording.folder import write_endpoints
+from bci.session.child_main import ProcessName, Task
 from bci.session.children import Child
 from bci.session.interrupts import on_interrupt
 from bci.session.logs import LogBook
@@ -36,13 +37,6 @@ HELD_UP_S = 1.0
 MAX_RESTARTS = 5
 RESTARTS_WITHIN_S = 120.0
 ASK_S = 0.5
-
-VERBS = {
-    "acquisition": "acquire",
-    "control": "control",
-    "stimulus": "stimulus",
-    "board": "board",
-}
 
 
 class Phase(StrEnum):
@@ -121,7 +115,7 @@ class Supervisor:
         self._duration_s = duration_s
         self._show = show
         self._phase = Phase.STARTING
-        self._children: dict[str, Child] = {}
+        self._children: dict[ProcessName, Child] = {}
         self._restarts: defaultdict[str, deque[float]] = defaultdict(
             lambda: deque(maxlen=MAX_RESTARTS)
         )
@@ -130,7 +124,7 @@ class Supervisor:
         self._telemetry: TelemetrySubscriber | None = None
         self._newest: Telemetry | None = None
         self._untold: list[ProcessEvent] = []
-        self._t_first_frame_ns: str | None = None
+        self._first_frame_ns: int | None = None
         self._epoch = 0
         self._kill_control_at = inf
         self._patient_until = 0.0
@@ -175,7 +169,7 @@ class Supervisor:
 
     # -- the processes -------------------------------------------------------------------------
 
-    def _names(self) -> tuple[str, ...]:
+    def _names(self) -> tuple[ProcessName, ...]:
         kind = self._session.rig.board.kind
         virtual = kind == "simulated" and self._session.rig.stream.delivery == "lossless"
         # the screen takes longest to open
@@ -186,23 +180,18 @@ class Supervisor:
             "control",
         )
 
-    def _start(self, name: str) -> None:
-        verb = VERBS[name]
-        arguments = [
-            verb,
-            str(self._folder / MANIFEST),
-            f"--supervisor={self._hub.endpoint}",
-            f"--folder={self._folder}",
-        ]
-        if name == "control" and self._duration_s is not None:
-            arguments.append(f"--duration={self._duration_s}")
-        if name == "acquisition":
-            arguments.append(f"--epoch={self._epoch}")
-            if self._t_first_frame_ns is not None:
-                arguments.append(f"--first-frame-ns={self._t_first_frame_ns}")
-        if name == "board" and "board" in self._endpoints:
-            arguments.append(f"--port={self._endpoints['board'].rpartition(':')[2]}")
-        child = self._children[name] = Child(name, arguments, self._book, self._access.token)
+    def _start(self, name: ProcessName) -> None:
+        port = self._endpoints["board"].rpartition(":")[2] if "board" in self._endpoints else 0
+        task = Task(
+            name,
+            str(self._folder),
+            self._hub.endpoint,
+            duration_s=self._duration_s,
+            epoch=self._epoch,
+            first_frame_ns=self._first_frame_ns,
+            port=int(port),
+        )
+        child = self._children[name] = Child(task, self._book, self._access.token)
         self._tell(ProcessEvent(name, "started", child.pid))
 
     def _watch(self) -> None:
@@ -250,7 +239,7 @@ class Supervisor:
             return f"has not turned for {STUCK_S:g} s"
         return ""
 
-    def _bury(self, name: str, child: Child) -> None:
+    def _bury(self, name: ProcessName, child: Child) -> None:
         """A process has ended: go on, start it again, or end the session."""
         del self._children[name]
         self._hear()
@@ -323,7 +312,7 @@ class Supervisor:
             if report.kind in ("hello", "announced"):
                 continue
             if report.kind == "first_frame":
-                self._t_first_frame_ns = self._t_first_frame_ns or report.detail
+                self._first_frame_ns = self._first_frame_ns or int(report.detail)
             if report.name == "control" and report.kind == "ready":
                 self._began = True
                 self._phase = Phase.RUNNING if self._phase is Phase.STARTING else self._phase

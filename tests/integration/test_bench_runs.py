@@ -109,7 +109,7 @@ def processes_of_the_session(pid: int) -> list[psutil.Process]:
     """Children of a benchmark once the loop is among them; none before."""
     children = psutil.Process(pid).children(recursive=True)
     with contextlib.suppress(psutil.NoSuchProcess):
-        if any("control" in child.cmdline() for child in children):
+        if any('"control"' in "".join(child.cmdline()) for child in children):
             return children
     return []
 

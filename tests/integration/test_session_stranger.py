@@ -1,5 +1,6 @@
 """Another user of this computer knocks at every port of a session that runs, and moves nothing."""
 
+import json
 import socket
 import stat
 from contextlib import ExitStack, suppress
@@ -113,8 +114,8 @@ def _place(endpoint: str) -> tuple[str, int]:
 
 def hub_of(session: RunningSession) -> str:
     """Anybody can read a command line."""
-    command = psutil.Process(session.pid_of("control")).cmdline()
-    return next(word.partition("=")[2] for word in command if word.startswith("--supervisor="))
+    *_, task = psutil.Process(session.pid_of("control")).cmdline()
+    return str(json.loads(task)["supervisor"])
 
 
 def test_stranger_moves_nothing_and_the_session_goes_on(tmp_path: Path) -> None:
