@@ -1,4 +1,4 @@
-"""`python -m bci.cli`, which is how the supervisor starts its children."""
+"""`python -m bci.cli`: the command line without the script `bci`."""
 
 from bci.cli import main
 
