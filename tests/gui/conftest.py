@@ -15,6 +15,7 @@ import pytest
 from PyQt6.QtCore import QCoreApplication, QEvent
 from PyQt6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
+from support.made_once import made_once
 from waiting import WAIT_MS, until
 from window_session import make_session
 
@@ -79,4 +80,4 @@ def day(tmp_path: Path) -> Iterator[Day]:
 @pytest.fixture(scope="session")
 def finished_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a session that is over; to be read alone."""
-    return make_session(tmp_path_factory.mktemp("sessions"))
+    return made_once(tmp_path_factory, "session", make_session)

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from PyQt6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from running_session import DEMO, bci, sets
-from window_session import QUICK
+from running_session import DEMO
 
 from bci.analysis.baseline.calibration import calibrate_ensembles
 from bci.analysis.baseline.proposal import Ensembles
@@ -23,8 +22,6 @@ from bci.recording.subject import StoredEnsembles, SubjectFolder, now_iso
 OWN = Sides(
     ("roi0000", "roi0002", "roi0004", "roi0006"), ("roi0008", "roi0010", "roi0012", "roi0014")
 )
-NO_FILES = "rig.files_at_end=false"
-LONGER = ("experiment.baseline.duration_s=63", "experiment.task.session_s=4", NO_FILES)
 HELD = (
     "experiment.hold=true",
     "experiment.decoder.f0_window_s=3",
@@ -34,17 +31,8 @@ HELD = (
     "rig.stream.speed=4",
     "rig.screen.backend=null",
     "experiment.faults.stall_s=60",
-    NO_FILES,
+    "rig.files_at_end=false",
 )
-
-
-@pytest.fixture(scope="module")
-def chosen_from(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A session with a baseline that is long enough to choose from."""
-    root = tmp_path_factory.mktemp("sessions")
-    done = bci("run", DEMO, "--headless", "--out", root, *sets((*QUICK, *LONGER)))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return next(root.glob("demo/2*"))
 
 
 @pytest.fixture
@@ -65,11 +53,11 @@ def score(qtbot: QtBot, step: EnsemblesStep) -> None:
 
 
 def test_choice_is_calibrated_as_bci_calibrate_does_and_kept(
-    qtbot: QtBot, day: Day, step: EnsemblesStep, chosen_from: Path, tmp_path: Path
+    qtbot: QtBot, day: Day, step: EnsemblesStep, finished_session: Path, tmp_path: Path
 ) -> None:
     assert step.status().light is Light.IDLE
     assert not step.propose_button.isEnabled()
-    day.attach(chosen_from)
+    day.attach(finished_session)
     score(qtbot, step)
     assert step.book.sides == OWN
     assert step.table.n_rows == 20
@@ -86,7 +74,7 @@ def test_choice_is_calibrated_as_bci_calibrate_does_and_kept(
     qtbot.waitUntil(lambda: step.found is not None and not step.busy)
     assert step.found is not None
     chosen = Ensembles(changed.plus, changed.minus)
-    expected = calibrate_ensembles(read_baseline(chosen_from, None), chosen)
+    expected = calibrate_ensembles(read_baseline(finished_session, None), chosen)
     # by their words: an unknown chance is no number, and equals none
     assert repr(step.found.result) == repr(expected.result)
     assert f"{expected.result.t:.3f}" in step.figures.text()
@@ -107,9 +95,9 @@ def test_choice_is_calibrated_as_bci_calibrate_does_and_kept(
 
 
 def test_other_seeds_propose_other_splits_of_the_same_rois(
-    qtbot: QtBot, day: Day, step: EnsemblesStep, chosen_from: Path
+    qtbot: QtBot, day: Day, step: EnsemblesStep, finished_session: Path
 ) -> None:
-    day.attach(chosen_from)
+    day.attach(finished_session)
     score(qtbot, step)
     step.propose()
     first = step.book.sides
@@ -125,13 +113,13 @@ def test_other_seeds_propose_other_splits_of_the_same_rois(
 
 
 def test_missing_neurons_wait_for_the_operator_and_can_come_back(
-    qtbot: QtBot, day: Day, step: EnsemblesStep, chosen_from: Path, tmp_path: Path
+    qtbot: QtBot, day: Day, step: EnsemblesStep, finished_session: Path, tmp_path: Path
 ) -> None:
     with_missing = Sides(("roi0000", "roi0002", "roi0900"), OWN.minus)
     SubjectFolder(tmp_path, "demo").add(
         StoredEnsembles(at=now_iso(), p_plus=with_missing.plus, p_minus=with_missing.minus)
     )
-    day.attach(chosen_from)
+    day.attach(finished_session)
     qtbot.waitUntil(step.score_button.isEnabled)
     step.score()
     qtbot.waitUntil(lambda: step.scored is not None)
@@ -159,9 +147,9 @@ def test_missing_neurons_wait_for_the_operator_and_can_come_back(
 
 
 def test_a_session_that_began_with_ensembles_is_asked_for_no_others(
-    qtbot: QtBot, day: Day, step: EnsemblesStep, chosen_from: Path
+    qtbot: QtBot, day: Day, step: EnsemblesStep, finished_session: Path
 ) -> None:
-    day.attach(chosen_from)
+    day.attach(finished_session)
     score(qtbot, step)
     qtbot.waitUntil(step.use_button.isEnabled)
     day.phase = Phase.RUNNING

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from running_session import PATIENT_BOARD, REPLAY, RunningSession, sets
+from support.made_once import made_once
 
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import Decision, Outcome
@@ -44,8 +45,11 @@ def earned(decisions: list[Decision]) -> list[int]:
 @pytest.fixture(scope="module")
 def fast(bci_data: Path, tmp_path_factory: pytest.TempPathFactory) -> SessionRecord:
     """The recording played as fast as possible."""
-    traces = bci_data / "sue2x" / "traces.npy"
-    return replay(traces, tmp_path_factory.mktemp("fast"), "--as-fast-as-possible")
+
+    def make(folder: Path) -> Path:
+        return replay(bci_data / "sue2x" / "traces.npy", folder, "--as-fast-as-possible").folder
+
+    return SessionRecord.read(made_once(tmp_path_factory, "sue2x", make))
 
 
 def test_live_and_lossless_replay_decide_the_same(
