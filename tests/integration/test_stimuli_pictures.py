@@ -167,13 +167,20 @@ def test_photodiode_patch_is_drawn_on_every_screen(full: PictureScreen, kind: Sc
     assert shown == {0.0, 1.0}
 
 
-def test_circle_lies_where_the_settings_put_it() -> None:
+def test_circle_and_cycles_per_degree_are_as_set() -> None:
     screen = Screen(width_cm=52.0, distance_cm=20.0, background=-1.0)
-    stimulus = Stimulus(mask="circle", circle_diameter_deg=40.0, position_deg=(20.0, 10.0))
+    stimulus = Stimulus(
+        mask="circle",
+        circle_diameter_deg=40.0,
+        position_deg=(20.0, 10.0),
+        spatial_freq=0.2,
+        spatial_freq_unit="cycles_per_deg",
+    )
     with PictureScreen(screen, stimulus) as circle:
-        lit = np.hypot(
-            *(circle.show(grating_command(0, temporal_freq_hz=1.0), t_s) for t_s in (0.0, 0.25))
+        start, quarter, half = (
+            circle.show(grating_command(0, temporal_freq_hz=1.0), t_s) for t_s in (0.0, 0.25, 0.5)
         )
+    lit = np.hypot(start, quarter)
     rows, columns = np.nonzero(lit > 0.1)
     px_per_cm = 800 / 52.0
     diameter_px = 2 * 20 * math.tan(math.radians(20)) * px_per_cm
@@ -185,15 +192,9 @@ def test_circle_lies_where_the_settings_put_it() -> None:
     assert 299.5 - rows.mean() == pytest.approx(up_px, abs=2)
     # the background is black, as set
     assert lit[10, 10] == 0
-
-
-def test_cycles_per_degree_hold_at_the_centre() -> None:
-    screen = Screen(width_cm=52.0, distance_cm=20.0)
-    stimulus = Stimulus(mask="full", spatial_freq=0.05, spatial_freq_unit="cycles_per_deg")
-    with PictureScreen(screen, stimulus) as degrees:
-        wave = find_wave(degrees.show(grating_command(90)))
-    px_per_deg = 20 * math.radians(1) * 800 / 52.0
-    assert wave.cycles_per_px * px_per_deg == pytest.approx(0.05, rel=0.01)
+    # a degree is that of the centre of the screen, everywhere
+    px_per_deg = 20 * math.radians(1) * px_per_cm
+    assert find_wave(start - half).cycles_per_px * px_per_deg == pytest.approx(0.2, rel=0.01)
 
 
 def below_patch(picture: Image) -> Image:
