@@ -23,7 +23,7 @@ from bci.recording.verify import verify
 pytestmark = pytest.mark.slow
 
 LABELS = tuple(f"roi{i}" for i in range(4000))
-N_FRAMES = 4000
+N_FRAMES = 2000
 SHORT_AND_LONG = (2500, 7500)
 MOST_BYTES_A_FRAME = 600
 """Columns of a `SessionRecord` and of what is made of it; one decision as an object takes more."""
@@ -38,7 +38,7 @@ def most_bytes():
     return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 folder, before = Path(sys.argv[1]), most_bytes()
-scan.HELD_BYTES //= 8
+scan.HELD_BYTES //= 16
 assert verify(folder).ok
 record = SessionRecord.read(folder)
 assert len(record.frames) == sum(1 for _ in record.inputs) - 1
