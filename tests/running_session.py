@@ -15,8 +15,10 @@ import valve
 from waiting import WAIT_S, lives, until
 from whole_lines import whole_lines
 
+from bci.analysis.report import write_report
 from bci.core.loop_types import LedgerKind
 from bci.recording.folder import read_endpoints, read_token
+from bci.recording.nwb import export_nwb
 from bci.recording.session_record import SessionRecord
 from bci.stream.access import Access
 from bci.stream.telemetry import Telemetry, TelemetrySubscriber
@@ -81,6 +83,12 @@ def bci(*arguments: object, timeout_s: float = ENDED_S) -> subprocess.CompletedP
     )
 
 
+def write_files(folder: Path) -> None:
+    """NWB and report, here: cheaper than in the session for a test of what is in them."""
+    export_nwb(folder)
+    write_report(folder)
+
+
 class RunningSession:
     """`bci run` or `bci replay`, watched and disturbed from outside.
 
@@ -95,7 +103,7 @@ class RunningSession:
     program
         What Python runs.
     files
-        Write NWB and report at the end: seconds, for tests that look at them.
+        Write NWB and report at the end, for tests of that: `write_files` is cheaper.
     """
 
     def __init__(
@@ -206,7 +214,7 @@ class RunningSession:
             assert found or not over, self.output()
             return found
 
-        until(told, every_s=0.2)
+        until(told, every_s=0.4)
 
     def kill(self, pid: int) -> None:
         self.family()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from pynwb import NWBHDF5IO
-from running_session import DEMO, ENDLESS, SHORT, RunningSession, sets
+from running_session import DEMO, ENDLESS, SHORT, RunningSession, sets, write_files
 from support.machine_time import machine_time
 from valve import openings
 from waiting import until
@@ -23,7 +23,7 @@ PATIENT = ("rig.board.watchdog_ms=5000",)
 """A computer that stands still for a moment is no silent host."""
 SOME_HITS = (
     "experiment.baseline.duration_s=8",
-    "experiment.task.session_s=22",
+    "experiment.task.session_s=12",
     "experiment.task.trial_s=4",
 )
 
@@ -32,9 +32,8 @@ SOME_HITS = (
 def test_rewards_in_journal_and_nwb_equal_the_edges_of_the_chip_one_for_one(
     tmp_path: Path,
 ) -> None:
-    with RunningSession(
-        "run", DEMO, *sets((*CHIP, *PATIENT, *SOME_HITS)), out=tmp_path, files=True
-    ) as session:
+    overrides = (*CHIP, *PATIENT, *SOME_HITS)
+    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         code, output = session.end()
         assert code == 0, output
         until(lambda: not session.left_running())
@@ -52,6 +51,7 @@ def test_rewards_in_journal_and_nwb_equal_the_edges_of_the_chip_one_for_one(
     ]
     assert widths == pytest.approx([event.value for event in done], abs=20)
     assert verify(folder).kind is VerdictKind.IDENTICAL
+    write_files(folder)
     with NWBHDF5IO(folder / "session.nwb", "r") as io:
         table = io.read().get_events_table("events").to_dataframe()
     stored = table[table["kind"] == "reward_done"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from running_session import REPLAY, SHORT, RunningSession, sets
+from running_session import REPLAY, SHORT, RunningSession, sets, write_files
 
 from bci.core.loop_types import Outcome
 from bci.recording.performance import chance_of
@@ -40,7 +40,7 @@ def recorded(path: Path) -> Path:
 
 def test_raised_t_has_a_chance_of_its_own_wherever_chance_stands(tmp_path: Path) -> None:
     arguments = ("replay", recorded(tmp_path / "traces.npy"), REPLAY, "--as-fast-as-possible")
-    with RunningSession(*arguments, *sets(OVERRIDES), out=tmp_path / "out", files=True) as session:
+    with RunningSession(*arguments, *sets(OVERRIDES), out=tmp_path / "out") as session:
         code, output = session.end()
         assert code == 0, output
         assert verify(session.folder).kind is VerdictKind.IDENTICAL
@@ -61,6 +61,7 @@ def test_raised_t_has_a_chance_of_its_own_wherever_chance_stands(tmp_path: Path)
     summary = json.loads((folder / "manifest.json").read_text("utf-8"))["outcome"]["summary"]
     assert summary["chance"] == pytest.approx(chance.now)
     assert summary["chance_words"] == chance.words
+    write_files(folder)
     assert chance.words in (folder / "report.html").read_text("utf-8")
     with h5py.File(folder / "session.nwb") as file:
         trials = file["intervals/trials"]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from pynwb import NWBHDF5IO
-from running_session import DEMO, ROOT, SHORT, RunningSession, bci, sets
+from running_session import DEMO, ROOT, SHORT, RunningSession, sets, write_files
+from support.command_line import run_here
 
 from bci.config.load import load_session
 from bci.core.board_types import BoardEventKind
@@ -23,9 +24,9 @@ SIMULATED = sorted(
 )
 
 
-def run(file: Path, out: Path, *overrides: str, files: bool = False) -> tuple[SessionRecord, str]:
+def run(file: Path, out: Path, *overrides: str) -> tuple[SessionRecord, str]:
     """A session as fast as possible, to its end, verified."""
-    with RunningSession("run", file, *sets((*FAST, *overrides)), out=out, files=files) as session:
+    with RunningSession("run", file, *sets((*FAST, *overrides)), out=out) as session:
         code, output = session.end(timeout_s=800.0)
         assert code == 0, output
         assert verify(session.folder).kind is VerdictKind.IDENTICAL
@@ -47,7 +48,7 @@ def test_yoked_session_repeats_a_recorded_one_for_another_animal(tmp_path: Path)
         "experiment.light.blanked_rows=0",
         "rig.source.seed=8",
     )
-    second, output = run(DEMO, tmp_path / "second", *SHORT, *minute, *kind, files=True)
+    second, output = run(DEMO, tmp_path / "second", *SHORT, *minute, *kind)
     assert ": yoked" in output
     assert f"(yoked to {first.folder.name}, light in 50 % of trials)" in output
     n = len(first.trials)
@@ -62,6 +63,7 @@ def test_yoked_session_repeats_a_recorded_one_for_another_animal(tmp_path: Path)
     assert playback.source == first.info.session
     lit = [e.value for e in second.board if e.kind is BoardEventKind.LIGHT]
     assert {0.0, 1.0} <= set(lit)
+    write_files(second.folder)
     with NWBHDF5IO(second.folder / "session.nwb", "r") as io:
         trials = io.read().trials.to_dataframe()
     assert set(trials["session_type"]) == {"yoked"}
@@ -75,9 +77,9 @@ def test_recording_that_does_not_serve_ends_before_anything_starts(tmp_path: Pat
         "experiment.session_type.kind=yoked",
         f"experiment.session_type.recording={tmp_path}",
     )
-    refused = bci("run", DEMO, *sets(yoked), "--headless", f"--out={tmp_path / 'out'}")
-    assert refused.returncode == 2
-    assert "experiment.session_type.recording" in refused.stdout + refused.stderr
+    refused = run_here("run", DEMO, *sets(yoked), "--headless", f"--out={tmp_path / 'out'}")
+    assert refused.code == 2
+    assert "experiment.session_type.recording" in refused.out + refused.err
     assert not (tmp_path / "out").exists()
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from microscope import endpoint_of
 from pynwb import NWBHDF5IO
-from running_session import DEMO, PATIENT_BOARD, SHORT, RunningSession, bci, sets
+from running_session import DEMO, PATIENT_BOARD, SHORT, RunningSession, sets, write_files
+from support.command_line import run_here
 from waiting import WAIT_S, until
 
 from bci.core.loop_types import BlockBegun, BlockKind, Finish, Outcome, TaskState
@@ -42,18 +43,18 @@ def test_session_ends_after_the_trial_that_used_the_cap_up_and_the_next_is_refus
 ) -> None:
     # held, so that the operator's reward comes before those of the task
     capped = sets((*EASY, "experiment.task.daily_cap_ul=11", "experiment.hold=true"))
-    with RunningSession("run", DEMO, *capped, out=tmp_path, files=True) as session:
+    with RunningSession("run", DEMO, *capped, out=tmp_path) as session:
         session.wait_for_state("WAITING")
-        too_much = bci("reward", "give", session.folder, "--ul=12")
-        given = bci("reward", "give", session.folder, "--ul=3")
+        too_much = run_here("reward", "give", session.folder, "--ul=12")
+        given = run_here("reward", "give", session.folder, "--ul=3")
         begin(session, BlockKind.BASELINE)
         begin(session, BlockKind.CLOSED_LOOP)
         code, output = session.end()
         assert code == 0, output
         record, edges, folder = session.record(), session.valve_edges(), session.folder
-    assert too_much.returncode == 1
-    assert "cap of 11 µl" in too_much.stdout
-    assert (given.returncode, given.stdout.strip()) == (0, "3 µl asked for")
+    assert too_much.code == 1
+    assert "cap of 11 µl" in too_much.out
+    assert (given.code, given.out.strip()) == (0, "3 µl asked for")
     assert "daily cap" in output
     assert "11 µl today" in output
 
@@ -80,11 +81,12 @@ def test_session_ends_after_the_trial_that_used_the_cap_up_and_the_next_is_refus
         ("task", "4.0", "done"),
         ("task", "4.0", "done"),
     ]
+    write_files(folder)
     with NWBHDF5IO(folder / "session.nwb", "r") as io:
         told = str(io.read().get_scratch("rewards"))
     assert '"day_ul":11.0' in told
 
-    again = bci("run", DEMO, *capped, "--headless", f"--out={tmp_path}")
-    assert again.returncode == 2
-    assert "had 11 µl today of at most 11 µl" in again.stderr.replace("\n", " ")
+    again = run_here("run", DEMO, *capped, "--headless", f"--out={tmp_path}")
+    assert again.code == 2
+    assert "had 11 µl today of at most 11 µl" in again.err.replace("\n", " ")
     assert len(list(folder.parent.glob("2*"))) == 1

@@ -1,6 +1,5 @@
 """A day 1 and a later day of one animal, through the real processes, as fast as they can."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import pytest
 from microscope import endpoint_of
 from pynwb import NWBHDF5IO
-from running_session import DEMO, RunningSession, bci, sets
+from running_session import DEMO, RunningSession, sets, write_files
+from support.command_line import run_here
 from waiting import WAIT_S, until
 
 from bci.core.loop_types import BlockBegun, BlockKind, EnsemblesSet, Finish, ThresholdSet
@@ -25,9 +25,9 @@ QUICK = (
     "experiment.decoder.p_plus=[]",
     "experiment.decoder.p_minus=[]",
     "experiment.decoder.f0_window_s=5",
-    "experiment.baseline.duration_s=40",
+    "experiment.baseline.duration_s=20",
     "experiment.task.trial_s=4",
-    "experiment.task.session_s=60",
+    "experiment.task.session_s=24",
     "rig.stream.delivery=lossless",
     "rig.screen.backend=null",
 )
@@ -38,14 +38,14 @@ CHOSEN = EnsemblesSet(tuple(PLUS.split(",")), tuple(MINUS.split(",")), "the oper
 
 def tell(folder: Path, *request: str) -> tuple[int, str]:
     """As somebody at a terminal does."""
-    answer = bci("tell", folder, *request)
-    return answer.returncode, " ".join(answer.stdout.split())
+    answer = run_here("tell", folder, *request)
+    return answer.code, " ".join(answer.out.split())
 
 
 def day_1(root: Path) -> RunningSession:
     """Baseline, ensembles by a request, calibration, closed loop to its end."""
     held = (*QUICK, "experiment.hold=true")
-    with RunningSession("run", DEMO, *sets(held), out=root, files=True) as session:
+    with RunningSession("run", DEMO, *sets(held), out=root) as session:
         waiting = session.wait_for_state("WAITING")
         assert (waiting.waits_for, waiting.next_block) == ("operator", "baseline")
         folder = session.folder
@@ -81,6 +81,7 @@ def test_what_was_chosen_on_day_1_is_played_on_a_later_day_without_a_missing_neu
 ) -> None:
     first = day_1(tmp_path).record()
     assert verify(first.folder).ok
+    write_files(first.folder)
     # at the start, at each of two blocks, at the end
     with JournalBytes(first.folder / JOURNAL) as journal:
         topics = [found.topic for found in journal.scan() if isinstance(found, Message)]
@@ -108,16 +109,13 @@ def test_what_was_chosen_on_day_1_is_played_on_a_later_day_without_a_missing_neu
 
     # roi0012 is not there today
     later = (*QUICK, "rig.source.n_rois=12")
-    missing = bci("run", DEMO, *sets(later), "--headless", "--out", tmp_path)
-    assert missing.returncode == 2
-    assert "--without roi0012" in " ".join(missing.stderr.split())
-    result = tmp_path / "day.json"
-    done = bci(
-        "run", DEMO, *sets(later), "--headless", "--out", tmp_path, "--without=roi0012",
-        "--json", result,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    second = SessionRecord.read(Path(json.loads(result.read_text("utf-8"))["folder"]))
+    missing = run_here("run", DEMO, *sets(later), "--headless", "--out", tmp_path)
+    assert missing.code == 2
+    assert "--without roi0012" in " ".join(missing.err.split())
+    with RunningSession("run", DEMO, *sets(later), "--without=roi0012", out=tmp_path) as session:
+        code, output = session.end()
+        assert code == 0, output
+        second = SessionRecord.read(sorted(tmp_path.glob("demo/2*"))[-1])
     assert verify(second.folder).ok
     decoder = second.session.experiment.decoder
     assert decoder.p_minus == ("roi0008", "roi0010")
@@ -128,6 +126,7 @@ def test_what_was_chosen_on_day_1_is_played_on_a_later_day_without_a_missing_neu
     assert told[0].t == found.t
     ends = [t.kind for d in second.decisions for t in d.blocks if not t.begins]
     assert ends == [BlockKind.BASELINE, BlockKind.CLOSED_LOOP]
+    write_files(second.folder)
     page = (second.folder / "report.html").read_text("utf-8")
     assert "left out today" in page
     again = subject.ensembles()

@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 from campaign.sessions import OVERRIDES, written_to
-from running_session import ENDLESS, PATIENT_BOARD, RunningSession, bci, sets
+from running_session import ENDLESS, PATIENT_BOARD, RunningSession, sets
+from support.command_line import run_here
 from valve import openings
 from waiting import until
 
@@ -32,8 +33,8 @@ def test_rewards_of_a_killed_control_are_in_the_subjects_ledger(tmp_path: Path) 
         opened = [e["request_id"] for e in session.valve_edges() if e["level"]]
         # unless the kill came so late that the drop was over
         was_cut = session.valve_edges()[-1]["t_perf_ns"] > t_killed_ns
-        recovered = bci("recover", session.folder)
-        assert recovered.returncode == 0, recovered.stderr
+        recovered = run_here("recover", session.folder)
+        assert recovered.code == 0, recovered.err
     lines = read_reward_log(out / "demo" / "rewards.csv")
     states = {line.request_id: line.state for line in lines}
     assert sorted(line.request_id for line in lines) == sorted([*states, *states])

@@ -11,7 +11,7 @@ import pytest
 from microscope import DOOR, Microscope, endpoint_of
 from pynwb import NWBHDF5IO
 from recorded_formats import write_nwb, write_suite2p
-from running_session import DEMO, REPLAY, ROOT, SHORT, RunningSession, sets
+from running_session import DEMO, REPLAY, ROOT, SHORT, RunningSession, sets, write_files
 from waiting import WAIT_S, until
 
 from bci.core.board_types import BoardEventKind
@@ -102,7 +102,7 @@ def test_old_frames_are_dropped_and_another_rate_than_declared_ends_the_session(
     Files, terminal and window count from the first frame after it.
     """
     overrides = (*(one.replace("warn", "stop") for one in DOOR), "experiment.faults.stall_s=60")
-    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path, files=True) as session:
+    with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         scope = Microscope(endpoint_of(session, "door"))
 
         def send() -> None:
@@ -144,6 +144,7 @@ def test_old_frames_are_dropped_and_another_rate_than_declared_ends_the_session(
     first_id = time_of(record).first_id
     assert {round(s * RATE_HZ, 6) for s in clocks_s} <= {0, *(ids - first_id).tolist()}
     assert max(clocks_s) > 0
+    write_files(record.folder)
     with NWBHDF5IO(record.folder / "session.nwb", "r") as io:
         file = io.read()
         [series] = file.processing["ophys"]["Fluorescence"].roi_response_series.values()
