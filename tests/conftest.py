@@ -5,6 +5,7 @@ import importlib
 import os
 import pkgutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -32,6 +33,11 @@ settings.load_profile("ours")
 _COLOURS = ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 for name in (*_COLOURS, "COLUMNS", "LINES"):
     os.environ.pop(name, None)
+
+# Some let no program keep what it compiled: then each of the hundreds of processes that the tests
+# start compiles the whole program anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # What a shell runs beside itself ignores Ctrl-C, and so would every process that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
