@@ -1,15 +1,17 @@
 """`bci reward` on the firmware in simavr, behind a terminal as on a rig."""
 
 import os
-import subprocess
 import sys
 import threading
 import tomllib
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
-from running_session import ENDED_S, ROOT
+from running_session import ROOT
+from support.command_line import Said, run_here
 from test_firmware_line import Bench
 
 from bci.config.load import load_session
@@ -43,16 +45,9 @@ def rig_file(folder: Path, port: str) -> Path:
     return path
 
 
-def reward(*arguments: object, typed: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bci.cli", "reward", *map(str, arguments)],
-        cwd=ROOT,
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=ENDED_S,
-        check=False,
-    )
+def reward(*arguments: object, typed: str = "") -> Said:
+    with patch.object(sys, "stdin", StringIO(typed)):
+        return run_here("reward", *arguments)
 
 
 class Scale:
@@ -98,7 +93,7 @@ def test_flush_is_a_train_of_legal_pulses_and_calibration_weighs_it(
 ) -> None:
     rig = rig_file(tmp_path, bench.told["pty"])
     done = reward("flush", rig, "--pulses=4", "--ms=60", f"--out={tmp_path}")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     lines = read_reward_log(tmp_path / "rewards.csv")
     assert [(one.request_id, one.origin, one.state) for one in lines] == [
         (number, "flush", state) for number in range(1, 5) for state in ("sent", "done")
@@ -108,16 +103,16 @@ def test_flush_is_a_train_of_legal_pulses_and_calibration_weighs_it(
         for up, down in zip(bench.edges()[::2], bench.edges()[1::2], strict=True)
     ]
     assert widths_ms == pytest.approx([60.0] * 4, abs=0.02)
-    assert "about 24 µl" in done.stdout
+    assert "about 24 µl" in done.out
     too_long = reward("flush", rig, "--ms=501", f"--out={tmp_path}")
-    assert too_long.returncode == 2
-    assert "at most 500 ms" in too_long.stderr
+    assert too_long.code == 2
+    assert "at most 500 ms" in too_long.err
 
     scale, folder = Scale(bench), tmp_path / "calibrations"
     arguments = (rig, "--ms=20,50", "--drops=3", f"--folder={folder}", f"--scale={scale.port}")
     weighed = reward("calibrate", *arguments, f"--out={tmp_path}")
     scale.close()
-    assert weighed.returncode == 0, weighed.stderr
+    assert weighed.code == 0, weighed.err
     [path] = folder.glob("*.toml")
     found = tomllib.loads(path.read_text())
     assert found["ms_per_ul"] == pytest.approx(MS_PER_UL, rel=0.01)
@@ -132,7 +127,7 @@ def test_flush_is_a_train_of_legal_pulses_and_calibration_weighs_it(
     assert valve.calibrated_on == found["calibrated_on"]
     # and opens for as long as a drop of this size takes
     given = reward("give", session, "--ul=3", f"--out={tmp_path}")
-    assert given.returncode == 0, given.stderr
+    assert given.code == 0, given.err
     up, down = bench.edges()[-2:]
     assert (down["cycle"] - up["cycle"]) / 16_000 == pytest.approx(DEAD_MS + 3 * MS_PER_UL, abs=0.3)
 
@@ -143,8 +138,8 @@ def test_weights_typed_in_that_make_no_sense_give_no_calibration(
     rig, folder = rig_file(tmp_path, bench.told["pty"]), tmp_path / "calibrations"
     arguments = (rig, "--ms=20,40", "--drops=1", f"--folder={folder}")
     done = reward("calibrate", *arguments, f"--out={tmp_path}", typed="8\n7\n")
-    assert done.returncode == 1
-    assert "not larger" in done.stderr
+    assert done.code == 1
+    assert "not larger" in done.err
     assert not folder.exists()
 
 
@@ -157,18 +152,18 @@ def test_drop_by_hand_counts_for_the_subject_and_a_line_in_use_is_refused(
     session.write_text(f'rig = "rig.toml"\nexperiment = "{EXPERIMENT}"\nsubject = "m1"\n')
     capped = ("--set=experiment.task.daily_cap_ul=5", f"--out={tmp_path}")
     done = reward("give", session, "--ul=3", *capped)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     sent, line = read_reward_log(tmp_path / "m1" / "rewards.csv")
     assert (sent.state, sent.key) == ("sent", line.key)
     assert (line.origin, line.volume_ul, line.state) == ("operator", 3.0, "done")
     refused = reward("give", session, "--ul=3", *capped)
-    assert refused.returncode == 2
-    assert "experiment.task.daily_cap_ul" in refused.stderr
+    assert refused.code == 2
+    assert "experiment.task.daily_cap_ul" in refused.err
     assert len(bench.edges()) == 2
 
     session_that_runs = open_port(bench.told["pty"], 115200, 0.1, 0.1)
     busy = reward("flush", tmp_path / "rig.toml", "--pulses=1", f"--out={tmp_path}")
     session_that_runs.close()
-    assert busy.returncode == 1
-    assert "locked by another program" in busy.stderr.replace("\n", " ")
+    assert busy.code == 1
+    assert "locked by another program" in busy.err.replace("\n", " ")
     assert len(bench.edges()) == 2

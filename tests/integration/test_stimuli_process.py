@@ -162,8 +162,20 @@ def test_lossless_run_without_a_screen_waits_for_no_timer(control: Control) -> N
     assert last.t_flip_ns - first.t_flip_ns < 100e9
 
 
-def test_grating_drifts_on_when_control_is_silent(control: Control) -> None:
-    with StimulusProcess(session_settings("psychopy")) as stimulus:
+def test_grating_drifts_on_when_control_is_silent_and_its_end_leaves_nothing(
+    control: Control, tmp_path: Path
+) -> None:
+    folders = {name: tmp_path / name for name in ("home", "tmp", "cwd")}
+    for folder in folders.values():
+        folder.mkdir()
+    environment = {
+        "HOME": str(folders["home"]),
+        "TMPDIR": str(folders["tmp"]),
+        "MESA_SHADER_CACHE_DISABLE": "true",
+    }
+    # less to draw
+    settings = session_settings("psychopy", width_px=400, height_px=300)
+    with StimulusProcess(settings, environment=environment, cwd=folders["cwd"]) as stimulus:
         stimulus.meet(control.peers)
         display = control.await_hello().display
         control.show(grating_command(90, command_id=1, temporal_freq_hz=DRIFT_HZ))
@@ -174,10 +186,13 @@ def test_grating_drifts_on_when_control_is_silent(control: Control) -> None:
             pictures.append(picture)
             times_s.append((before_ns + after_ns) / 2e9)
             time.sleep(0.2)  # let the grating move
+        [server] = stimulus.x_servers()
         assert stimulus.stop() == 0
+        assert not lives(server)
     hz, direction_deg = drift(pictures, times_s)
     assert hz == pytest.approx(DRIFT_HZ, rel=0.1)
     assert angle_between(direction_deg, 90, 360) < 1
+    assert [path for path in tmp_path.rglob("*") if path not in folders.values()] == []
 
 
 @pytest.mark.long
@@ -215,25 +230,9 @@ def test_killed_stimulus_leaves_no_x_server(control: Control, how: signal.Signal
         until(lambda: not lives(server))
 
 
-def test_ended_stimulus_leaves_neither_x_server_nor_files(tmp_path: Path) -> None:
-    folders = {name: tmp_path / name for name in ("home", "tmp", "cwd")}
-    for folder in folders.values():
-        folder.mkdir()
-    environment = {
-        "HOME": str(folders["home"]),
-        "TMPDIR": str(folders["tmp"]),
-        "MESA_SHADER_CACHE_DISABLE": "true",
-    }
-    settings = session_settings("psychopy")
-    with StimulusProcess(settings, environment=environment, cwd=folders["cwd"]) as stimulus:
-        stimulus.await_told("ready")
-        [server] = stimulus.x_servers()
-        assert stimulus.stop() == 0
-        assert not lives(server)
-    assert [path for path in tmp_path.rglob("*") if path not in folders.values()] == []
-
-
-def test_screen_is_not_switched_off_for_want_of_a_key_press(control: Control) -> None:
+def test_screen_stays_on_without_a_key_press_and_its_process_ends_with_the_window(
+    control: Control,
+) -> None:
     server = Xvfb(800, 600)
     try:
         idle = XIdle(server.display)
@@ -244,24 +243,18 @@ def test_screen_is_not_switched_off_for_want_of_a_key_press(control: Control) ->
             control.await_hello()
             # nobody touched a key: what the server counted as one came from the window
             assert idle.last_input_s() > started_s + 0.1
+            control.show(grating_command(0, command_id=1))
+            x = {**os.environ, "DISPLAY": server.display}
+            search = ["xdotool", "search", "--name", "PsychoPy"]
+            for window in subprocess.check_output(search, env=x, text=True).split():
+                # with the first one closed, the process may have ended
+                subprocess.run(["xdotool", "windowclose", window], env=x, check=False)
+            reason = stimulus.await_told("failed")
+            assert stimulus.process.wait() == 1
         idle.close()
     finally:
         server.stop()
-
-
-def test_window_that_is_gone_ends_the_process_with_a_clear_message(control: Control) -> None:
-    with StimulusProcess(session_settings("psychopy")) as stimulus:
-        stimulus.meet(control.peers)
-        display = control.await_hello().display
-        control.show(grating_command(0, command_id=1))
-        x = {**os.environ, "DISPLAY": display}
-        search = ["xdotool", "search", "--name", "PsychoPy"]
-        for window in subprocess.check_output(search, env=x, text=True).split():
-            # with the first one closed, the server may have ended
-            subprocess.run(["xdotool", "windowclose", window], env=x, check=False)
-        reason = stimulus.await_told("failed")
-        assert stimulus.process.wait() == 1
-    assert reason.startswith(f"the window on {display} is gone: ")
+    assert reason.startswith(f"the window on {server.display} is gone: ")
 
 
 def test_display_that_does_not_exist_ends_the_process_with_a_clear_message() -> None:
