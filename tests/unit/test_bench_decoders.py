@@ -32,7 +32,7 @@ def test_verify_of_a_session_of_two_planes_is_timed() -> None:
 
 @pytest.mark.parametrize(
     ("name", "n_each", "rate_hz"),
-    [("spikes/two_populations", 50, 1000.0), ("percentile/population_dynamics", 4, 30.0)],
+    [("spikes/two_populations", 50, 300.0), ("percentile/population_dynamics", 4, 30.0)],
 )
 def test_steps_in_run_are_timed(name: str, n_each: int, rate_hz: float) -> None:
     times_ms = step_times_ms(decoder_settings(decoder_names()[name], n_each), 100, rate_hz, 20)

@@ -658,7 +658,7 @@ def check_any_frames(rows: list[dict[str, Any]], polarity: int) -> None:
 
 
 @given(st.lists(steps, min_size=20, max_size=60), st.sampled_from([1, -1]))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_any_frames_are_judged_as_declared(rows: list[dict[str, Any]], polarity: int) -> None:
     check_any_frames(rows, polarity)
 

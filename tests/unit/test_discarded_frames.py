@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from core_session import Animal, frame_of, info_of, session_of, started
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from played_session import RATE_HZ, Played, made_session
 from pynwb import NWBHDF5IO
@@ -201,6 +201,7 @@ def test_any_list_of_them_leaves_the_meter_as_it_was(kinds: list[str], first_id:
 
 
 @given(st.data())
+@settings(max_examples=40)
 def test_stretches_add_up_to_the_whole(data: st.DataObject) -> None:
     """However a session is cut, the accumulators of its stretches sum up to that of the whole."""
     info = info_of()

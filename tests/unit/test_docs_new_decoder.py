@@ -38,7 +38,8 @@ def follow(page: str, root: Path) -> list[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    ignored = shutil.ignore_patterns("__pycache__", "*.npy", "build")
+    # what is compiled stays valid: files keep their times
+    ignored = shutil.ignore_patterns("*.npy", "build")
     for name in ("bci", "configs", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     for name in ("hardware", "stimuli"):

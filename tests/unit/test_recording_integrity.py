@@ -60,12 +60,12 @@ def test_changed_byte_is_named_wherever_it_is(whole, spans):
     first, end = spans[0].offset, spans[-1].offset + spans[-1].size
     statistics = len(whole) - 8 - 29 - 160
     # Every byte of the head of every record and of its CRC, of the data end, the footer and the
-    # magics; of payloads every third, of the schemas, which are long and all alike, every seventh.
+    # magics; of payloads every fifth, of the schemas, which are long and all alike, every 13th.
     heads = [m.offset + i for m in spans for i in (*range(31), *range(m.size - 4, m.size))]
-    payloads = [*range(first, end, 3)]
+    payloads = [*range(first, end, 5)]
     everywhere = [*range(80), *heads, *payloads, *range(end, end + 40)]
     everywhere += range(statistics, len(whole))
-    schemas = [*range(80, first, 7), *range(end + 40, statistics, 7)]
+    schemas = [*range(80, first, 13), *range(end + 40, statistics, 13)]
     for offset in everywhere + schemas:
         data = bytearray(whole)
         data[offset] ^= rng.randrange(1, 256)
