@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import zmq
 from running_session import RunningSession
-from waiting import until
+from waiting import LOOK_EVERY_S, until
 
 from bci.core.frame_header import TOPIC, pack_header
 from bci.core.stream_types import RoiFrame
@@ -34,7 +34,7 @@ def endpoint_of(session: RunningSession, key: str) -> str:
         except FileNotFoundError:
             return ""
 
-    return until(announced)
+    return until(announced, every_s=LOOK_EVERY_S)
 
 
 class Microscope:

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import valve
-from waiting import WAIT_S, lives, until
+from waiting import LOOK_EVERY_S, WAIT_S, lives, until
 from whole_lines import whole_lines
 
 from bci.analysis.report import write_report
@@ -152,7 +152,7 @@ class RunningSession:
 
     @property
     def folder(self) -> Path:
-        return until(lambda: next(self._out.glob("*/[0-9]*/"), None))
+        return until(lambda: next(self._out.glob("*/[0-9]*/"), None), every_s=LOOK_EVERY_S)
 
     def family(self) -> dict[int, psutil.Process]:
         """Every process of the session that was ever seen, grandchildren included."""
@@ -174,7 +174,7 @@ class RunningSession:
                     return pid if pid != other_than else 0
             return 0
 
-        return until(started)
+        return until(started, every_s=LOOK_EVERY_S)
 
     @property
     def access(self) -> Access:
@@ -202,7 +202,7 @@ class RunningSession:
             newest = self.telemetry()
             return newest if newest is not None and newest.state in states else None
 
-        return until(reached, timeout_s)
+        return until(reached, timeout_s, LOOK_EVERY_S)
 
     def wait_for_ledger(self, kind: LedgerKind) -> None:
         """Until the journal holds an entry of this kind: it stays there, as no state does."""

@@ -11,6 +11,8 @@ T = TypeVar("T")
 WAIT_S = 120.0
 """How long a busy computer may take for anything; only a test that fails waits so long."""
 WAIT_MS = round(1000 * WAIT_S)
+LOOK_EVERY_S = 0.03
+"""How often to look where looking costs: a file is read, a message decoded."""
 
 
 def until(condition: Callable[[], T], timeout_s: float = WAIT_S, every_s: float = 0.002) -> T:

@@ -8,7 +8,7 @@ from pynwb import NWBHDF5IO
 from running_session import DEMO, ENDLESS, SHORT, RunningSession, sets, write_files
 from support.machine_time import machine_time
 from valve import openings
-from waiting import until
+from waiting import LOOK_EVERY_S, until
 
 from bci.core.board_types import BoardEventKind
 from bci.core.loop_types import Outcome
@@ -63,11 +63,11 @@ def test_killed_board_comes_back_with_its_eeprom_and_repeats_no_reward(tmp_path:
     overrides = (*CHIP, *PATIENT, *LONG_DROP, *SOME_HITS, ENDLESS)
     with RunningSession("run", DEMO, *sets(overrides), out=tmp_path) as session:
         board = session.pid_of("board")
-        until(lambda: openings(session.folder))
+        until(lambda: openings(session.folder), every_s=LOOK_EVERY_S)
         session.kill(board)
         session.pid_of("board", other_than=board)
         before = openings(session.folder)
-        until(lambda: openings(session.folder) > before)
+        until(lambda: openings(session.folder) > before, every_s=LOOK_EVERY_S)
         session.interrupt()
         code, output = session.end()
         assert code == 0, output

@@ -15,7 +15,7 @@ from running_session import DEMO, ENDLESS, SHORT, RunningSession, sets
 from support.command_line import run_here
 from support.machine_time import machine_time
 from valve import openings
-from waiting import WAIT_S, until
+from waiting import LOOK_EVERY_S, WAIT_S, until
 
 from bci.core.loop_types import LedgerKind
 from bci.core.stimulus_types import FlipKind, FlipReport, ScreenHello, ScreenReport
@@ -162,7 +162,7 @@ def test_acquisition_and_board_come_back_and_an_interrupt_ends_the_session_in_or
         session.kill(session.pid_of("board"))
         session.wait_for_ledger(LedgerKind.BOARD_BACK)
         n_opened = openings(session.folder)
-        until(lambda: openings(session.folder) > n_opened)
+        until(lambda: openings(session.folder) > n_opened, every_s=LOOK_EVERY_S)
         session.interrupt()
         code, output = session.end()
         assert code == 0, output

@@ -7,7 +7,7 @@ from campaign.sessions import OVERRIDES, written_to
 from running_session import ENDLESS, PATIENT_BOARD, RunningSession, sets
 from support.command_line import run_here
 from valve import openings
-from waiting import until
+from waiting import LOOK_EVERY_S, until
 
 from bci.recording.reward_log import read_reward_log, unsettled
 
@@ -25,7 +25,7 @@ def test_rewards_of_a_killed_control_are_in_the_subjects_ledger(tmp_path: Path) 
     overrides = (*OVERRIDES, *LONG_DROP, *PATIENT_BOARD, ENDLESS)
     with RunningSession("run", written_to(tmp_path), *sets(overrides), out=out) as session:
         control = session.pid_of("control")
-        until(lambda: openings(session.folder) >= 3)
+        until(lambda: openings(session.folder) >= 3, every_s=LOOK_EVERY_S)
         session.kill(control)
         t_killed_ns = time.perf_counter_ns()
         code, output = session.end()

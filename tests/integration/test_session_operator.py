@@ -118,7 +118,10 @@ def test_earned_drop_is_paid_when_frames_stop_and_the_operator_is_heard_without_
             scope.send_good(5)
             for on in (True, False):
                 operator.done(LightSet(on))
-                until(lambda on=on: answers(session, BoardEventKind.LIGHT)[-1:] == [float(on)])
+                until(
+                    lambda on=on: answers(session, BoardEventKind.LIGHT)[-1:] == [float(on)],
+                    every_s=0.1,
+                )
             for frame_id in range(4):
                 scope.send(frame_id)
             session.wait_for_ledger(LedgerKind.IDS_BACKWARDS)
