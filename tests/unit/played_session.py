@@ -64,12 +64,16 @@ def made_session(n_planes: int = 1, **changes: Any) -> Session:
 
 
 def made_info(
-    n_planes: int = 1, image: bool = True, labels: tuple[str, ...] = LABELS
+    n_planes: int = 1,
+    image: bool = True,
+    labels: tuple[str, ...] = LABELS,
+    first_roi_id: int = 0,
 ) -> StreamInfo:
     """Two ROIs in plane 0 of two, four in the only plane."""
+    xs_px = (10.0 + i if image else float("nan") for i in range(len(labels)))
     rois = tuple(
-        Roi(i, label, i // 2 % n_planes, x_px=10.0 + i if image else float("nan"), y_px=20.0)
-        for i, label in enumerate(labels)
+        Roi(first_roi_id + i, label, i // 2 % n_planes, x_px=x_px, y_px=20.0)
+        for i, (label, x_px) in enumerate(zip(labels, xs_px, strict=True))
     )
     return StreamInfo(NAME, 0, "test", RATE_HZ, n_planes, (64, 64), 1, 0.0, None, rois)
 
@@ -88,6 +92,7 @@ class Played:
     seed: int = 1
     image: bool = True
     labels: tuple[str, ...] = LABELS
+    first_roi_id: int = 0
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +100,7 @@ class Played:
         write_manifest(self.folder, make_manifest(NAME, self.session, started))
         start = JournalStart(NAME, settings_hash(self.session), WALL0_NS, PERF0_NS)
         self.journal = Journal(self.folder / JOURNAL, start)
-        self.info = made_info(self.n_planes, self.image, self.labels)
+        self.info = made_info(self.n_planes, self.image, self.labels, self.first_roi_id)
         self.journal.append(Topic.INFO, self.info)
         self.loop = ClosedLoop(self.session, self.info)
         self.decisions: list[Decision] = []

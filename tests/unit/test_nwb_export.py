@@ -600,6 +600,16 @@ def test_without_masks_a_pixel_says_where_it_is_from(
         assert (x, y, weight) == ((11, 20, 1.0) if image else (0, 0, 0.0))
 
 
+def test_roi_ids_of_a_sender_that_counts_otherwise_do_not_stop_the_export(tmp_path: Path) -> None:
+    session = Played(tmp_path, first_roi_id=3).start()
+    session.frames(0, 20)
+    session.close()
+    with opened(tmp_path) as file:
+        table = file.processing["ophys"]["ImageSegmentation"]["plane0"]
+        assert table["label"].data[:].tolist() == list(session.labels)
+        assert table.id[:].tolist() == [0, 1, 2, 3]
+
+
 def test_garbage_ids_on_the_wire_do_not_stop_the_export(tmp_path: Path) -> None:
     session = Played(tmp_path).start()
     session.frames(0, 50)

@@ -91,7 +91,8 @@ def _tables(file: NWBFile, record: SessionRecord, source: Traces | None) -> list
     ensemble = dict.fromkeys(decoder.p_plus, "P+") | dict.fromkeys(decoder.p_minus, "P-")
     tables = []
     for plane in range(info.n_planes):
-        rois = info.plane_rois(plane)
+        # the place in the table, whatever a sender wrote into roi_id
+        rois = {place: roi for place, roi in enumerate(info.rois) if roi.plane == plane}
         imaging_plane = file.create_imaging_plane(
             name=f"plane{plane}",
             description=f"Imaging plane {plane} of {info.n_planes}, imaged in turn.",
@@ -113,11 +114,11 @@ def _tables(file: NWBFile, record: SessionRecord, source: Traces | None) -> list
 
 def _table(
     plane: ImagingPlane,
-    rois: tuple[Roi, ...],
+    rois: dict[int, Roi],
     masks: list[tuple[RoiMask, str]],
     ensemble: dict[str, str],
 ) -> PlaneSegmentation:
-    of_rois = [masks[roi.roi_id] for roi in rois]
+    of_rois = [masks[place] for place in rois]
     sizes = [len(mask.x_px) for mask, _ in of_rois]
     pixels = np.empty(sum(sizes), PIXEL)
     pixels["x"] = np.concatenate([mask.x_px for mask, _ in of_rois])
@@ -125,16 +126,18 @@ def _table(
     pixels["weight"] = np.concatenate([mask.weight for mask, _ in of_rois])
     pixel_mask = VectorData(name="pixel_mask", description="Pixels of each ROI.", data=pixels)
     columns = [
-        VectorData(name="label", description="Name of the ROI.", data=[r.label for r in rois]),
+        VectorData(
+            name="label", description="Name of the ROI.", data=[r.label for r in rois.values()]
+        ),
         VectorData(
             name="compartment",
             description="soma, dendrite, trunk, as the recording tells.",
-            data=[roi.compartment for roi in rois],
+            data=[roi.compartment for roi in rois.values()],
         ),
         VectorData(
             name="ensemble",
             description="P+, P- or, where it turns nothing, P0.",
-            data=[ensemble.get(roi.label, "P0") for roi in rois],
+            data=[ensemble.get(roi.label, "P0") for roi in rois.values()],
         ),
         VectorData(
             name="mask_origin", description=MASK_COLUMNS, data=[origin for _, origin in of_rois]
@@ -146,7 +149,7 @@ def _table(
         name=plane.name,
         description=f"ROIs of {plane.name}, in the order of its frames.",
         imaging_plane=plane,
-        id=[roi.roi_id for roi in rois],
+        id=list(rois),
         columns=columns,
         colnames=["label", "compartment", "ensemble", "mask_origin", "pixel_mask"],
     )
