@@ -98,7 +98,7 @@ class RecordReader:
             raise self.refused(place, why)
         return value
 
-    def check_frame(self, place: Place, head: bytes, n_bytes: int) -> None:
+    def check_frame(self, place: Place, head: bytes, n_bytes: int) -> int:
         """Check that the payload of a frame's record is a frame, whatever it shows.
 
         Parameters
@@ -107,6 +107,11 @@ class RecordReader:
             Its first `FRAME_BYTES`.
         n_bytes
             Length of the payload.
+
+        Returns
+        -------
+        int
+            Its sequence.
 
         Raises
         ------
@@ -121,6 +126,7 @@ class RecordReader:
             raise self.refused(place, why)
         if not 0 < sequence <= MOST_COUNT or not -MOST_NS <= received_ns <= MOST_NS:
             raise self.refused(place, f"sequence {sequence}, received at {received_ns} ns")
+        return int(sequence)
 
     def check_times(self, place: Place) -> None:
         """Refuse times that no clock shows.

@@ -1,7 +1,6 @@
 """Every byte of a journal, checked; whatever is wrong is named."""
 
 import zlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -123,7 +122,8 @@ def check_journal(
     """
     data = journal.data
     damages: list[Damage] = []
-    counted: Counter[Topic] = Counter()
+    # a Counter takes four times as long to count one
+    counted = dict.fromkeys(Topic, 0)
     first_ns = last_ns = -1
     given: dict[Topic, list[Message]] = {Topic.INFO: [], Topic.CALIBRATION: []}
     kept: dict[Topic, list[Any]] = {Topic.START: [], Topic.RECOVERY: [], Topic.END: []}
@@ -153,7 +153,7 @@ def check_journal(
     for one in (one for found in mended.values() for one in found):
         if one.message.topic in kept:
             kept[one.message.topic].append(reader.value(one.message, one.payload))
-    counts = {CHANNEL_IDS[topic]: n for topic, n in counted.items()}
+    counts = {CHANNEL_IDS[topic]: n for topic, n in counted.items() if n}
     times_ns = (max(first_ns, 0), max(last_ns, 0))
     start = kept[Topic.START][0] if kept[Topic.START] else None
     end = kept[Topic.END][-1] if kept[Topic.END] else None

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,6 +39,8 @@ PACKAGES = (
     "pyzmq",
     "scipy",
 )
+_NUMERIC = ("numpy", "scipy")
+"""Those that the last bits of a result depend on."""
 GIT_TIMEOUT_S = 5.0
 WRITING = "writing"
 """Key of `Manifest.outcome`: files that are still being written."""
@@ -160,8 +162,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def numerics(self) -> tuple[str, ...]:
         """What the last bits of a floating-point result depend on: NumPy, SciPy, CPU features."""
-        versions = tuple(f"{name} {self.packages.get(name)}" for name in ("numpy", "scipy"))
-        return (*versions, *self.host.cpu_features)
+        return _numerics(self.packages, self.host.cpu_features)
 
 
 def _with_old_rules(settings: dict[str, Any]) -> dict[str, Any]:
@@ -360,10 +361,19 @@ def describe_program() -> Program:
     return Program(installed, commit or None, None if changes is None else bool(changes))
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that results may depend on, without importing any."""
+def numerics_here() -> tuple[str, ...]:
+    """What `Manifest.numerics` would be of a session recorded on this computer."""
+    return _numerics(package_versions(_NUMERIC), cpu_features())
+
+
+def _numerics(packages: Mapping[str, str], features: Sequence[str]) -> tuple[str, ...]:
+    return (*(f"{name} {packages.get(name)}" for name in _NUMERIC), *features)
+
+
+def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Versions of packages, those that results may depend on, without importing any."""
     found = {}
-    for name in PACKAGES:
+    for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -42,6 +42,8 @@ _UNPACK_START = struct.Struct("<BQH").unpack_from
 _CRC_OF_WHOLE = 0x2144DF1C
 """CRC-32 of any bytes with their own CRC-32 behind them."""
 _N_TOPICS = len(TOPICS)
+_END = Topic.END
+"""Looked up once: to look a member up in its enum takes longer than to compare it."""
 _AFTER_DATA_END = (2, 3, 11)
 """Footer, schema or statistics: the records that may follow a data end."""
 
@@ -207,7 +209,7 @@ class JournalBytes:
                 yield message
                 offset += message.size
                 expected = message.number + 1
-                if message.topic is Topic.END:
+                if message.topic is _END:
                     break
                 continue
             if self._is_data_end(offset):

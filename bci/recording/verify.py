@@ -1,33 +1,28 @@
 """Is a session on file what happened? Every byte checked, every decision computed again."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
+from bci.config import Session
 from bci.core.calibration import BaselineRefused
 from bci.core.counted import counted
-from bci.core.frame_header import HEADER, unpack_frame
+from bci.core.frame_header import unpack_frame
 from bci.core.loop import ClosedLoop
 from bci.core.loop_types import CalibrationRefused, Decision, LoopEvent, ThresholdSet
-from bci.core.stream_types import RoiFrame
-from bci.recording.contents import DamagedJournal, RecordReader
+from bci.core.stream_types import RoiFrame, StreamInfo
+from bci.recording.contents import FRAME_BYTES, DamagedJournal, RecordReader
 from bci.recording.folder import JOURNAL, MANIFEST
 from bci.recording.integrity import Defect, Integrity, check_journal
 from bci.recording.layout import CRC, FRAME_HEAD, MESSAGE_HEAD
-from bci.recording.manifest import (
-    Manifest,
-    cpu_features,
-    package_versions,
-    read_manifest,
-    seal_holds,
-)
+from bci.recording.manifest import Manifest, numerics_here, read_manifest, seal_holds
 from bci.recording.recalibrate import Given, recalibrate
 from bci.recording.records import Topic
 from bci.recording.scan import JournalBytes, Message
@@ -39,8 +34,9 @@ MOST_APART = 10_000
 """How many inputs or decisions may wait for one that the journal should hold before them."""
 _START, _STOP = MESSAGE_HEAD.size, -CRC.size
 """Of the payload, in the content of a record."""
-_HEADER = _START + FRAME_HEAD.size
-_VALUES = _HEADER + HEADER.size
+_VALUES = _START + FRAME_BYTES
+_FRAME, _DECISION, _EVENT = Topic.FRAME, Topic.DECISION, Topic.EVENT
+"""Looked up once: to look a member up in its enum takes longer than to compare it."""
 CONTINUOUS = ("s", "s3", "angle_deg", "command.orientation_deg", "command.tone_hz")
 """Fields that may differ in their last bits; everything else is a decision."""
 
@@ -164,7 +160,7 @@ def verify(folder: Path, tell: Callable[[str, float], None] = lambda *_: None) -
 
 def _verify(folder: Path, manifest: Manifest, tell: Callable[[str, float], None]) -> Verdict:
     with JournalBytes(folder / JOURNAL) as journal:
-        same_numerics = _same_numerics(manifest)
+        same_numerics = manifest.numerics == numerics_here()
         recomputation = _Recomputation(journal, manifest, same_numerics)
         integrity = check_journal(
             journal, partial(tell, "checking every byte and decision"), recomputation.take
@@ -214,17 +210,16 @@ class _Recomputation:
         topic, content = message.topic, message.content
         try:
             recomputed, reader = self._begun or self._begin()
-            if topic is Topic.FRAME:
-                n_bytes = len(content) + _STOP - _START
-                reader.check_frame(message, content[_START:_VALUES], n_bytes)
-                sequence: int = FRAME_HEAD.unpack_from(content, _START)[0]
-                frame = unpack_frame(content[_HEADER:_VALUES], content[_VALUES:_STOP])
+            if topic is _FRAME:
+                head = content[_START:_VALUES]
+                sequence = reader.check_frame(message, head, len(content) + _STOP - _START)
+                frame = unpack_frame(head[FRAME_HEAD.size :], content[_VALUES:_STOP])
                 recomputed.take(sequence, frame)
-            elif topic is Topic.DECISION:
+            elif topic is _DECISION:
                 payload = content[_START:_STOP]
                 if not recomputed.agrees(payload):
                     recomputed.compare(reader.value(message, payload))
-            elif topic is Topic.EVENT:
+            elif topic is _EVENT:
                 event = reader.value(message, content[_START:_STOP])
                 recomputed.take(event.sequence, event.event)
             self._takes = not recomputed.is_over
@@ -237,26 +232,25 @@ class _Recomputation:
         if not integrity.infos:
             stopped = "the description of the stream was lost" if integrity.n_inputs else None
             return Comparison(stopped=stopped)
+        recomputed, reader = self._begun or self._begin()
+        for message in (*integrity.infos, *integrity.calibrations):
+            reader.value(message, message.content[_START:_STOP])
         if self._error is not None:
             raise self._error
-        recomputed, _ = self._begun or self._begin()
         return recomputed.end()
 
     def _begin(self) -> "tuple[_Recomputed, RecordReader]":
-        """What decisions rest on, from records that may stand anywhere in the journal."""
         session = self._manifest.session_settings()
         reader = RecordReader(self._journal.path, session)
-        given: dict[Topic, list[Any]] = {
-            Topic.INFO: [],
-            Topic.CALIBRATION: [],
-            Topic.RECOVERY: [],
-        }
-        for found in self._journal.of_topics(given):
-            given[found.topic].append(reader.value(found, found.content[_START:_STOP]))
+
+        def of_topic(topic: Topic) -> Iterator[Any]:
+            for found in self._journal.of_topics((topic,)):
+                yield reader.value(found, found.content[_START:_STOP])
+
         recomputed = _Recomputed(
-            Given(session, given[Topic.INFO][0], tuple(given[Topic.CALIBRATION])),
+            session,
+            of_topic,
             self._same_numerics,
-            tail_may_lack=bool(given[Topic.RECOVERY]),
             has_old_misses=self._manifest.counts_passive_as_misses,
         )
         self._begun = recomputed, reader
@@ -271,24 +265,31 @@ class _Recomputed:
 
     Parameters
     ----------
-    given
-        What the decisions rest on.
+    session
+        Its settings.
+    of_topic
+        Gives what all records of a topic hold, wherever they stand in the journal. It leads through
+        the whole journal, so it is asked only if something depends on them.
     same_numerics
         True if no bit may differ: recorded with the NumPy, SciPy and CPU features of this computer.
-    tail_may_lack
-        True for a recovered journal, which may have lost its last decisions or inputs.
     has_old_misses
         True if the journal calls passive trials misses, as version 0.1.0 did.
     """
 
     def __init__(
-        self, given: Given, same_numerics: bool, *, tail_may_lack: bool, has_old_misses: bool
+        self,
+        session: Session,
+        of_topic: Callable[[Topic], Iterator[Any]],
+        same_numerics: bool,
+        *,
+        has_old_misses: bool,
     ) -> None:
-        self._given = given
+        self._session = session
+        self._of_topic = of_topic
         self._same_numerics = same_numerics
-        self._tail_may_lack = tail_may_lack
         self._has_old_misses = has_old_misses
-        self._loop = ClosedLoop(given.session, given.info)
+        self._info: StreamInfo = next(of_topic(Topic.INFO))
+        self._loop = ClosedLoop(session, self._info)
         self._encode = msgspec.msgpack.Encoder().encode
         self._expected = 1
         self._waiting: dict[int, RoiFrame | LoopEvent] = {}
@@ -353,9 +354,7 @@ class _Recomputed:
         if isinstance(item, RoiFrame):
             computed = self._loop.step(item)
         else:
-            if _calibration_differs(
-                self._given, self._loop, item, sequence, self._comparison, self._same_numerics
-            ):
+            if self._calibration_differs(item, sequence):
                 self.is_over = True
                 return
             computed = self._loop.apply(item)
@@ -381,6 +380,37 @@ class _Recomputed:
         if compared.ulp > ULP_LIMIT or self._same_numerics:
             comparison.difference = compared.decisive or compared.continuous
         self.is_over = comparison.difference is not None
+
+    @cached_property
+    def _given(self) -> Given:
+        """What a calibration rests on; its chance may be on record much later."""
+        return Given(self._session, self._info, tuple(self._of_topic(Topic.CALIBRATION)))
+
+    @cached_property
+    def _tail_may_lack(self) -> bool:
+        """True for a recovered journal, which may have lost its last decisions or inputs."""
+        return any(True for _ in self._of_topic(Topic.RECOVERY))
+
+    def _calibration_differs(self, event: LoopEvent, sequence: int) -> bool:
+        """True if an event is of a calibration that comes out otherwise here."""
+        comparison = self._comparison
+        if isinstance(event, CalibrationRefused) and self._loop.needs_calibration:
+            return _was_not_refused(self._loop, event, sequence, comparison)
+        if not isinstance(event, ThresholdSet) or event.origin != "calibration":
+            return False
+        place, comparison.n_calibrations = comparison.n_calibrations, comparison.n_calibrations + 1
+        for field, recorded, computed in recalibrate(self._given, self._loop, event, place):
+            if _same(recorded, computed):
+                continue
+            if isinstance(recorded, float) and isinstance(computed, float):
+                ulp = ulp_distance(recorded, computed)
+                comparison.max_ulp = max(comparison.max_ulp, ulp)
+                if not ulp or (ulp <= ULP_LIMIT and not self._same_numerics):
+                    continue
+            name = field if field == "calibration" else f"calibration.{field}"
+            comparison.difference = Difference(sequence, name, recorded, computed)
+            return True
+        return False
 
     def _lack_decisions(self, before: int | None = None) -> None:
         """Inputs have no decision: those `before` a number, or all that wait for theirs."""
@@ -472,33 +502,6 @@ def _check_manifest(folder: Path, manifest: Manifest, integrity: Integrity) -> t
     return tuple(Defect(str(folder / MANIFEST), detail, None) for detail in details)
 
 
-def _calibration_differs(
-    given: Given,
-    loop: ClosedLoop,
-    event: LoopEvent,
-    sequence: int,
-    comparison: Comparison,
-    same_numerics: bool,
-) -> bool:
-    if isinstance(event, CalibrationRefused) and loop.needs_calibration:
-        return _was_not_refused(loop, event, sequence, comparison)
-    if not isinstance(event, ThresholdSet) or event.origin != "calibration":
-        return False
-    place, comparison.n_calibrations = comparison.n_calibrations, comparison.n_calibrations + 1
-    for field, recorded, computed in recalibrate(given, loop, event, place):
-        if _same(recorded, computed):
-            continue
-        if isinstance(recorded, float) and isinstance(computed, float):
-            ulp = ulp_distance(recorded, computed)
-            comparison.max_ulp = max(comparison.max_ulp, ulp)
-            if not ulp or (ulp <= ULP_LIMIT and not same_numerics):
-                continue
-        name = field if field == "calibration" else f"calibration.{field}"
-        comparison.difference = Difference(sequence, name, recorded, computed)
-        return True
-    return False
-
-
 def _was_not_refused(
     loop: ClosedLoop, event: CalibrationRefused, sequence: int, comparison: Comparison
 ) -> bool:
@@ -509,12 +512,6 @@ def _was_not_refused(
         return False
     comparison.difference = Difference(sequence, "calibration", event.reason, found.t)
     return True
-
-
-def _same_numerics(manifest: Manifest) -> bool:
-    here = package_versions()
-    versions = tuple(f"{name} {here.get(name)}" for name in ("numpy", "scipy"))
-    return manifest.numerics == (*versions, *cpu_features())
 
 
 class _Compared(NamedTuple):

@@ -106,7 +106,7 @@ def test_one_bit_of_s_is_different_and_names_sequence_and_field(folder):
 def test_last_bits_on_another_computer_are_a_verdict_of_their_own(folder, monkeypatch):
     s = decision_of(folder, 30).s
     rewrite(folder, change_decision(30, s=math.nextafter(s, 1.0)))
-    monkeypatch.setattr(verify_module, "cpu_features", lambda: ("another",))
+    monkeypatch.setattr(verify_module, "numerics_here", lambda: ("another",))
     verdict = verify(folder)
     assert verdict.kind is VerdictKind.WITHIN_ULP
     assert verdict.ok
@@ -118,7 +118,7 @@ def test_last_bits_on_another_computer_are_a_verdict_of_their_own(folder, monkey
 def test_another_decision_is_different_on_any_computer(folder, monkeypatch, fields):
     with_command = next(n for n in range(15, 40) if decision_of(folder, n).command is not None)
     rewrite(folder, change_decision(with_command, **fields))
-    monkeypatch.setattr(verify_module, "cpu_features", lambda: ("another",))
+    monkeypatch.setattr(verify_module, "numerics_here", lambda: ("another",))
     verdict = verify(folder)
     assert verdict.kind is VerdictKind.DIFFERENT
     assert verdict.difference.sequence == with_command
