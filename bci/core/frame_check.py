@@ -29,6 +29,10 @@ class Verdict(IntEnum):
     """Its time counts; the decoder does not read this plane."""
 
 
+DISCARD, FREEZE, DECODE, OTHER_PLANE = Verdict
+"""By name: to look a member up in its enum takes longer than to compare it."""
+
+
 class FrameCheck:
     """Identity, order and content of every frame, each fault with its ledger entry.
 
@@ -129,9 +133,9 @@ class FrameCheck:
         kind = self._foreign(frame, plane, len(values))
         if kind is not None:
             ledger.append(entry(frame_id, kind, self._what_is_foreign(frame, kind)))
-            return Verdict.DISCARD
+            return DISCARD
         if frame_id != self.last_id + 1 and not self._in_order(frame_id, ledger):
-            return Verdict.FREEZE if self._future_count else Verdict.DISCARD
+            return FREEZE if self._future_count else DISCARD
         self._future_count = 0
         self.last_id = frame_id
         if plane == self._decode_plane:
@@ -141,7 +145,7 @@ class FrameCheck:
             isfinite(values.item(values.argmax())) and isfinite(values.item(values.argmin()))
         ):
             ledger.append(entry(frame_id, LedgerKind.NOT_FINITE_ELSEWHERE, f"plane {plane}"))
-        return Verdict.OTHER_PLANE
+        return OTHER_PLANE
 
     def _foreign(self, frame: RoiFrame, plane: int, n_values: int) -> LedgerKind | None:
         if frame.session_hash != self._session_hash and frame.session_hash:
@@ -232,7 +236,7 @@ class FrameCheck:
             self._content = None
             if isfinite(median):
                 self.median = median
-            return Verdict.DECODE
+            return DECODE
         if kind is not self._content:
             ledger.append(entry(frame_id, kind, f"median {counts:g} counts"))
         return self._freeze(frame_id, kind)
@@ -244,4 +248,4 @@ class FrameCheck:
         self._content = kind
         if frame_id - self._content_since >= self._faults.pause_after_s * self._rate_hz:
             self.paused_by = kind
-        return Verdict.FREEZE
+        return FREEZE

@@ -11,7 +11,7 @@ from bci.core.board_types import RewardRequest
 from bci.core.calibration import CalibrationResult
 from bci.core.day_state import DayState
 from bci.core.decoding.decoder import EnsembleDecoder
-from bci.core.frame_check import FrameCheck, Verdict
+from bci.core.frame_check import DECODE, FREEZE, FrameCheck
 from bci.core.hit_rule import HitRule
 from bci.core.ledger import entry
 from bci.core.light import HELD, LightRule
@@ -44,7 +44,7 @@ from bci.core.loop_types import (
 from bci.core.screen_rule import ScreenRule
 from bci.core.session_types import Contingency, task_settings
 from bci.core.stream_types import RoiFrame, StreamInfo
-from bci.core.task import TaskMachine
+from bci.core.task import BASELINE, DONE, PAUSED, RUN, TaskMachine
 
 
 class ClosedLoop:
@@ -197,10 +197,10 @@ class ClosedLoop:
         verdict = check.check(frame, self._ledger)
         if check.long_gap:
             self._refill(frame_id)
-        if verdict is Verdict.DECODE:
+        if verdict is DECODE:
             self._decode(frame, frame_id)
             return self._decision(frame_id, decoded=True)
-        if verdict is Verdict.FREEZE:
+        if verdict is FREEZE:
             self._frozen = True
             if check.paused_by is not None:
                 self._pause_for_fault(frame_id, check.paused_by)
@@ -221,19 +221,19 @@ class ClosedLoop:
                 self._stalled = False
                 if task.state not in HELD:
                     task.pause(frame_id)
-            case Resume() if task.state is TaskState.PAUSED:
+            case Resume() if task.state is PAUSED:
                 task.resume(frame_id)
                 self._light.follow_settings()
                 self._stalled = False
-            case Stop() if task.state is not TaskState.DONE:
+            case Stop() if task.state is not DONE:
                 task.stop(frame_id)
                 self._stalled = False
-            case Finish() if task.state is not TaskState.DONE:
+            case Finish() if task.state is not DONE:
                 task.finish(frame_id)
-                self._stalled = self._stalled and task.state is TaskState.PAUSED
+                self._stalled = self._stalled and task.state is PAUSED
             case BlockBegun():
                 self._begin_block(event.kind)
-            case BlockEnded() if self.blocks.kind and task.state is not TaskState.DONE:
+            case BlockEnded() if self.blocks.kind and task.state is not DONE:
                 task.end_block(frame_id)
                 day.follow()
                 day.baseline.awaits_threshold = False
@@ -261,7 +261,7 @@ class ClosedLoop:
                     self._note(LedgerKind.IDS_BACKWARDS, f"{frame_id} → {event.older_id}")
                 if task.state not in HELD:
                     task.pause(frame_id)
-                    self._stalled = task.state is TaskState.PAUSED
+                    self._stalled = task.state is PAUSED
             case EpochStarted():
                 self._note(LedgerKind.EPOCH, f"epoch {event.epoch}")
                 self._check.new_epoch(event.epoch)
@@ -286,21 +286,21 @@ class ClosedLoop:
             self._ledger.append(entry(frame_id, LedgerKind.BELOW_FLOOR, names, len(fallen)))
         unfilled = decoder.window_frames + 1 - decoder.frames_since_reset
         settled = unfilled <= 0
-        if self._stalled and self._resume_after_stall and task.state is TaskState.PAUSED:
+        if self._stalled and self._resume_after_stall and task.state is PAUSED:
             self._stalled = False
             task.resume(frame_id)
         if check.dark_reference != check.dark_reference:
             check.settle_dark(settled=unfilled <= 1)
-        if task.state is TaskState.BASELINE:
+        if task.state is BASELINE:
             self.blocks.baseline.tick(frame_id, max(0, unfilled))
         signal = decoder.smoothed if rule.guards.needs_signal else ()
-        hit = rule.update(s3, signal, self.t, self.lo, running=task.state is TaskState.RUN)
+        hit = rule.update(s3, signal, self.t, self.lo, running=task.state is RUN)
         self._angle_deg = self._turned_deg = rule.angle_deg
         task.advance(frame_id, ready=self.is_ready, settled=settled)
         if self.blocks.turns:
             day.follow()
         self._decide(frame_id, hit=hit)
-        in_baseline = task.state is TaskState.BASELINE
+        in_baseline = task.state is BASELINE
         if in_baseline or day.keeps_all:
             day.keep(
                 frame.fluorescence,
@@ -339,7 +339,7 @@ class ClosedLoop:
         """
         task, contingency = self._task, self._contingency
         contingency.advance(frame_id, task.state)
-        if task.state is not TaskState.RUN:
+        if task.state is not RUN:
             return
         trial, course, at_zero = task.trial, contingency.course, self._angle_deg == 0.0
         if course is not None:

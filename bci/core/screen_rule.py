@@ -8,20 +8,22 @@ from bci.core.passive_gratings import PassiveGratings
 from bci.core.stimulus_types import ScreenKind, StimulusCommand
 from bci.core.tone import ToneRule
 
+GREY, BLACK, GRATING, FROZEN = ScreenKind
+"""By name: to look a member up in its enum takes longer than to compare it."""
 SCREENS = {
-    TaskState.WAITING: ScreenKind.GREY,
-    TaskState.BASELINE: ScreenKind.GREY,
-    TaskState.GREY: ScreenKind.GREY,
-    TaskState.RUN: ScreenKind.GRATING,
-    TaskState.HIT: ScreenKind.FROZEN,
-    TaskState.BLACK: ScreenKind.BLACK,
-    TaskState.MISS: ScreenKind.BLACK,
-    TaskState.PAUSED: ScreenKind.GREY,
-    TaskState.DONE: ScreenKind.GREY,
+    TaskState.WAITING: GREY,
+    TaskState.BASELINE: GREY,
+    TaskState.GREY: GREY,
+    TaskState.RUN: GRATING,
+    TaskState.HIT: FROZEN,
+    TaskState.BLACK: BLACK,
+    TaskState.MISS: BLACK,
+    TaskState.PAUSED: GREY,
+    TaskState.DONE: GREY,
 }
 UNBROKEN = (TaskState.GREY, TaskState.RUN, TaskState.MISS)
 """States that show gratings without grey between them where viewing is passive."""
-TURNED = (ScreenKind.GRATING, ScreenKind.FROZEN)
+TURNED = (GRATING, FROZEN)
 LONGEST_S = 86_400.0
 
 
@@ -87,20 +89,20 @@ class ScreenRule:
         screen, orientation_deg = SCREENS[state], 0.0
         temporal_freq_hz = self._freq_hz
         if passing is not None:
-            screen, temporal_freq_hz = ScreenKind.GRATING, self._passive_freq_hz
+            screen, temporal_freq_hz = GRATING, self._passive_freq_hz
             orientation_deg = passing.angle_deg(block_s)
-        elif screen is ScreenKind.GRATING:
+        elif screen is GRATING:
             orientation_deg = angle_deg
             if frozen:
-                screen = ScreenKind.FROZEN
-        elif screen is ScreenKind.FROZEN:
+                screen = FROZEN
+        elif screen is FROZEN:
             orientation_deg = TARGET_DEG
         tone_hz = 0.0
         if screen in TURNED and state is not TaskState.BASELINE:
             if self._tone is not None:
                 tone_hz = self._tone.tone_hz(orientation_deg)
             if not self._is_seen:
-                screen, orientation_deg = ScreenKind.GREY, 0.0
+                screen, orientation_deg = GREY, 0.0
         shown = (screen, orientation_deg, tone_hz)
         if shown == self._shown:
             return None

@@ -6,18 +6,19 @@ from bci.config.experiment import Task
 from bci.core.blocks import BlockPlan
 from bci.core.loop_types import BlockKind, Outcome, TaskState, TrialEnd
 
-S = TaskState
+WAITING, BASELINE, GREY, RUN, HIT, BLACK, MISS, PAUSED, DONE = TaskState
+"""By name: to look a member up in its enum takes longer than to compare it."""
 
 TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
-    S.WAITING: frozenset({S.BASELINE, S.GREY, S.PAUSED, S.DONE}),
-    S.BASELINE: frozenset({S.WAITING, S.PAUSED, S.DONE}),
-    S.GREY: frozenset({S.RUN, S.WAITING, S.PAUSED, S.DONE}),
-    S.RUN: frozenset({S.HIT, S.MISS, S.WAITING, S.PAUSED, S.DONE}),
-    S.HIT: frozenset({S.BLACK, S.PAUSED, S.DONE}),
-    S.BLACK: frozenset({S.GREY, S.WAITING, S.PAUSED, S.DONE}),
-    S.MISS: frozenset({S.GREY, S.WAITING, S.PAUSED, S.DONE}),
-    S.PAUSED: frozenset({S.WAITING, S.BASELINE, S.DONE}),
-    S.DONE: frozenset(),
+    WAITING: frozenset({BASELINE, GREY, PAUSED, DONE}),
+    BASELINE: frozenset({WAITING, PAUSED, DONE}),
+    GREY: frozenset({RUN, WAITING, PAUSED, DONE}),
+    RUN: frozenset({HIT, MISS, WAITING, PAUSED, DONE}),
+    HIT: frozenset({BLACK, PAUSED, DONE}),
+    BLACK: frozenset({GREY, WAITING, PAUSED, DONE}),
+    MISS: frozenset({GREY, WAITING, PAUSED, DONE}),
+    PAUSED: frozenset({WAITING, BASELINE, DONE}),
+    DONE: frozenset(),
 }
 
 
@@ -96,7 +97,7 @@ class TaskMachine:
         self._seen = False
         self._due_trial = 0
         self._trial_end: TrialEnd | None = None
-        self.state = S.WAITING
+        self.state = WAITING
         self.trial = trials
 
     def baseline_s(self, frame_id: int) -> float:
@@ -108,7 +109,7 @@ class TaskMachine:
         since_s = 0.0
         if self._first_trial_id is not None:
             paused_frames = self._paused_frames
-            if self.state is S.PAUSED and not self._task.pause_counts:
+            if self.state is PAUSED and not self._task.pause_counts:
                 paused_frames += frame_id - self._entered_id
             since_s = (frame_id - self._first_trial_id - paused_frames) / self._rate_hz
         return self._spent_before_s + since_s
@@ -151,7 +152,7 @@ class TaskMachine:
             # whatever id a stream begins with, no time has passed before its first frame
             self._seen = True
             self._entered_id = frame_id
-            if self.state is S.BASELINE:
+            if self.state is BASELINE:
                 self._blocks.baseline.run(frame_id)
         while self._advance(frame_id, ready=ready, settled=settled):
             pass
@@ -172,7 +173,7 @@ class TaskMachine:
         pays_after_s
             From a hit to its reward, seconds; None: it pays nothing.
         """
-        if self.state is not S.RUN:
+        if self.state is not RUN:
             return False
         self._run_frames += 1
         if not hit:
@@ -186,7 +187,7 @@ class TaskMachine:
         self._hit_id = frame_id
         if pays_after_s is not None:
             self._owed_trial, self._pays_after_s = self.trial, pays_after_s
-        self._enter(S.HIT, frame_id)
+        self._enter(HIT, frame_id)
         # the next trial begins a frame later at the earliest
         while self._advance(frame_id, ready=False, settled=False):
             pass
@@ -215,73 +216,73 @@ class TaskMachine:
             self._paused_frames = 0
         self._blocks.begin(kind, frame_id)
         if kind is BlockKind.BASELINE:
-            self._enter(S.BASELINE, frame_id)
+            self._enter(BASELINE, frame_id)
 
     def end_block(self, frame_id: int) -> None:
         """End the present block: a baseline now, trials after the present one."""
-        if self.state in (S.GREY, S.RUN, S.HIT, S.BLACK, S.MISS):
+        if self.state in (GREY, RUN, HIT, BLACK, MISS):
             self._ending_block = True
         else:
             self._close_block(frame_id)
 
     def interrupt(self, frame_id: int) -> None:
         """Back to WAITING, or to the end where asked: F0 must refill before the next trial."""
-        if self.state in (S.GREY, S.RUN):
+        if self.state in (GREY, RUN):
             self._decide(Outcome.ABORT, frame_id)
-            self._enter(S.DONE if self._finishing else S.WAITING, frame_id)
+            self._enter(DONE if self._finishing else WAITING, frame_id)
 
     def pause(self, frame_id: int) -> None:
         """Hold still; a running trial is aborted, a reward already earned is due at once.
 
         Where the end was asked for, that was the last trial.
         """
-        self._leave(S.DONE if self._finishing else S.PAUSED, frame_id)
+        self._leave(DONE if self._finishing else PAUSED, frame_id)
 
     def resume(self, frame_id: int) -> None:
         """Go on after a pause, with the baseline where it stopped or with a new trial."""
         in_baseline = self._blocks.kind is BlockKind.BASELINE
-        self._enter(S.BASELINE if in_baseline else S.WAITING, frame_id)
+        self._enter(BASELINE if in_baseline else WAITING, frame_id)
 
     def stop(self, frame_id: int) -> None:
         """End now; a running trial is aborted, a reward already earned is due at once."""
-        self._leave(S.DONE, frame_id)
+        self._leave(DONE, frame_id)
 
     def finish(self, frame_id: int) -> None:
         """End after the current trial, or now where none runs."""
         self._finishing = True
-        if self.state in (S.WAITING, S.BASELINE, S.PAUSED):
-            self._enter(S.DONE, frame_id)
+        if self.state in (WAITING, BASELINE, PAUSED):
+            self._enter(DONE, frame_id)
 
     def _advance(self, frame_id: int, *, ready: bool, settled: bool) -> bool:
         """Make one transition that time asks for; False where none is due."""
         task, state = self._task, self.state
         elapsed_s = (frame_id - self._entered_id) / self._rate_hz
-        if state is S.RUN:
+        if state is RUN:
             if elapsed_s < task.trial_s:
                 return False
             self._decide(self._without_hit, frame_id)
-            self._enter(S.MISS, frame_id)
-        elif state is S.GREY:
+            self._enter(MISS, frame_id)
+        elif state is GREY:
             if elapsed_s < task.grey_s:
                 return False
             self._run_id, self._run_frames, self._zero_id = frame_id, 0, None
-            self._enter(S.RUN, frame_id)
-        elif state is S.HIT:
+            self._enter(RUN, frame_id)
+        elif state is HIT:
             self._pay_if_due(frame_id)
             if elapsed_s < task.hit_s:
                 return False
-            self._enter(S.BLACK, frame_id)
-        elif state in (S.BLACK, S.MISS):
+            self._enter(BLACK, frame_id)
+        elif state in (BLACK, MISS):
             self._pay_if_due(frame_id)
-            if elapsed_s < (task.black_s if state is S.BLACK else task.miss_s) or self._owed_trial:
+            if elapsed_s < (task.black_s if state is BLACK else task.miss_s) or self._owed_trial:
                 return False
             if self._trial_end is not None:
                 # without a pause between trials, two outcomes would meet in one frame
                 return False
             self._next_trial(frame_id, settled=settled)
-        elif state is S.WAITING:
+        elif state is WAITING:
             return self._go_on(frame_id, ready=ready, settled=settled)
-        elif state is S.BASELINE:
+        elif state is BASELINE:
             if self._blocks.baseline.is_over(frame_id):
                 self._close_block(frame_id)
             # what follows needs a T of the baseline that is over
@@ -302,7 +303,7 @@ class TaskMachine:
             self._next_trial(frame_id, settled=settled)
         else:
             return False
-        return self.state is not S.BASELINE
+        return self.state is not BASELINE
 
     def _give_up(self, frame_id: int) -> None:
         """Abort a RUN whose angle stays at 0°, where that is asked for."""
@@ -318,25 +319,25 @@ class TaskMachine:
         if self._first_trial_id is None:
             self._first_trial_id = frame_id
         if self._finishing:
-            self._enter(S.DONE, frame_id)
+            self._enter(DONE, frame_id)
         elif self._ending_block or self.session_s(frame_id) >= self._task.session_s:
             self._close_block(frame_id)
         elif settled:
             self.trial += 1
-            self._enter(S.GREY, frame_id)
+            self._enter(GREY, frame_id)
         else:
-            self._enter(S.WAITING, frame_id)
+            self._enter(WAITING, frame_id)
 
     def _close_block(self, frame_id: int) -> None:
         """The block is over: WAITING, or the end where nothing is to come."""
         self._blocks.end(frame_id)
         if self._blocks.over:
-            self._enter(S.DONE, frame_id)
-        elif self.state not in (S.WAITING, S.PAUSED):
-            self._enter(S.WAITING, frame_id)
+            self._enter(DONE, frame_id)
+        elif self.state not in (WAITING, PAUSED):
+            self._enter(WAITING, frame_id)
 
     def _leave(self, to: TaskState, frame_id: int) -> None:
-        if self.state in (S.GREY, S.RUN):
+        if self.state in (GREY, RUN):
             self._decide(Outcome.ABORT, frame_id)
         self._pay()
         self._enter(to, frame_id)
@@ -350,19 +351,19 @@ class TaskMachine:
             self._owed_trial, self._due_trial = 0, self._owed_trial
 
     def _decide(self, outcome: Outcome, frame_id: int, *, early: bool = False) -> None:
-        started = self._run_id if self.state is S.RUN else frame_id
+        started = self._run_id if self.state is RUN else frame_id
         time_s = (frame_id - started) / self._rate_hz if outcome is Outcome.HIT else nan
         self._trial_end = TrialEnd(self.trial, outcome, started, frame_id, time_s, early)
 
     def _enter(self, state: TaskState, frame_id: int) -> None:
         if state not in TRANSITIONS[self.state]:
             raise IllegalTransition(f"{self.state.name} → {state.name} at frame {frame_id}")
-        if self.state is S.BASELINE:
+        if self.state is BASELINE:
             self._blocks.baseline.halt(frame_id)
-        elif state is S.BASELINE:
+        elif state is BASELINE:
             self._blocks.baseline.run(frame_id)
         in_block = self._first_trial_id is not None
-        if self.state is S.PAUSED and in_block and not self._task.pause_counts:
+        if self.state is PAUSED and in_block and not self._task.pause_counts:
             self._paused_frames += frame_id - self._entered_id
         self.state = state
         self._entered_id = frame_id
