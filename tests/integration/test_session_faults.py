@@ -120,7 +120,7 @@ def _shown_after_return(record: SessionRecord) -> list[int]:
 
 @pytest.mark.timed
 def test_killed_supervisor_takes_all_children_with_it(tmp_path: Path) -> None:
-    with RunningSession("run", DEMO, *sets(SHORT), out=tmp_path) as session:
+    with RunningSession("run", DEMO, *sets((*SHORT, *SMALL_SCREEN)), out=tmp_path) as session:
         session.wait_for_state("RUN")
         assert len(session.family()) >= 4
         with machine_time(*session.family()) as machine:

@@ -401,13 +401,12 @@ def test_session_stopped_in_its_baseline_has_no_trials(tmp_path: Path) -> None:
     session.frames(0, 60)
     session.apply(Stop("enough"), session.time_s(60))
     session.close()
-    path = export_nwb(tmp_path)
     with opened(tmp_path) as file:
         assert file.trials is None
         assert np.isnan(file.processing["bci"]["threshold"].data[:]).all()
         assert set(file.processing["bci"]["task_state"].data[:]) == {TaskState.BASELINE}
         assert "stop" in file.events["events"]["kind"].data[:].tolist()
-    assert not validate(path=path)
+    assert not validate(path=tmp_path / "session.nwb")
 
 
 def test_session_without_a_frame_is_written(tmp_path: Path) -> None:
