@@ -1,7 +1,7 @@
 """Every fault that a session may meet, and what the program does about it."""
 
 from bci.core.loop_types import LedgerEntry, LedgerKind
-from bci.core.messages import cut
+from bci.core.messages import MOST_COUNT, cut
 
 REACTIONS: dict[LedgerKind, str] = {
     LedgerKind.GAP: "frame time counted, nothing made up; longer than max_gap_s: F0 refilled",
@@ -56,4 +56,4 @@ REACTIONS: dict[LedgerKind, str] = {
 
 def entry(frame_id: int, kind: LedgerKind, detail: str = "", count: int = 1) -> LedgerEntry:
     """A ledger entry with the declared reaction of its kind."""
-    return LedgerEntry(frame_id, kind, REACTIONS[kind], cut(detail), count)
+    return LedgerEntry(frame_id, kind, REACTIONS[kind], cut(detail), min(count, MOST_COUNT))

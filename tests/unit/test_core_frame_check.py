@@ -139,6 +139,15 @@ def test_far_future_is_accepted_when_the_next_three_ids_go_on_and_f0_refills() -
     assert good(animal, frame_id=far + 4).ledger == ()
 
 
+def test_gap_to_an_id_from_nowhere_is_no_more_than_a_journal_holds() -> None:
+    animal = running()
+    decision = [good(animal, frame_id=2**60 + k) for k in range(4)][-1]
+    assert kinds(decision.ledger) == [K.GAP]
+    stored = msgspec.msgpack.encode(decision)
+    # NaN is not equal to itself, its bytes are
+    assert msgspec.msgpack.encode(msgspec.msgpack.decode(stored, type=Decision)) == stored
+
+
 @pytest.mark.parametrize(
     "ids", [(0, 1, 2, 5, 6, 7), (0, 1, 2, 2, 3), (0, 2, 4, 6, 8), (5, 4, 3, 2)]
 )
