@@ -19,7 +19,7 @@ from bci.recording.folder import ENDPOINTS, read_endpoints, read_token, write_en
 from bci.session.access import access_faults, access_to
 from bci.session.check import Status
 from bci.session.preflight import quick_checks
-from bci.stream.access import TOKEN_VARIABLE, Access, new_token
+from bci.stream.access import Access, new_token
 from bci.stream.keys import KeysError, make_keys, read_keys
 
 pytestmark = pytest.mark.slow
@@ -170,25 +170,19 @@ def test_board_without_keys_is_a_red_line_of_the_pre_flight_and_in_the_manifest(
 @POSIX
 def test_token_file_is_made_once_and_shared(tmp_path: Path, careless_umask: None) -> None:
     path = tmp_path / "session.token"
-    first = _token(path, None)
+    first = _token(path)
     assert mode(path) == 0o600
-    assert _token(path, None) == first
+    assert _token(path) == first
     assert len(first) > 40
     path.chmod(0o644)
     with pytest.raises(WrongInput):
-        _token(path, None)
+        _token(path)
     path.chmod(0o600)
     path.write_text("short")
     with pytest.raises(WrongInput):
-        _token(path, None)
+        _token(path)
     with pytest.raises(WrongInput):
-        _token(None, None)
-
-
-def test_child_takes_the_token_out_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TOKEN_VARIABLE, "given")
-    assert _token(None, "tcp://127.0.0.1:1") == "given"
-    assert TOKEN_VARIABLE not in os.environ
+        _token(None)
 
 
 def test_keygen_makes_a_file_once_and_exposed_settings_need_it(tmp_path: Path) -> None:
