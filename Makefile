@@ -6,9 +6,6 @@ else
 BIN := .venv/bin
 endif
 
-# the tests start hundreds of processes: each would compile the whole program anew
-unexport PYTHONDONTWRITEBYTECODE
-
 .DEFAULT_GOAL := help
 .PHONY: screenshots help setup demo test test-fast test-long campaign shake soak lint bench docs firmware
 
@@ -21,8 +18,8 @@ setup: ## make .venv and install what the system lacks; does nothing when all is
 demo: setup ## run a whole simulated session of a minute and a half, with screen, board and report
 	$(BIN)/bci run configs/demo.toml --headless
 
-test: setup ## run the tests, in random order (some 12 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not long and not timed" --numprocesses 3
+test: setup ## run the tests, in random order (some 10 minutes on 2 cores)
+	$(BIN)/python -m pytest -m "not long and not timed" --numprocesses 4
 	$(BIN)/python -m pytest -m "timed and not long" $$(grep -rl --include=*.py mark.timed tests)
 
 test-fast: setup ## run the quick tests of single modules

@@ -51,6 +51,13 @@ session_s = 7.0
 """
 
 
+REWARD_ENDS = (
+    BoardEventKind.REWARD_DONE,
+    BoardEventKind.REWARD_FAILED,
+    BoardEventKind.REWARD_UNKNOWN,
+)
+
+
 def door_session(folder: Path, kind: str, board: str, port: str) -> Path:
     """A session file whose frames come from whoever knocks."""
     (folder / "rig.toml").write_text(RIG.format(kind=kind, board=board, port=port))
@@ -89,8 +96,12 @@ def test_example_sender_and_another_makers_board_make_a_whole_session(
     assert list(ids) == [*range(len(ids))]
     assert len(ids) >= 7 * 30
     hits = [trial for trial in record.trials if trial.outcome is Outcome.HIT]
-    done = [event for event in record.board if event.kind is BoardEventKind.REWARD_DONE]
-    assert len(hits) == len(done) == opened >= 1
+    ends = [event for event in record.board if event.kind in REWARD_ENDS]
+    assert [end.request_id for end in ends] == list(range(1, len(hits) + 1))
+    # a device that the machine holds up opens its valve too late to be seen, or not at all
+    n_done = sum(end.kind is BoardEventKind.REWARD_DONE for end in ends)
+    assert n_done <= opened <= len(hits)
+    assert hits
     assert verify(folder).kind is VerdictKind.IDENTICAL
 
 
