@@ -18,7 +18,7 @@ setup: ## make .venv and install what the system lacks; does nothing when all is
 demo: setup ## run a whole simulated session of a minute and a half, with screen, board and report
 	$(BIN)/bci run configs/demo.toml --headless
 
-test: setup ## run the tests, in random order (some 10 minutes on 2 cores)
+test: setup ## run the tests, in random order (some 11 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not long and not timed" --numprocesses 4
 	$(BIN)/python -m pytest -m "timed and not long" $$(grep -rl --include=*.py mark.timed tests)
 
