@@ -90,6 +90,8 @@ def test_identity_changes_with_any_file(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "inner").mkdir()
     module = tmp_path / "inner" / "module.py"
     module.write_bytes(b"a = 1\r\nb = 2\r\n")
+    # kept from here on: of the program, not of the folder below
+    identity()
     monkeypatch.setattr(program, "_folder", lambda _: tmp_path)
     identity_of = program.identity.__wrapped__
     before = identity_of()
