@@ -34,8 +34,8 @@ _COLOURS = ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE", "TTY
 for name in (*_COLOURS, "COLUMNS", "LINES"):
     os.environ.pop(name, None)
 
-# Some let no program keep what it compiled: then each of the hundreds of processes that the tests
-# start compiles the whole program anew.
+# Some machines let no program keep what it compiled: then each of the hundreds of processes that
+# the tests start compiles the whole program again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

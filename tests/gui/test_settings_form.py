@@ -46,6 +46,8 @@ def form(qtbot: QtBot) -> Iterator[SettingsForm]:
     made.resize(1100, 700)
     made.show()
     yield made
+    # what is answered after the test finds no form
+    threads.done.disconnect()
     threads.pool.shutdown()
 
 

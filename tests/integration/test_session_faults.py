@@ -173,7 +173,7 @@ def test_acquisition_and_board_come_back_and_an_interrupt_ends_the_session_in_or
         frames = record.frames
         due_s = frames["frame_id"] / record.info.rate_hz
         received_s = frames["t_received_ns"] / 1e9
-        # the frame that was least late tells when frame 0 was due, by this clock
+        # the frame that was least late shows when frame 0 was due, by this clock
         origin_s = (received_s - due_s)[frames["epoch"] == 0].min()
         first = np.flatnonzero(frames["epoch"] == 1)[0]
         assert t_killed_ns / 1e9 < origin_s + due_s[first] < received_s[first] + 0.1
